@@ -1,0 +1,87 @@
+"""All settings, read once from the environment; an unknown ASISSTO_* name stops the start."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from asissto.platform.errors import BadSetting, UnknownSetting
+
+
+def default_data_dir() -> Path:
+    """`$XDG_DATA_HOME/asissto`, or `~/.local/share/asissto`."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "asissto"
+
+
+def setting(sentence: str, **limits: float) -> Meta:
+    """The sentence that docs/reference/settings.md shows beside the name."""
+    return Meta(description=sentence, **limits)  # type: ignore[arg-type]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Each field is read from ASISSTO_ + its name in capitals; the two OPENAI_* names are the SDK's own."""
+
+    data_dir: Annotated[Path, setting("Folder of the embedded database, uploaded files, keys and models.")] = (
+        msgspec.field(default_factory=default_data_dir)
+    )
+    database_url: Annotated[
+        str | None,
+        setting("Address of an outside Postgres (15 or newer, pgvector 0.8 or newer); empty: the embedded one."),
+    ] = None
+    host: Annotated[str, setting("Address that the web server listens on.")] = "127.0.0.1"
+    port: Annotated[int, setting("Port that the web server listens on.", ge=1, le=65535)] = 8000
+    public_url: Annotated[str | None, setting("Address by which customers reach the server, without a slash at the end.")] = None
+    keys: Annotated[
+        str | None,
+        setting("Key ring for secrets and tokens, `id:base64url` of 32 bytes each, newest first; empty: made in the data folder."),
+    ] = None
+    registration: Annotated[Literal["open", "closed"], setting("Whether strangers may register a workspace of their own.")] = "open"
+    language: Annotated[Literal["ru", "en"], setting("Language of the command line and of new workspaces.")] = "en"
+    chat_model: Annotated[str, setting("Model of new assistants where OPENAI_API_KEY or OPENAI_BASE_URL is set.")] = "gpt-5-mini"
+    embedding_model: Annotated[
+        str, setting("`local` for the built-in English model, else a model name of the OpenAI-compatible endpoint.")
+    ] = "local"
+    embedding_dimensions: Annotated[int, setting("Floats in a vector of the outside embedding model.", ge=8, le=4000)] = 1536
+    max_upload_mb: Annotated[int, setting("Largest file that may be uploaded, in MB.", ge=1)] = 100
+    parse_seconds: Annotated[int, setting("Time limit for reading one file, in seconds.", ge=1)] = 300
+    parse_memory_mb: Annotated[int, setting("Memory limit for reading one file, in MB.", ge=256)] = 2048
+    worker_jobs: Annotated[int, setting("Jobs that one worker runs at the same time.", ge=1)] = 2
+    log_format: Annotated[Literal["console", "json"], setting("How log lines are written.")] = "console"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], setting("Least important log lines shown.")] = "info"
+    sample: Annotated[bool, setting("Whether the guide is loaded as a sample knowledge base at the first start.")] = True
+    openai_api_key: Annotated[str | None, setting("Key of the OpenAI-compatible endpoint; empty: answers are quoted, not generated.")] = None
+    openai_base_url: Annotated[str | None, setting("Address of the OpenAI-compatible endpoint, where it is not OpenAI's own.")] = None
+
+    @property
+    def has_chat_model(self) -> bool:
+        """Whether answers can be generated at all."""
+        return bool(self.openai_api_key or self.openai_base_url)
+
+
+def environment_name(field: str) -> str:
+    return field.upper() if field.startswith("openai_") else f"ASISSTO_{field.upper()}"
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Raises UnknownSetting for a name that no field answers to, BadSetting for a value that does not fit."""
+    names = {environment_name(field): field for field in Settings.__struct_fields__}
+    unknown = sorted(name for name in environment if name.startswith("ASISSTO_") and name not in names)
+    if unknown:
+        raise UnknownSetting(names=", ".join(unknown))
+    given = {field: environment[name] for name, field in names.items() if environment.get(name)}
+    for field, value in given.items():
+        try:
+            msgspec.convert({field: value}, Settings, strict=False, dec_hook=_decode)
+        except msgspec.ValidationError as error:
+            raise BadSetting(name=environment_name(field), detail=str(error)) from None
+    return msgspec.convert(given, Settings, strict=False, dec_hook=_decode)
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value)).expanduser().resolve()
+    raise NotImplementedError(kind)

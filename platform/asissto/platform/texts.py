@@ -1,0 +1,174 @@
+"""Every sentence the product says, in Russian and English; a test holds the two key sets equal."""
+
+from typing import Literal
+
+Language = Literal["ru", "en"]
+
+
+def text(key: str, language: Language, **params: object) -> str:
+    """The sentence behind `key` with its placeholders filled; raises KeyError for an unknown key."""
+    en, ru = TEXTS[key]
+    return (ru if language == "ru" else en).format(**params)
+
+
+TEXTS: dict[str, tuple[str, str]] = {
+    # Errors: what is wrong, then what to do.
+    "error.internal": (
+        "Something went wrong on our side. Try again; if it happens again, tell support the request id.",
+        "Что-то сломалось на нашей стороне. Попробуйте ещё раз; если повторится, сообщите поддержке номер запроса.",
+    ),
+    "error.invalid_input": (
+        "The value of “{field}” cannot be used: {detail}. Correct it and send the request again.",
+        "Значение поля «{field}» не подходит: {detail}. Исправьте его и отправьте запрос снова.",
+    ),
+    "error.malformed_json": (
+        "The request body is not valid JSON. Check the quotes and brackets and send it again.",
+        "Тело запроса — не корректный JSON. Проверьте кавычки и скобки и отправьте снова.",
+    ),
+    "error.question_empty": (
+        "The question is empty. Type what you want to know.",
+        "Вопрос пуст. Напишите, что вы хотите узнать.",
+    ),
+    "error.question_too_long": (
+        "The question has {length} characters, at most {limit} are allowed. Shorten it.",
+        "В вопросе {length} знаков, допускается не больше {limit}. Сократите его.",
+    ),
+    "error.weak_password": (
+        "The password is too short: use at least {minimum} characters.",
+        "Пароль слишком короткий: нужно не меньше {minimum} знаков.",
+    ),
+    "error.unknown_setting": (
+        "{names}: no such setting. Check the spelling against docs/reference/settings.md.",
+        "{names}: такой настройки нет. Сверьте написание с docs/reference/settings.md.",
+    ),
+    "error.bad_setting": (
+        "The setting {name} has a value that cannot be used: {detail}.",
+        "У настройки {name} неподходящее значение: {detail}.",
+    ),
+    "error.document_refused": (
+        "The file “{name}” could not be read: {detail}.",
+        "Файл «{name}» не удалось прочитать: {detail}.",
+    ),
+    "error.document_empty": (
+        "The file “{name}” holds no text. Upload a file with text in it.",
+        "В файле «{name}» нет текста. Загрузите файл с текстом.",
+    ),
+    "error.document_encrypted": (
+        "The file “{name}” is protected by a password. Remove the password and upload it again.",
+        "Файл «{name}» защищён паролем. Снимите пароль и загрузите файл снова.",
+    ),
+    "error.document_corrupt": (
+        "The file “{name}” is damaged and cannot be opened. Save it anew in its program and upload it again.",
+        "Файл «{name}» повреждён и не открывается. Пересохраните его в исходной программе и загрузите снова.",
+    ),
+    "error.document_garbled": (
+        "The fonts of “{name}” give unreadable characters instead of text. "
+        "Export the PDF anew with embedded fonts, or upload the original document.",
+        "Шрифты файла «{name}» дают нечитаемые знаки вместо текста. "
+        "Сохраните PDF заново со встроенными шрифтами или загрузите исходный документ.",
+    ),
+    "error.document_needs_ocr": (
+        "“{name}” consists of scanned pages without a text layer. Install tesseract on the server, or upload a file with text.",
+        "«{name}» состоит из сканов без текстового слоя. Установите tesseract на сервере или загрузите файл с текстом.",
+    ),
+    "error.document_type_unknown": (
+        "Files of the type of “{name}” are not supported. Supported: {supported}.",
+        "Файлы такого типа, как «{name}», не поддерживаются. Поддерживаются: {supported}.",
+    ),
+    "error.document_too_large": (
+        "The file “{name}” is larger than {limit_mb} MB. Split it, or raise ASISSTO_MAX_UPLOAD_MB.",
+        "Файл «{name}» больше {limit_mb} МБ. Разделите его или увеличьте ASISSTO_MAX_UPLOAD_MB.",
+    ),
+    "error.document_parse_timeout": (
+        "Reading “{name}” took longer than {seconds} s and was stopped. Split the file and upload the parts.",
+        "Чтение файла «{name}» заняло больше {seconds} с и было остановлено. Разделите файл и загрузите по частям.",
+    ),
+    "error.document_parse_memory": (
+        "Reading “{name}” needed more than {limit_mb} MB of memory and was stopped. Split the file and upload the parts.",
+        "Для чтения файла «{name}» не хватило {limit_mb} МБ памяти. Разделите файл и загрузите по частям.",
+    ),
+    "error.not_signed_in": ("Sign in first.", "Сначала войдите."),
+    "error.sign_in_failed": (
+        "The e-mail or the password is wrong.",
+        "Неверная почта или пароль.",
+    ),
+    "error.token_expired": (
+        "The session has expired. Sign in again.",
+        "Сеанс истёк. Войдите снова.",
+    ),
+    "error.token_invalid": (
+        "The access token cannot be used. Sign in again.",
+        "Токен доступа не подходит. Войдите снова.",
+    ),
+    "error.token_reused": (
+        "This refresh token was used before, so the whole session was closed for safety. Sign in again.",
+        "Этот токен обновления уже использован, поэтому сеанс закрыт ради безопасности. Войдите снова.",
+    ),
+    "error.forbidden": (
+        "Your role does not allow this. Ask an owner of the workspace.",
+        "Ваша роль этого не позволяет. Обратитесь к владельцу рабочего пространства.",
+    ),
+    "error.csrf_missing": (
+        "The request lacks the X-CSRF-Token header. Reload the page and try again.",
+        "В запросе нет заголовка X-CSRF-Token. Обновите страницу и попробуйте снова.",
+    ),
+    "error.registration_closed": (
+        "Registration is closed here. Ask the administrator for an invitation.",
+        "Регистрация здесь закрыта. Попросите приглашение у администратора.",
+    ),
+    "error.link_spent": (
+        "This link was used already or has expired. Ask for a new one (`asissto create-admin`).",
+        "Эта ссылка уже использована или истекла. Запросите новую (`asissto create-admin`).",
+    ),
+    "error.not_found": ("There is no such {kind}.", "Не найдено: {kind}."),
+    "error.method_not_allowed": (
+        "This address does not take that method.",
+        "Этот адрес не принимает такой метод.",
+    ),
+    "error.conflict": ("This clashes with what is there: {detail}.", "Это противоречит тому, что уже есть: {detail}."),
+    "error.email_taken": (
+        "There is an account with this e-mail already. Sign in instead.",
+        "Учётная запись с такой почтой уже есть. Войдите.",
+    ),
+    "error.name_taken": (
+        "The name “{name}” is taken. Choose another.",
+        "Название «{name}» занято. Выберите другое.",
+    ),
+    "error.last_owner": (
+        "A workspace keeps at least one owner. Make somebody else an owner first.",
+        "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
+    ),
+    "error.too_large": (
+        "The request is larger than allowed ({limit}).",
+        "Запрос больше допустимого ({limit}).",
+    ),
+    "error.too_many_requests": (
+        "Too many requests. Try again in {seconds} s.",
+        "Слишком много запросов. Повторите через {seconds} с.",
+    ),
+    "error.provider_failed": (
+        "The model provider did not answer as expected: {reason}.",
+        "Поставщик модели ответил не так, как ожидалось: {reason}.",
+    ),
+    "error.not_ready": ("The service is starting. Try again in a moment.", "Служба запускается. Повторите чуть позже."),
+    "error.database_down": (
+        "The database at {address} does not answer. Start it, or check ASISSTO_DATABASE_URL.",
+        "База данных {address} не отвечает. Запустите её или проверьте ASISSTO_DATABASE_URL.",
+    ),
+    "error.database_too_old": (
+        "The database has {found}; {needed} or newer is needed.",
+        "В базе данных {found}; нужна версия {needed} или новее.",
+    ),
+    "error.database_wont_start": (
+        "The embedded database in {path} did not start: {detail}",
+        "Встроенная база данных в {path} не запустилась: {detail}",
+    ),
+    "error.data_dir_unusable": (
+        "The data folder {path} cannot be written: {detail}. Choose another with ASISSTO_DATA_DIR.",
+        "В папку данных {path} нельзя писать: {detail}. Выберите другую через ASISSTO_DATA_DIR.",
+    ),
+    "error.port_in_use": (
+        "Port {port} is taken by another program. Choose another with ASISSTO_PORT.",
+        "Порт {port} занят другой программой. Выберите другой через ASISSTO_PORT.",
+    ),
+}
