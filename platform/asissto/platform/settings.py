@@ -34,27 +34,45 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     host: Annotated[str, setting("Address that the web server listens on.")] = "127.0.0.1"
     port: Annotated[int, setting("Port that the web server listens on.", ge=1, le=65535)] = 8000
-    public_url: Annotated[str | None, setting("Address by which customers reach the server, without a slash at the end.")] = None
+    public_url: Annotated[
+        str | None, setting("Address by which customers reach the server, without a slash at the end.")
+    ] = None
     keys: Annotated[
         str | None,
-        setting("Key ring for secrets and tokens, `id:base64url` of 32 bytes each, newest first; empty: made in the data folder."),
+        setting(
+            "Key ring for secrets and tokens, `id:base64url` of 32 bytes each, newest first; empty: made in the data folder."
+        ),
     ] = None
-    registration: Annotated[Literal["open", "closed"], setting("Whether strangers may register a workspace of their own.")] = "open"
+    registration: Annotated[
+        Literal["open", "closed"], setting("Whether strangers may register a workspace of their own.")
+    ] = "open"
     language: Annotated[Literal["ru", "en"], setting("Language of the command line and of new workspaces.")] = "en"
-    chat_model: Annotated[str, setting("Model of new assistants where OPENAI_API_KEY or OPENAI_BASE_URL is set.")] = "gpt-5-mini"
+    chat_model: Annotated[str, setting("Model of new assistants where OPENAI_API_KEY or OPENAI_BASE_URL is set.")] = (
+        "gpt-5-mini"
+    )
     embedding_model: Annotated[
         str, setting("`local` for the built-in English model, else a model name of the OpenAI-compatible endpoint.")
     ] = "local"
-    embedding_dimensions: Annotated[int, setting("Floats in a vector of the outside embedding model.", ge=8, le=4000)] = 1536
+    embedding_dimensions: Annotated[
+        int, setting("Floats in a vector of the outside embedding model.", ge=8, le=4000)
+    ] = 1536
     max_upload_mb: Annotated[int, setting("Largest file that may be uploaded, in MB.", ge=1)] = 100
     parse_seconds: Annotated[int, setting("Time limit for reading one file, in seconds.", ge=1)] = 300
     parse_memory_mb: Annotated[int, setting("Memory limit for reading one file, in MB.", ge=256)] = 2048
     worker_jobs: Annotated[int, setting("Jobs that one worker runs at the same time.", ge=1)] = 2
     log_format: Annotated[Literal["console", "json"], setting("How log lines are written.")] = "console"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], setting("Least important log lines shown.")] = "info"
-    sample: Annotated[bool, setting("Whether the guide is loaded as a sample knowledge base at the first start.")] = True
-    openai_api_key: Annotated[str | None, setting("Key of the OpenAI-compatible endpoint; empty: answers are quoted, not generated.")] = None
-    openai_base_url: Annotated[str | None, setting("Address of the OpenAI-compatible endpoint, where it is not OpenAI's own.")] = None
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], setting("Least important log lines shown.")] = (
+        "info"
+    )
+    sample: Annotated[bool, setting("Whether the guide is loaded as a sample knowledge base at the first start.")] = (
+        True
+    )
+    openai_api_key: Annotated[
+        str | None, setting("Key of the OpenAI-compatible endpoint; empty: answers are quoted, not generated.")
+    ] = None
+    openai_base_url: Annotated[
+        str | None, setting("Address of the OpenAI-compatible endpoint, where it is not OpenAI's own.")
+    ] = None
 
     @property
     def has_chat_model(self) -> bool:

@@ -1,0 +1,21 @@
+"""Runs migrations on the connection that asissto.platform.migrate hands over."""
+
+from alembic import context
+
+from asissto.channels import tables as _channels
+from asissto.ingestion import tables as _ingestion
+from asissto.platform.tables import Base
+from asissto.retrieval import tables as _retrieval
+
+assert _channels
+assert _ingestion
+assert _retrieval
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    transaction_per_migration=True,
+    compare_server_default=False,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,47 @@
+"""What a process holds open while it runs; built once in an entry point and passed on."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+
+import msgspec
+
+from asissto.platform.chat import ChatModel, make_chat_model
+from asissto.platform.database import Addresses, Database
+from asissto.platform.embedding import Embedder, make_embedder
+from asissto.platform.files import FileStore
+from asissto.platform.keys import KeyRing, open_key_ring
+from asissto.platform.migrate import embedded_addresses, migrate, outside_addresses
+from asissto.platform.postgres import EmbeddedPostgres
+from asissto.platform.settings import Settings
+
+
+class Services(msgspec.Struct, frozen=True):
+    settings: Settings
+    keys: KeyRing
+    database: Database
+    files: FileStore
+    embedder: Embedder
+    chat: ChatModel | None
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Starts the embedded database where no other is named, migrates it, and closes everything in reverse."""
+    async with AsyncExitStack() as stack:
+        keys = open_key_ring(settings)
+        addresses = await _addresses(settings, keys, stack)
+        await migrate(addresses)
+        database = Database(addresses)
+        stack.push_async_callback(database.close)
+        embedder = make_embedder(settings)
+        chat = make_chat_model(settings)
+        files = FileStore(settings.data_dir / "files")
+        yield Services(settings=settings, keys=keys, database=database, files=files, embedder=embedder, chat=chat)
+
+
+async def _addresses(settings: Settings, keys: KeyRing, stack: AsyncExitStack) -> Addresses:
+    if settings.database_url:
+        return outside_addresses(settings.database_url, keys)
+    server = stack.enter_context(closing(EmbeddedPostgres(settings.data_dir)))
+    server.start()
+    return await embedded_addresses(server)
