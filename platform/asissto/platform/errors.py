@@ -16,7 +16,7 @@ AsisstoError
 
 from typing import ClassVar
 
-from asissto.platform.texts import Language, text
+from asissto.platform.texts import Language, Phrase, text
 
 
 class AsisstoError(Exception):
@@ -32,7 +32,10 @@ class AsisstoError(Exception):
 
     def sentence(self, language: Language) -> str:
         """What is wrong and what to do, in the reader's language."""
-        return text(f"error.{self.code}", language, field=self.field or "", **self.params)
+        params = {
+            name: value.say(language) if isinstance(value, Phrase) else value for name, value in self.params.items()
+        }
+        return text(f"error.{self.code}", language, field=self.field or "", **params)
 
 
 class InvalidInput(AsisstoError):
@@ -147,8 +150,13 @@ class LinkSpent(Forbidden):
 
 
 class NotFound(AsisstoError):
+    """`kind` has its word in texts.py, as `kind.assistant`."""
+
     status = 404
     code = "not_found"
+
+    def __init__(self, *, kind: str) -> None:
+        super().__init__(kind=Phrase(f"kind.{kind}"))
 
 
 class MethodNotAllowed(AsisstoError):

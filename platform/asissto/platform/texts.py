@@ -2,7 +2,19 @@
 
 from typing import Literal
 
+import msgspec
+
 Language = Literal["ru", "en"]
+
+
+class Phrase(msgspec.Struct, frozen=True):
+    """A part of a sentence that is itself to be said in the reader's language."""
+
+    key: str
+    limit: int | float | None = None
+
+    def say(self, language: Language) -> str:
+        return text(self.key, language, limit=self.limit)
 
 
 def text(key: str, language: Language, **params: object) -> str:
@@ -171,4 +183,40 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Port {port} is taken by another program. Choose another with ASISSTO_PORT.",
         "Порт {port} занят другой программой. Выберите другой через ASISSTO_PORT.",
     ),
+    # What is wrong with a value, within error.invalid_input.
+    "invalid.missing": ("it is missing", "оно не указано"),
+    "invalid.unknown": ("there is no such field", "такого поля нет"),
+    "invalid.too_short": ("it is shorter than {limit}", "оно короче {limit}"),
+    "invalid.too_long": ("it is longer than {limit}", "оно длиннее {limit}"),
+    "invalid.too_small": ("it is below {limit}", "оно меньше {limit}"),
+    "invalid.too_large": ("it is above {limit}", "оно больше {limit}"),
+    "invalid.choice": ("it is none of the allowed values", "такого значения нет среди допустимых"),
+    "invalid.form": ("it does not have the expected form", "оно не того вида, который ожидается"),
+    "invalid.kind": ("it is of another type than expected", "оно другого типа, чем ожидается"),
+    "invalid.email": ("it is not an e-mail address", "это не адрес электронной почты"),
+    "invalid.cursor": ("no list has given it out", "ни один список его не выдавал"),
+    "invalid.characters": ("it holds characters that cannot be stored", "в нём есть знаки, которые нельзя сохранить"),
+    # What clashes, within error.conflict.
+    "conflict.exists": ("it is there already", "это уже есть"),
+    "conflict.member": ("this person is a member already", "этот человек уже участник"),
+    # What was not found, within error.not_found.
+    "kind.address": ("address", "адрес"),
+    "kind.assistant": ("assistant", "ассистент"),
+    "kind.channel": ("channel", "канал"),
+    "kind.collection": ("collection", "коллекция"),
+    "kind.contact": ("contact", "контакт"),
+    "kind.conversation": ("conversation", "диалог"),
+    "kind.document": ("document", "документ"),
+    "kind.member": ("member", "участник"),
+    "kind.message": ("message", "сообщение"),
+    "kind.user": ("user", "пользователь"),
+    "kind.version": ("version", "версия"),
+    # What the assistant says of itself.
+    "answer.unknown": (
+        "I did not find an answer to this in the documents. Would you like me to pass the question to a person?",
+        "В документах я не нашёл ответа на этот вопрос. Передать его сотруднику?",
+    ),
+    "answer.unsure": ("This may help:", "Возможно, поможет это:"),
+    # Where a citation stands.
+    "locator.page": ("p. {page}", "с. {page}"),
 }

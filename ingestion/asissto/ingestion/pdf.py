@@ -1,0 +1,106 @@
+"""Reads the text layer of a PDF, and says why there is none."""
+
+import ctypes
+import re
+from contextlib import closing
+from pathlib import Path
+
+import pypdfium2 as pdfium  # type: ignore[import-untyped]
+import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
+
+from asissto.ingestion.parsing import Content
+from asissto.ingestion.pdf_layout import Line, laid_out
+from asissto.platform.errors import DocumentCorrupt, DocumentEmpty, DocumentEncrypted, DocumentGarbled, DocumentNeedsOcr
+
+
+def read_pdf(path: Path, name: str) -> Content:
+    """Text in the order in which the file draws it, which is the reading order in all but odd cases.
+
+    pypdfium2 read 33 PDFs in 0.3 CPU-s and 26 MB where unstructured took 11 and 525.
+    """
+    pages: list[list[Line]] = []
+    scanned: list[int] = []
+    with closing(_opened(path, name)) as document:
+        for number, page in enumerate(document, 1):
+            pages.append(_lines(page, number))
+            if _is_scan(page, sum(len(line.text) for line in pages[-1])):
+                scanned.append(number)
+            page.close()
+    text = "\n".join(line.text for lines in pages for line in lines)
+    if len(scanned) == len(pages) or (scanned and not text):
+        raise DocumentNeedsOcr(name=name)
+    if not text:
+        raise DocumentEmpty(name=name)
+    if is_garbled(text):
+        raise DocumentGarbled(name=name)
+    warnings = (f"pages_without_text: {', '.join(map(str, scanned))}",) if scanned else ()
+    return Content(laid_out(pages), pages=len(pages), warnings=warnings)
+
+
+def _opened(path: Path, name: str) -> pdfium.PdfDocument:
+    try:
+        return pdfium.PdfDocument(path)
+    except pdfium.PdfiumError as error:
+        if error.err_code == pdfium_c.FPDF_ERR_PASSWORD:
+            raise DocumentEncrypted(name=name) from error
+        raise DocumentCorrupt(name=name) from error
+
+
+def _is_scan(page: pdfium.PdfPage, characters: int) -> bool:
+    """Whether what there is to read is a picture: no text at all, or a stamp on an image over half of the page."""
+    if characters >= 50:
+        return False
+    objects = page.get_objects(max_depth=3)
+    if not characters:
+        return next(objects, None) is not None
+    width, height = page.get_size()
+    boxes = [item.get_bounds() for item in objects if item.type == pdfium_c.FPDF_PAGEOBJ_IMAGE]
+    return any((right - left) * (top - bottom) > width * height / 2 for left, bottom, right, top in boxes)
+
+
+def is_garbled(text: str) -> bool:
+    r"""Whether fonts without a character map made this text: "M]heh\guc dh^_dk" stands for "Уголовный кодекс".
+
+    Such Russian has 0.13-0.16 vowels among its letters (usual are 0.36-0.43) and brackets inside 33-44 % of its words
+    (usual are under 1.5 %); cp1251 read as Latin-1 consists of accented letters; other fonts give no letters at all.
+    """
+    words = text.split()
+    shown = sum(map(len, words))
+    latin = _LATIN.findall(text)
+    vowels = sum(letter in "aeiouyAEIOUY" for letter in latin)
+    bracketed = sum(_BRACKET_INSIDE.search(word) is not None for word in words)
+    if bracketed > 0.15 * len(words) and vowels < 0.25 * len(latin):
+        return True
+    return len(_NO_LETTER.findall(text)) > 0.1 * shown or len(_ACCENTED.findall(text)) > 0.4 * shown
+
+
+_LATIN = re.compile(r"[A-Za-z]")
+_ACCENTED = re.compile(r"[À-ÿ]")
+_BRACKET_INSIDE = re.compile(r"\w[\[\]\\^_`]+\w")
+_NO_LETTER = re.compile(r"\(cid:\d+\)|[\x00-\x08\x0e-\x1f�\ue000-\uf0a6\uf0a8-\uf0b6\uf0b8-\uf8ff]")
+_PRINTED_LINE = re.compile("[^\r\n\x02\ufffe]+[\x02\ufffe]?")
+
+
+def _lines(page: pdfium.PdfPage, number: int) -> list[Line]:
+    """In pdfium U+0002 or U+FFFE stands for a hyphen at the end of a line, and for the line break."""
+    with closing(page.get_textpage()) as textpage:
+        found = _PRINTED_LINE.finditer(textpage.get_text_range())
+        return [_line(textpage, match, number) for match in found if match[0].rstrip("\x02\ufffe").strip()]
+
+
+def _line(textpage: pdfium.PdfTextPage, match: re.Match[str], page: int) -> Line:
+    text = match[0].rstrip("\x02\ufffe")
+    start = match.start() + len(text) - len(text.lstrip())
+    first = pdfium_c.FPDFText_GetCharIndexFromTextIndex(textpage, start)
+    last = pdfium_c.FPDFText_GetCharIndexFromTextIndex(textpage, match.start() + len(text.rstrip()) - 1)
+    left, bottom, _, top = textpage.get_charbox(first, loose=True)
+    _, end, right, high = textpage.get_charbox(last, loose=True)
+    bold = _is_bold(textpage, first) and _is_bold(textpage, last)
+    height = max(top - bottom, high - end, 0.1)
+    return Line(text.strip(), page, left, right, bottom, end, height, bold, len(text) < len(match[0]))
+
+
+def _is_bold(textpage: pdfium.PdfTextPage, index: int) -> bool:
+    name = ctypes.create_string_buffer(128)
+    pdfium_c.FPDFText_GetFontInfo(textpage, index, name, len(name), ctypes.c_int())
+    return any(weight in name.value.lower() for weight in (b"bold", b"black", b"heavy", b"demi", b"medi"))

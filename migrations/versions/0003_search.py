@@ -1,0 +1,131 @@
+"""The search function: lexical and dense candidates, fused, in one statement.
+
+It runs with the rights of asissto_sys and checks the tenant itself: under a row-level policy the text operator is not
+leakproof, so the planner would read every row of the tenant before it looks into the GIN index (84 ms against 6.7).
+"""
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+SIGNATURE = "search_passages(uuid, text, uuid[], text[], text[], float8[], smallint, halfvec, jsonb)"
+
+SEARCH = """
+CREATE FUNCTION search_passages(
+    wanted_tenant uuid,
+    prefix text,                -- stands before the tenant's lexemes in the index
+    wanted_collections uuid[],  -- NULL: all
+    terms text[],               -- distinct lexemes of the question
+    near_prefixes text[],       -- what kin and misspellings of each begin with; NULL: it has none
+    term_weights float8[],      -- of each term
+    space smallint,             -- NULL: no dense candidates
+    question halfvec,
+    rank jsonb                  -- the constants of asissto.retrieval.ranking, and how many passages are wanted
+) RETURNS TABLE (
+    chunk_id uuid, document_id uuid, version_id uuid, title text, heading_path text[], page int, kind text,
+    language text, passage text, start_offset int, end_offset int,
+    lexical float8, dense float8, fused float8, term_chunks int[], all_chunks int
+) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $function$
+#variable_conflict use_column
+DECLARE
+    total int;
+    average float8;
+BEGIN
+    IF wanted_tenant IS DISTINCT FROM nullif(current_setting('app.tenant_id', true), '')::uuid THEN
+        RAISE EXCEPTION 'search outside of the transaction''s tenant' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT k.chunks, greatest(k.lexemes::float8 / greatest(k.chunks, 1), 1) INTO total, average
+    FROM knowledge_bases k WHERE k.tenant_id = wanted_tenant;
+
+    RETURN QUERY
+    WITH asked AS MATERIALIZED (
+        SELECT t.*, ARRAY(SELECT DISTINCT substr('  ' || t.lexeme || ' ', i, 3) FROM generate_series(1, length(t.lexeme) + 1) i) AS grams
+        FROM unnest(terms, near_prefixes, term_weights) WITH ORDINALITY t(lexeme, near, weight, at)
+    ), spelled AS (
+        -- Each term itself, and the nearest lexemes of the tenant's vocabulary by trigrams.
+        SELECT a.at, a.weight, l.lexeme, l.chunks AS n FROM asked a
+        JOIN lexeme_counts l ON l.tenant_id = wanted_tenant AND l.lexeme = a.lexeme
+        UNION ALL
+        SELECT a.at, a.weight * (rank->>'near_weight')::float8 * kin.likeness, kin.lexeme, kin.n FROM asked a
+        CROSS JOIN LATERAL (
+            SELECT v.lexeme, v.n, v.shared / (cardinality(a.grams) + length(v.lexeme) + 1 - v.shared) AS likeness FROM (
+                SELECT l.lexeme, l.chunks AS n, (
+                    SELECT count(*) FROM unnest(a.grams) gram WHERE strpos('  ' || l.lexeme || ' ', gram) > 0)::float8 AS shared
+                FROM lexeme_counts l
+                WHERE l.tenant_id = wanted_tenant AND l.lexeme >= a.near AND l.lexeme < a.near || chr(1114111)
+                  AND l.lexeme <> a.lexeme AND length(l.lexeme) <= 2 * length(a.lexeme)
+            ) v WHERE v.shared / (cardinality(a.grams) + length(v.lexeme) + 1 - v.shared) >= (rank->>'near_enough')::float8
+            ORDER BY likeness DESC, v.lexeme LIMIT (rank->>'most_near')::int
+        ) kin WHERE a.near IS NOT NULL
+    ), weighed AS MATERIALIZED (
+        -- IDF as in BM25. A term that stands in a large part of a large knowledge base weighs next to nothing but
+        -- would make every passage a candidate: the rarest terms come first, until they fetch enough.
+        SELECT w.at, w.weight, w.query FROM (
+            SELECT s.at, s.weight * ln(1 + (greatest(total, s.n) - s.n + 0.5) / (s.n + 0.5)) AS weight,
+                   ('''' || replace(replace(prefix || s.lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery AS query,
+                   sum(s.n) OVER (ORDER BY s.n, s.at, s.lexeme) - s.n AS fetched
+            FROM spelled s
+        ) w WHERE w.fetched < (rank->>'most_matches')::int
+    ), hits AS (
+        -- BM25; the number of occurrences is read back from ts_rank, which sums 1/j² over them: tf = 0.6079/(1-r) - 0.5.
+        SELECT x.chunk_id, w.at, max(w.weight * (1 - x.half / (0.6079 / (1 - x.r) - 0.5 + x.half))) AS part
+        FROM weighed w CROSS JOIN LATERAL (
+            SELECT l.chunk_id, ts_rank('{1,1,1,1}', l.lexemes, w.query) AS r,
+                   (rank->>'k1')::float8 * (1 - (rank->>'b')::float8 * (1 - l.length / average)) AS half
+            FROM chunk_lexemes l
+            WHERE l.lexemes @@ w.query AND l.tenant_id = wanted_tenant
+              AND (wanted_collections IS NULL OR l.collection_id = ANY (wanted_collections))
+        ) x GROUP BY 1, 2
+    ), words AS MATERIALIZED (
+        SELECT h.chunk_id, sum(h.part) * ((rank->>'k1')::float8 + 1) AS score FROM hits h GROUP BY 1
+    ), vectors AS MATERIALIZED (
+        SELECT e.chunk_id, 1 - (e.embedding <=> question) AS score FROM chunk_embeddings e
+        WHERE e.tenant_id = wanted_tenant AND e.space_id = space
+          AND (wanted_collections IS NULL OR e.collection_id = ANY (wanted_collections))
+        ORDER BY e.embedding <=> question LIMIT (rank->>'leg_size')::int
+    ), candidates AS (
+        (SELECT w.chunk_id FROM words w ORDER BY w.score DESC, w.chunk_id LIMIT (rank->>'leg_size')::int)
+        UNION SELECT v.chunk_id FROM vectors v
+    ), scored AS (
+        SELECT c.chunk_id, coalesce(w.score, 0) AS lexical,
+               CASE WHEN space IS NOT NULL THEN coalesce(v.score, (
+                   SELECT 1 - (e.embedding <=> question) FROM chunk_embeddings e
+                   WHERE e.tenant_id = wanted_tenant AND e.space_id = space AND e.chunk_id = c.chunk_id)) END AS dense
+        FROM candidates c LEFT JOIN words w USING (chunk_id) LEFT JOIN vectors v USING (chunk_id)
+    ), ranked AS (
+        SELECT s.*, coalesce(s.lexical / nullif(max(s.lexical) OVER (), 0), 0) + (rank->>'dense_weight')::float8
+                    * coalesce(greatest(s.dense, 0) / nullif(greatest(max(s.dense) OVER (), 0), 0), 0) AS fused
+        FROM scored s ORDER BY fused DESC, s.chunk_id LIMIT (rank->>'wanted')::int
+    )
+    SELECT c.id, c.document_id, c.version_id, d.title, c.heading_path, c.page, c.kind, c.language, c.text,
+           c.start_offset, c.end_offset, r.lexical, r.dense, r.fused,
+           (SELECT array_agg(coalesce(l.chunks, 0) ORDER BY a.at) FROM asked a
+            LEFT JOIN lexeme_counts l ON l.tenant_id = wanted_tenant AND l.lexeme = a.lexeme),
+           total
+    FROM ranked r
+    JOIN chunks c ON c.tenant_id = wanted_tenant AND c.id = r.chunk_id
+    JOIN documents d ON d.tenant_id = wanted_tenant AND d.id = c.document_id
+    ORDER BY r.fused DESC, r.chunk_id;
+END
+$function$
+"""
+
+
+def upgrade() -> None:
+    # Compressed or moved out, each look at a row would unpack it: 1.7 us a rank instead of 0.4.
+    for table in ("chunk_lexemes", "chunk_embeddings"):
+        op.execute(f"ALTER TABLE {table} SET (toast_tuple_target = 8160)")
+    op.execute(SEARCH.replace(":", "\\:"))
+    op.execute("GRANT CREATE ON SCHEMA public TO asissto_sys")
+    op.execute(f"ALTER FUNCTION {SIGNATURE} OWNER TO asissto_sys")
+    op.execute("REVOKE CREATE ON SCHEMA public FROM asissto_sys")
+    op.execute(f"REVOKE ALL ON FUNCTION {SIGNATURE} FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION {SIGNATURE} TO asissto_app")
+
+
+def downgrade() -> None:
+    op.execute(f"DROP FUNCTION {SIGNATURE}")

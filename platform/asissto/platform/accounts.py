@@ -1,0 +1,201 @@
+"""People and their workspaces: register, sign in, stay signed in, sign out, follow the first administrator's link."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, cast
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import Row, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from asissto.platform.audit import Actor, record
+from asissto.platform.credentials import Grant, close_session, make_link, open_session, rotate, spend_link
+from asissto.platform.errors import (
+    EmailTaken,
+    Forbidden,
+    InvalidInput,
+    RegistrationClosed,
+    SignInFailed,
+    TokenInvalid,
+    TokenReused,
+)
+from asissto.platform.passwords import check_strength, hash_password, is_outdated, verify_password
+from asissto.platform.permissions import Role
+from asissto.platform.services import Services
+from asissto.platform.tables import Membership, Tenant, User, new_id
+from asissto.platform.texts import Language, Phrase
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Email = Annotated[str, Meta(max_length=254)]
+Password = Annotated[str, Meta(max_length=200)]
+Token = Annotated[str, Meta(max_length=200)]
+TenantHooks = Sequence[Callable[[AsyncSession, UUID, str], Awaitable[None]]]
+"""What the components do for a new tenant, in its transaction: its knowledge base, its first assistant, its channel."""
+
+ADMIN_LINK = "admin"
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
+class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    name: Name
+    email: Email
+    password: Password
+    workspace: Name | None = None
+    language: Language = "en"
+    cookies: bool = False
+
+
+class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    token: Token
+    name: Name
+    email: Email
+    password: Password
+    cookies: bool = False
+
+
+class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Without `tenant_id` it is the workspace that the person joined first."""
+
+    email: Email
+    password: Password
+    tenant_id: UUID | None = None
+    cookies: bool = False
+
+
+class Visitor(msgspec.Struct, frozen=True):
+    """Somebody who is not signed in yet."""
+
+    ip: str | None
+    request_id: str | None
+
+
+class OpenedSession(msgspec.Struct, frozen=True):
+    grant: Grant
+    role: Role
+
+
+async def register(services: Services, what: Registration, hooks: TenantHooks, visitor: Visitor) -> OpenedSession:
+    """A new person with a new workspace; raises RegistrationClosed, InvalidInput, WeakPassword, EmailTaken."""
+    if services.settings.registration == "closed":
+        raise RegistrationClosed
+    person = await _new_user(what.name, what.email, what.password, what.language)
+    async with services.database.system() as session:
+        await _add_user(session, person)
+        tenant_id = await create_tenant(session, what.workspace or what.name, what.language, hooks)
+        return await _join_and_sign_in(session, person, tenant_id, "auth.register", visitor)
+
+
+async def set_up(services: Services, what: Setup, visitor: Visitor) -> OpenedSession:
+    """The first administrator, who follows the link; raises LinkSpent, InvalidInput, WeakPassword, EmailTaken."""
+    person = await _new_user(what.name, what.email, what.password, services.settings.language, role="admin")
+    async with services.database.system() as session:
+        tenant_id = await spend_link(session, what.token, ADMIN_LINK)
+        await _add_user(session, person)
+        return await _join_and_sign_in(session, person, tenant_id, "auth.setup", visitor)
+
+
+async def sign_in(services: Services, what: SignIn, visitor: Visitor) -> OpenedSession:
+    """Raises SignInFailed, and Forbidden for who is in no such workspace."""
+    async with services.database.system() as session:
+        known = select(User.id, User.password_hash).where(User.email == what.email.lower(), User.status == "active")
+        user = (await session.execute(known)).one_or_none()
+    if not await verify_password(what.password, user.password_hash if user else None) or user is None:
+        raise SignInFailed
+    fresh_hash = await hash_password(what.password) if is_outdated(user.password_hash) else None
+    async with services.database.system() as session:
+        if fresh_hash is not None:
+            (await session.get_one(User, user.id)).password_hash = fresh_hash
+        joined = await _membership(session, user.id, what.tenant_id)
+        if joined is None:
+            raise Forbidden
+        grant = await open_session(session, user.id, joined.tenant_id)
+        await _record(session, grant, "auth.sign_in", visitor)
+        return OpenedSession(grant, cast("Role", joined.role))
+
+
+async def refresh(services: Services, token: str) -> OpenedSession:
+    """Raises TokenInvalid, TokenExpired, and TokenReused when the session was closed because of it."""
+    async with services.database.system() as session:
+        grant = await rotate(session, token)
+        joined = None if grant is None else await _membership(session, grant.user_id, grant.tenant_id)
+    if grant is None:
+        raise TokenReused
+    if joined is None:
+        raise TokenInvalid
+    return OpenedSession(grant, cast("Role", joined.role))
+
+
+async def sign_out(services: Services, actor: Actor, session_id: UUID) -> None:
+    """Closes the session: its refresh tokens and its access token are worth nothing from now on."""
+    async with services.database.system() as session:
+        await close_session(session, session_id)
+        await record(session, actor, "auth.sign_out", "user", actor.user_id)
+
+
+async def create_tenant(session: AsyncSession, name: str, language: str, hooks: TenantHooks) -> UUID:
+    """In a system transaction; every component prepares its part."""
+    tenant = Tenant(id=new_id(), name=name, language=language)
+    session.add(tenant)
+    await session.flush()
+    for prepare in hooks:
+        await prepare(session, tenant.id, language)
+    return tenant.id
+
+
+async def make_admin_link(session: AsyncSession, tenant_id: UUID) -> str:
+    """The token that belongs behind `/setup#token=`; it works once, for 72 hours."""
+    return await make_link(session, tenant_id, ADMIN_LINK)
+
+
+def normal_email(email: str) -> str:
+    """In lower case; raises InvalidInput."""
+    if not _EMAIL.fullmatch(email):
+        raise InvalidInput(field="email", detail=Phrase("invalid.email"))
+    return email.lower()
+
+
+async def _new_user(name: str, email: str, password: str, language: Language, role: str = "user") -> User:
+    email = normal_email(email)
+    check_strength(password)
+    hashed = await hash_password(password)
+    return User(id=new_id(), name=name, email=email, password_hash=hashed, language=language, role=role)
+
+
+async def _add_user(session: AsyncSession, person: User) -> None:
+    """Raises EmailTaken; the unique index decides between two who come at once with the same address."""
+    session.add(person)
+    try:
+        await session.flush()
+    except IntegrityError:
+        raise EmailTaken(field="email") from None
+
+
+async def _join_and_sign_in(
+    session: AsyncSession, person: User, tenant_id: UUID, action: str, visitor: Visitor
+) -> OpenedSession:
+    session.add(Membership(tenant_id=tenant_id, user_id=person.id, role="owner"))
+    grant = await open_session(session, person.id, tenant_id)
+    await _record(session, grant, action, visitor)
+    return OpenedSession(grant, "owner")
+
+
+async def _membership(session: AsyncSession, user_id: UUID, tenant_id: UUID | None) -> Row[UUID, str] | None:
+    found = (
+        select(Membership.tenant_id, Membership.role)
+        .join(Tenant, Tenant.id == Membership.tenant_id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.user_id == user_id, Tenant.status == "active", User.status == "active")
+        .order_by(Membership.created_at, Membership.tenant_id)
+        .limit(1)
+    )
+    if tenant_id is not None:
+        found = found.where(Membership.tenant_id == tenant_id)
+    return (await session.execute(found)).one_or_none()
+
+
+async def _record(session: AsyncSession, grant: Grant, action: str, visitor: Visitor) -> None:
+    actor = Actor(tenant_id=grant.tenant_id, user_id=grant.user_id, ip=visitor.ip, request_id=visitor.request_id)
+    await record(session, actor, action, "user", grant.user_id)

@@ -1,0 +1,145 @@
+"""Who is calling: a program by its bearer token, or a browser by its cookie and the CSRF header."""
+
+import hmac
+from typing import Any, cast
+from uuid import UUID
+
+import structlog
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+from litestar.enums import ScopeType
+from litestar.middleware.authentication import AbstractAuthenticationMiddleware, AuthenticationResult
+from litestar.types import ASGIApp
+from sqlalchemy import select
+
+from asissto.platform.accounts import OpenedSession
+from asissto.platform.audit import Actor
+from asissto.platform.credentials import (
+    ACCESS_LIFE,
+    REFRESH_LIFE,
+    Claims,
+    csrf_token,
+    read_access_token,
+    sign_access_token,
+)
+from asissto.platform.errors import CsrfMissing, NotSignedIn, TokenInvalid
+from asissto.platform.permissions import Role, is_open
+from asissto.platform.services import Services
+from asissto.platform.tables import Membership, RefreshToken, Tenant, User
+
+ACCESS_COOKIE, REFRESH_COOKIE = "asissto_access", "asissto_refresh"
+REFRESH_PATH = "/api/v1/auth/refresh"
+CSRF_HEADER = "x-csrf-token"
+
+
+class Principal(Actor, frozen=True, kw_only=True):
+    """A signed-in person in one tenant; the role is the one of this moment."""
+
+    user_id: UUID
+    role: Role
+    session_id: UUID
+
+
+class Authentication(AbstractAuthenticationMiddleware):
+    """Leaves a Principal in `request.user` on every route that is not open to all.
+
+    Raises NotSignedIn, TokenExpired, TokenInvalid and CsrfMissing.
+    """
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        super().__init__(app, scopes={ScopeType.HTTP})
+        self._services = services
+
+    async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
+        _refuse_other_sites(connection)
+        if is_open(connection.route_handler):
+            return AuthenticationResult(user=None, auth=None)
+        claims = self._claims(connection)
+        principal = await self._principal(connection, claims)
+        structlog.contextvars.bind_contextvars(tenant=str(principal.tenant_id), user=str(principal.user_id))
+        return AuthenticationResult(user=principal, auth=claims)
+
+    def _claims(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Claims:
+        keys = self._services.keys
+        header = connection.headers.get("authorization")
+        if header is not None:
+            scheme, _, token = header.partition(" ")
+            if scheme.lower() != "bearer":
+                raise TokenInvalid
+            return read_access_token(keys, token.strip())
+        cookie = connection.cookies.get(ACCESS_COOKIE)
+        if cookie is None:
+            raise NotSignedIn
+        claims = read_access_token(keys, cookie)
+        sent = connection.headers.get(CSRF_HEADER, "")
+        if _is_unsafe(connection) and not _equal(sent, csrf_token(keys, claims.sid)):
+            raise CsrfMissing
+        return claims
+
+    async def _principal(self, connection: ASGIConnection[Any, Any, Any, Any], claims: Claims) -> Principal:
+        """One query a request: a member who was removed or has signed out is out at once."""
+        mine = (
+            select(Membership.role)
+            .join(User, User.id == Membership.user_id)
+            .join(Tenant, Tenant.id == Membership.tenant_id)
+            .join(RefreshToken, RefreshToken.user_id == User.id)
+            .where(Membership.tenant_id == claims.tid, User.id == claims.sub, RefreshToken.id == claims.sid)
+            .where(User.status == "active", Tenant.status == "active", RefreshToken.revoked_at.is_(None))
+        )
+        async with self._services.database.system() as session:
+            role = await session.scalar(mine)
+        if role is None:
+            raise TokenInvalid
+        return Principal(
+            tenant_id=claims.tid,
+            user_id=claims.sub,
+            role=cast("Role", role),
+            session_id=claims.sid,
+            ip=connection.client.host if connection.client else None,
+            request_id=connection.scope["state"].get("request_id"),
+        )
+
+
+def access_token(services: Services, opened: OpenedSession) -> str:
+    grant = opened.grant
+    claims = Claims(sub=grant.user_id, tid=grant.tenant_id, role=opened.role, sid=grant.session_id)
+    return sign_access_token(services.keys, claims)
+
+
+def session_cookies(services: Services, opened: OpenedSession) -> list[Cookie]:
+    """The same two tokens that a program gets, where no script can read them."""
+    return [
+        _cookie(services, ACCESS_COOKIE, access_token(services, opened), int(ACCESS_LIFE.total_seconds())),
+        _cookie(services, REFRESH_COOKIE, opened.grant.refresh_token, int(REFRESH_LIFE.total_seconds())),
+    ]
+
+
+def spent_cookies(services: Services) -> list[Cookie]:
+    return [_cookie(services, name, "", 0) for name in (ACCESS_COOKIE, REFRESH_COOKIE)]
+
+
+def _cookie(services: Services, name: str, value: str, seconds: int) -> Cookie:
+    return Cookie(
+        key=name,
+        value=value,
+        max_age=seconds,
+        path=REFRESH_PATH if name == REFRESH_COOKIE else "/api",
+        httponly=True,
+        samesite="lax",
+        secure=(services.settings.public_url or "").startswith("https:"),
+    )
+
+
+def _refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Guards sign-in and refresh, which come before there is a CSRF token; programs send no such header."""
+    site = connection.headers.get("sec-fetch-site", "none")
+    if _is_unsafe(connection) and site not in ("none", "same-origin"):
+        raise CsrfMissing
+
+
+def _is_unsafe(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    return connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
+
+
+def _equal(sent: str, expected: str) -> bool:
+    return hmac.compare_digest(sent.encode(), expected.encode())

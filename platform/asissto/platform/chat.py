@@ -1,0 +1,283 @@
+"""Chat models of an OpenAI-compatible endpoint: the answer comes piece by piece and ends with what it used."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, Protocol, cast
+
+import msgspec
+from msgspec import Struct
+
+from asissto.platform.errors import ProviderError
+from asissto.platform.settings import Settings
+from asissto.platform.tokens import count_tokens
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, AsyncStream
+    from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+CONNECT_SECONDS = 3.0
+FIRST_TOKEN_SECONDS = 15.0
+ANSWER_SECONDS = 45.0
+PAUSE_SECONDS = 0.5
+# Somebody is waiting for the answer: where the provider asks for more than this, a quoted answer now is the better one.
+LONGEST_PAUSE_SECONDS = 5.0
+
+# These refuse `max_tokens`, and count their thoughts as part of the answer: 400 tokens leave nothing for the text.
+THINKING_MODEL = re.compile(r"(?:.*/)?(?:gpt-[5-9]|o[1-9]\b)")
+THINKING_TOKENS = 2000
+
+
+class ChatMessage(Struct, frozen=True):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Usage(Struct, frozen=True):
+    """`cached_tokens` is the part of `prompt_tokens` that the provider had in its cache."""
+
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    estimated: bool
+
+
+class ChatDelta(Struct, frozen=True):
+    text: str
+
+
+class ChatEnd(Struct, frozen=True):
+    """`finish` is "stop", "length" where the answer was cut at `max_tokens`, or a word of the provider's own."""
+
+    usage: Usage
+    finish: str
+
+
+class ChatModel(Protocol):
+    name: str
+
+    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> AsyncIterator[ChatDelta | ChatEnd]:
+        """Deltas, then one ChatEnd; raises ProviderError, after some deltas too."""
+        ...
+
+
+def make_chat_model(settings: Settings, model: str | None = None) -> "OpenAIChat | None":
+    """None where no endpoint is set, so that answers are quoted instead of generated."""
+    return OpenAIChat(settings, model or settings.chat_model) if settings.has_chat_model else None
+
+
+class OpenAIChat:
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.name = name
+        self._endpoint = Endpoint(settings, seconds=FIRST_TOKEN_SECONDS, retries=0)
+
+    async def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> AsyncIterator[ChatDelta | ChatEnd]:
+        """Tries a second time only while no text has come: what the reader has seen cannot be taken back."""
+        started = asyncio.get_running_loop().time()
+        for last_attempt in (False, True):
+            text_came = False
+            try:
+                async with aclosing(self._attempt(messages, max_tokens, started)) as events:
+                    async for event in events:
+                        text_came = True
+                        yield event
+            except ProviderError as error:
+                pause = _pause(error)
+                if last_attempt or text_came or error.permanent or pause > LONGEST_PAUSE_SECONDS:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+    async def _attempt(
+        self, messages: Sequence[ChatMessage], max_tokens: int, started: float
+    ) -> AsyncGenerator[ChatDelta | ChatEnd, None]:
+        deadline = started + FIRST_TOKEN_SECONDS
+        answer, finish, spent = "", "", None
+        async with await self._open(messages, max_tokens, deadline) as chunks:
+            while (chunk := await _next(chunks, deadline)) is not None:
+                finish, spent = chunk.finish or finish, chunk.usage or spent
+                if chunk.text:
+                    answer += chunk.text
+                    deadline = started + ANSWER_SECONDS
+                    yield ChatDelta(chunk.text)
+        _require_whole(answer, finish)
+        usage = self._usage(spent) if spent else await asyncio.to_thread(self._estimate, messages, answer)
+        yield ChatEnd(usage, finish)
+
+    async def _open(
+        self, messages: Sequence[ChatMessage], max_tokens: int, deadline: float
+    ) -> "AsyncStream[ChatCompletionChunk]":
+        client = await self._endpoint.client()
+        from openai import omit
+
+        thinks = THINKING_MODEL.match(self.name) is not None
+        with provider_errors():
+            async with asyncio.timeout_at(deadline):
+                return await client.chat.completions.create(
+                    model=self.name,
+                    messages=cast("list[ChatCompletionMessageParam]", msgspec.to_builtins(messages)),
+                    max_tokens=omit if thinks else max_tokens,
+                    max_completion_tokens=max_tokens + THINKING_TOKENS if thinks else omit,
+                    reasoning_effort="low" if thinks and "-chat" not in self.name else omit,
+                    stream=True,
+                    stream_options={"include_usage": True},
+                )
+
+    def _usage(self, spent: "_Spent") -> Usage:
+        details = spent.prompt_tokens_details or _Details()
+        return Usage(
+            self.name, spent.prompt_tokens, spent.completion_tokens, details.cached_tokens or 0, estimated=False
+        )
+
+    def _estimate(self, messages: Sequence[ChatMessage], answer: str) -> Usage:
+        prompt_tokens = sum(count_tokens(message.content) for message in messages)
+        return Usage(self.name, prompt_tokens, count_tokens(answer), 0, estimated=True)
+
+
+class _Delta(Struct):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Details(Struct):
+    cached_tokens: int | None = None
+
+
+class _Spent(Struct):
+    prompt_tokens: int
+    completion_tokens: int
+    prompt_tokens_details: _Details | None = None
+
+
+class _Chunk(Struct):
+    """What is read of a chunk; the SDK itself passes on whatever JSON the endpoint sends."""
+
+    choices: list[_Choice] | None = None
+    usage: _Spent | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(choice.delta.content or "" for choice in self.choices or () if choice.delta)
+
+    @property
+    def finish(self) -> str:
+        return "".join(choice.finish_reason or "" for choice in self.choices or ())
+
+    @property
+    def is_refusal(self) -> bool:
+        return (
+            any(choice.delta and choice.delta.refusal for choice in self.choices or ())
+            or self.finish == "content_filter"
+        )
+
+
+async def _next(chunks: "AsyncStream[ChatCompletionChunk]", deadline: float) -> _Chunk | None:
+    with provider_errors(streaming=True):
+        async with asyncio.timeout_at(deadline):
+            received = await anext(chunks, None)
+        chunk = None if received is None else msgspec.convert(received, _Chunk, from_attributes=True)
+    if chunk and chunk.is_refusal:
+        raise ProviderError(permanent=True, reason="refused")
+    return chunk
+
+
+def _require_whole(answer: str, finish: str) -> None:
+    if not finish:  # a proxy that loses its model closes the stream as if all were well
+        raise ProviderError(permanent=False, reason="broken_stream")
+    if not answer.strip():
+        raise ProviderError(permanent=False, reason="empty_answer")
+
+
+class Endpoint:
+    """The connection to the OpenAI-compatible endpoint of the settings, opened at the first call."""
+
+    def __init__(self, settings: Settings, *, seconds: float, retries: int) -> None:
+        self._settings = settings
+        self._seconds = seconds
+        self._retries = retries
+        self._client: AsyncOpenAI | None = None
+
+    async def client(self) -> "AsyncOpenAI":
+        if self._client is None:
+            openai = await asyncio.to_thread(import_module, "openai")  # takes 1.6 s the first time
+            self._client = self._client or openai.AsyncOpenAI(
+                api_key=self._settings.openai_api_key or "none",  # local servers want no key, the SDK insists on one
+                base_url=self._settings.openai_base_url,
+                timeout=openai.Timeout(self._seconds, connect=CONNECT_SECONDS),
+                max_retries=self._retries,
+            )
+        return self._client
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+
+@contextmanager
+def provider_errors(*, streaming: bool = False) -> Iterator[None]:
+    """Whatever the SDK raises or lets through becomes a ProviderError, without its words: they may quote the key.
+
+    `retry_after` among its params is the pause that the provider asked for, in seconds, or None.
+    """
+    import httpx2
+    import openai
+
+    try:
+        yield
+    except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError) as error:
+        permanent, reason = _verdict(error, streaming=streaming)
+        raise ProviderError(permanent=permanent, reason=reason, retry_after=_retry_after(error)) from None
+
+
+def _verdict(error: Exception, *, streaming: bool) -> tuple[bool, str]:
+    """Whether the same call would fail again, and why it failed."""
+    import httpx2
+    import openai
+
+    permanent, reason = False, "broken_stream" if streaming else "server_error"
+    match error:
+        case TimeoutError() | openai.APITimeoutError() | httpx2.TimeoutException():
+            reason = "timeout"
+        case openai.APIStatusError(status_code=status):
+            permanent, reason = _verdict_of_status(status)
+        case openai.APIConnectionError() | httpx2.HTTPError():
+            reason = "broken_stream" if streaming else "unreachable"
+        case openai.APIError():  # an error told inside the stream, after a good status
+            reason = "server_error"
+        case httpx2.InvalidURL():
+            permanent, reason = True, "unreachable"
+        case UnicodeEncodeError():  # a key with Cyrillic letters in it does not fit into a header
+            permanent, reason = True, "bad_api_key"
+    return permanent, reason
+
+
+def _verdict_of_status(status: int) -> tuple[bool, str]:
+    if status in {408, 409, 425} or status >= 500:
+        return False, "server_error"
+    if status == 429:
+        return False, "rate_limited"
+    return True, {401: "bad_api_key", 404: "unknown_model"}.get(status, "refused")
+
+
+def _retry_after(error: Exception) -> float | None:
+    response = getattr(error, "response", None)
+    header = response.headers.get("retry-after", "") if response is not None else ""
+    return float(header) if re.fullmatch(r"\d+(\.\d+)?", header) else None
+
+
+def _pause(error: ProviderError) -> float:
+    asked = error.params.get("retry_after")
+    return asked if isinstance(asked, float) else PAUSE_SECONDS

@@ -1,0 +1,98 @@
+"""`asissto ingest`: uploads files from disk and waits until each is ready or has failed."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+
+from asissto.ingestion.documents import FINISHED, Upload, check_type, explain, newest_version, upload
+from asissto.ingestion.tables import Collection
+from asissto.platform.entrypoints.worker import make_worker
+from asissto.platform.entrypoints.workspace import read
+from asissto.platform.errors import AsisstoError, DocumentTypeUnknown
+from asissto.platform.services import Services
+
+_LOOK_AGAIN = 0.2
+
+
+class Ingested(msgspec.Struct, kw_only=True):
+    """What became of one file; `reason` and `detail` say why it failed."""
+
+    file: str
+    document_id: UUID | None = None
+    state: str = "queued"
+    stage: str = "queued"
+    done: int = 0
+    total: int = 0
+    reason: str | None = None
+    detail: str | None = None
+    warnings: list[str] = []
+
+
+Report = Callable[[Sequence[Ingested]], None]
+
+
+async def ingest_files(services: Services, tenant_id: UUID, paths: Iterable[Path], report: Report) -> list[Ingested]:
+    """Runs a worker of its own meanwhile, so that it works beside `asissto up` and without it."""
+    async with services.database.tenant(tenant_id) as session:
+        collection = (await session.scalars(select(Collection.id).order_by(Collection.id).limit(1))).one()
+    files = [await _send(services, tenant_id, collection, path) for path in paths]
+    await wait_until_finished(services, tenant_id, files, report)
+    return files
+
+
+async def wait_until_finished(services: Services, tenant_id: UUID, files: Sequence[Ingested], report: Report) -> None:
+    working = asyncio.create_task(make_worker(services).run())
+    try:
+        while not all(file.state in FINISHED for file in files):
+            if working.done():
+                working.result()
+            await asyncio.sleep(_LOOK_AGAIN)
+            await _look(services, tenant_id, files)
+            report(files)
+    finally:
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+
+def expand(paths: Iterable[Path]) -> list[Path]:
+    """Folders give the files below them that can be read; a file that was named is taken as it is."""
+    found: list[Path] = []
+    for path in paths:
+        found += sorted(filter(_is_supported, path.rglob("*"))) if path.is_dir() else [path]
+    return found
+
+
+def _is_supported(path: Path) -> bool:
+    with contextlib.suppress(DocumentTypeUnknown):
+        return path.is_file() and bool(check_type(path.name))
+    return False
+
+
+async def _send(services: Services, tenant_id: UUID, collection: UUID, path: Path) -> Ingested:
+    what = Upload(collection, path.name, path.name, None)
+    try:
+        return Ingested(file=str(path), document_id=await upload(services, tenant_id, what, read(path)))
+    except AsisstoError as error:
+        sentence = error.sentence(services.settings.language)
+        return Ingested(file=str(path), state="failed", stage="received", reason=error.code, detail=sentence)
+
+
+async def _look(services: Services, tenant_id: UUID, files: Sequence[Ingested]) -> None:
+    async with services.database.tenant(tenant_id) as session:
+        for file in files:
+            if file.document_id is None or file.state in FINISHED:
+                continue
+            version = await newest_version(session, tenant_id, file.document_id)
+            if version is None:
+                file.state, file.reason = "failed", "not_found"
+                continue
+            file.state, file.stage, file.done, file.total = version.state, version.stage, version.done, version.total
+            file.warnings = version.warnings
+            file.reason, file.detail = version.reason, explain(version, services.settings.language)
+

@@ -1,0 +1,29 @@
+"""The worker process: runs every component's jobs until it is told to stop."""
+
+import asyncio
+import signal
+
+from asissto.ingestion.jobs import HANDLERS as INGESTION
+from asissto.platform.log import configure_log
+from asissto.platform.services import Services, open_services
+from asissto.platform.settings import Settings
+from asissto.platform.worker import Worker
+
+HANDLERS = {**INGESTION}
+
+
+def make_worker(services: Services) -> Worker:
+    return Worker(services, HANDLERS)
+
+
+async def work(settings: Settings) -> None:
+    """Until SIGTERM or SIGINT; jobs that are running go back into the queue."""
+    configure_log(settings)
+    async with open_services(settings) as services:
+        running = asyncio.create_task(make_worker(services).run())
+        loop = asyncio.get_running_loop()
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(stop, running.cancel)
+        await asyncio.wait([running])
+        if not running.cancelled():
+            running.result()

@@ -1,0 +1,126 @@
+"""The HTTP application around the components' handlers: sign-in, transactions, errors, headers, the access log."""
+
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from litestar import Litestar, Request
+from litestar.config.compression import CompressionConfig
+from litestar.di import NamedDependency, Provide
+from litestar.enums import ScopeType
+from litestar.middleware import DefineMiddleware
+from litestar.params import SkipValidation
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from asissto.platform.accounts import TenantHooks
+from asissto.platform.authentication import Authentication, Principal
+from asissto.platform.errors import NotSignedIn
+from asissto.platform.openapi import openapi_config
+from asissto.platform.problems import preferred_language, problem_response
+from asissto.platform.services import Services
+from asissto.platform.texts import Language
+
+LARGEST_BODY = 1_000_000
+"""Bytes of a JSON body; routes that take files have limits of their own."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_SECURITY_HEADERS = {
+    b"content-security-policy": b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    b"form-action 'self'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-opener-policy": b"same-origin",
+}
+
+log = structlog.get_logger()
+
+
+def create_app(
+    services: Services, handlers: Sequence[ControllerRouterHandler], tenant_hooks: TenantHooks = ()
+) -> Litestar:
+    """Every handler may take `services`, `principal`, `session`, `language` and `tenant_hooks`."""
+    app = Litestar(
+        route_handlers=handlers,
+        dependencies={
+            "services": Provide(lambda: services, sync_to_thread=False),
+            "tenant_hooks": Provide(lambda: tenant_hooks, sync_to_thread=False),
+            "principal": Provide(provide_principal, sync_to_thread=False),
+            "language": Provide(provide_language, sync_to_thread=False),
+            "session": Provide(provide_session),
+        },
+        middleware=[DefineMiddleware(Authentication, services=services)],
+        exception_handlers={Exception: problem_response},
+        openapi_config=openapi_config(),
+        compression_config=CompressionConfig(backend="gzip", minimum_size=1_000),
+        request_max_body_size=LARGEST_BODY,
+        logging_config=None,
+        debug=False,
+    )
+    app.asgi_handler = _Envelope(app.asgi_handler)
+    return app
+
+
+def provide_principal(request: Request[Any, Any, Any]) -> Principal:
+    principal = request.scope.get("user")
+    if not isinstance(principal, Principal):
+        raise NotSignedIn
+    return principal
+
+
+def provide_language(request: Request[Any, Any, Any]) -> Language:
+    """That of the caller, by the Accept-Language header."""
+    return preferred_language(request.headers.get("accept-language"))
+
+
+async def provide_session(
+    services: SkipValidation[NamedDependency[Services]], principal: NamedDependency[Principal]
+) -> AsyncIterator[AsyncSession]:
+    """The request's transaction: Litestar winds it up, and so commits it, before it sends the response."""
+    async with services.database.tenant(principal.tenant_id) as session:
+        yield session
+
+
+class _Envelope:
+    """Around everything, also around what no route answers: request id, security headers, one line in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            return await self._app(scope, receive, send)
+        request_id = scope["state"]["request_id"] = _request_id(scope)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started, status = time.perf_counter(), 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *_headers(scope, request_id)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            ms = round((time.perf_counter() - started) * 1000, 1)
+            # The template and not the path: ids and names stay out of the log.
+            log.info("request", method=scope["method"], path=scope.get("path_template", "-"), status=status, ms=ms)
+
+
+def _request_id(scope: Scope) -> str:
+    sent = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+    return sent if _REQUEST_ID.fullmatch(sent) else uuid4().hex
+
+
+def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
+    headers = [(b"x-request-id", request_id.encode()), *_SECURITY_HEADERS.items()]
+    if scope["path"].startswith("/api/"):
+        headers.append((b"cache-control", b"no-store"))
+    return headers

@@ -1,0 +1,121 @@
+"""Runs jobs until told to stop: wakes by notification, or by the clock where one was missed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+
+import asyncpg
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from asissto.platform import jobs
+from asissto.platform.errors import DatabaseDown
+from asissto.platform.jobs import ClaimedJob, LeaseLost
+from asissto.platform.services import Services
+from asissto.platform.tables import new_id
+
+
+class Handler(msgspec.Struct, frozen=True):
+    """`run` does the work and calls `jobs.finish` in the transaction of its effects; `give_up` tells whoever waits."""
+
+    run: Callable[[Services, ClaimedJob], Awaitable[None]]
+    give_up: Callable[[AsyncSession, ClaimedJob], Awaitable[None]] | None = None
+
+
+POLL_SECONDS = 2.0
+log = structlog.get_logger()
+
+
+class Worker:
+    def __init__(self, services: Services, handlers: Mapping[str, Handler]) -> None:
+        self._services = services
+        self._handlers = handlers
+        self._id = new_id()
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled; jobs that are running then go back into the queue at once."""
+        listener = await self._listen()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._services.settings.worker_jobs):
+                    group.create_task(self._work())
+        finally:
+            await listener.close(timeout=5)
+
+    async def _listen(self) -> asyncpg.Connection:
+        address = self._services.database.addresses.sys
+        connection = await asyncpg.connect(
+            host=address.query.get("host", address.host),
+            port=address.port or 5432,
+            user=address.username,
+            password=address.password,
+            database=address.database,
+        )
+        await connection.add_listener(jobs.CHANNEL, lambda *_: self._wake.set())
+        return connection
+
+    async def _work(self) -> None:
+        while True:
+            if not await self.run_one():
+                self._wake.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+
+    async def run_one(self) -> bool:
+        """Runs the next job that is due; False where there is none."""
+        try:
+            async with self._services.database.system() as session:
+                job = await jobs.claim(session, self._id, list(self._handlers))
+        except Exception as error:  # the database may be away for a while: the loop outlives it
+            log.error("jobs cannot be claimed", error=repr(error))  # noqa: TRY400
+            return False
+        if job is None:
+            return False
+        await self._run(job)
+        return True
+
+    async def _run(self, job: ClaimedJob) -> None:
+        with structlog.contextvars.bound_contextvars(job=str(job.id), kind=job.kind, tenant=str(job.tenant_id)):
+            heartbeat = asyncio.create_task(self._keep_lease(job))
+            try:
+                if job.attempts > jobs.MOST_ATTEMPTS:  # it killed its worker each time
+                    await self._give_up(job, "the worker died")
+                else:
+                    await self._handlers[job.kind].run(self._services, job)
+            except LeaseLost:
+                log.warning("another worker took the job")
+            except asyncio.CancelledError:
+                await asyncio.shield(self._give_back(job, None))
+                raise
+            except Exception as error:
+                log.exception("job failed", attempt=job.attempts)
+                end = self._give_back if job.attempts < jobs.MOST_ATTEMPTS else self._give_up
+                await end(job, f"{type(error).__name__}: {error}")
+            finally:
+                heartbeat.cancel()
+
+    async def _keep_lease(self, job: ClaimedJob) -> None:
+        while True:
+            await asyncio.sleep(jobs.LEASE.total_seconds() / 3)
+            try:
+                async with self._services.database.system() as session:
+                    await jobs.renew(session, job)
+            except LeaseLost:
+                return
+            except DatabaseDown as error:
+                log.warning("lease not renewed", error=str(error))
+
+    async def _give_back(self, job: ClaimedJob, error: str | None) -> None:
+        with suppress(LeaseLost):
+            async with self._services.database.system() as session:
+                await jobs.put_back(session, job, error)
+
+    async def _give_up(self, job: ClaimedJob, error: str) -> None:
+        give_up = self._handlers[job.kind].give_up
+        with suppress(LeaseLost):
+            async with self._services.database.system() as session:
+                await jobs.bury(session, job, error)
+                if give_up is not None:
+                    await give_up(session, job)

@@ -1,0 +1,231 @@
+"""The routes of answering: assistants, and the conversations they had."""
+
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.types import ControllerRouterHandler
+from msgspec import UNSET
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from asissto.platform.audit import record
+from asissto.platform.authentication import Principal
+from asissto.platform.errors import NotFound
+from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
+from asissto.platform.permissions import need
+from asissto.retrieval.assistants import (
+    AssistantIn,
+    AssistantPatch,
+    AssistantSettings,
+    change_assistant,
+    create_assistant,
+    find_assistant,
+    settings_of,
+)
+from asissto.retrieval.conversations import find_conversation
+from asissto.retrieval.tables import Assistant, Citation, Conversation, Message, Receipt
+
+Session = NamedDependency[AsyncSession]
+Caller = NamedDependency[Principal]
+
+
+class AssistantOut(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    description: str
+    role: str
+    status: str
+    prompt: str
+    instructions: str
+    model: str | None
+    settings: AssistantSettings
+    version: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Assistant) -> Self:
+        same = {name: getattr(row, name) for name in cls.__struct_fields__ if name != "settings"}
+        return cls(**same, settings=settings_of(row))
+
+
+class ConversationOut(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    channel_id: UUID
+    assistant_id: UUID
+    user_id: UUID | None
+    contact_id: UUID | None
+    status: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: Conversation) -> Self:
+        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
+
+
+class CitationOut(msgspec.Struct, frozen=True, kw_only=True):
+    """`quote` is the text of the document's version from `start` to `end`."""
+
+    number: int
+    document_id: UUID
+    version_id: UUID
+    title: str
+    locator: str
+    page: int | None
+    quote: str
+    start: int
+    end: int
+
+    @classmethod
+    def of(cls, row: Citation) -> Self:
+        same = ("number", "document_id", "version_id", "title", "locator", "page", "quote")
+        return cls(**{name: getattr(row, name) for name in same}, start=row.start_offset, end=row.end_offset)
+
+
+class MessageOut(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    conversation_id: UUID
+    sender_kind: str
+    sender_id: UUID | None
+    content: str
+    metadata: dict[str, Any]
+    citations: list[CitationOut]
+    created_at: datetime
+
+
+class ReceiptOut(msgspec.Struct, frozen=True, kw_only=True):
+    """How an answer came about; timings in milliseconds."""
+
+    message_id: UUID
+    question: str
+    outcome: str
+    confidence: float
+    passages: list[dict[str, Any]]
+    timings: dict[str, float]
+    usage: list[dict[str, Any]]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Receipt) -> Self:
+        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
+
+
+class AssistantController(Controller):
+    path = "/api/v1/assistants"
+    tags = ("assistants",)
+
+    @get(operation_id="assistants.list", guards=[need("assistants.read")])
+    async def list(
+        self, principal: Caller, session: Session, limit: Limit = DEFAULT_LIMIT, after: After = None
+    ) -> Page[AssistantOut]:
+        mine = select(Assistant).where(Assistant.tenant_id == principal.tenant_id)
+        return (await page(session, mine, Assistant.id, limit, after)).map(AssistantOut.of)
+
+    @post(operation_id="assistants.create", guards=[need("assistants.write")])
+    async def create(self, data: JSONBody[AssistantIn], principal: Caller, session: Session) -> AssistantOut:
+        row = await create_assistant(session, principal.tenant_id, data, principal.user_id)
+        await record(session, principal, "assistants.create", "assistant", row.id, name=row.name)
+        return AssistantOut.of(row)
+
+    @get("/{assistant_id:uuid}", operation_id="assistants.read", guards=[need("assistants.read")])
+    async def read(self, assistant_id: FromPath[UUID], principal: Caller, session: Session) -> AssistantOut:
+        return AssistantOut.of(await find_assistant(session, principal.tenant_id, assistant_id))
+
+    @patch("/{assistant_id:uuid}", operation_id="assistants.update", guards=[need("assistants.write")])
+    async def update(
+        self, assistant_id: FromPath[UUID], data: JSONBody[AssistantPatch], principal: Caller, session: Session
+    ) -> AssistantOut:
+        row = await change_assistant(session, principal.tenant_id, assistant_id, data, principal.user_id)
+        changes = {name: value for name, value in msgspec.to_builtins(data).items() if value is not UNSET}
+        await record(session, principal, "assistants.update", "assistant", row.id, **changes)
+        return AssistantOut.of(row)
+
+    @delete("/{assistant_id:uuid}", operation_id="assistants.delete", guards=[need("assistants.write")])
+    async def remove(self, assistant_id: FromPath[UUID], principal: Caller, session: Session) -> None:
+        """Its conversations go with it."""
+        row = await find_assistant(session, principal.tenant_id, assistant_id)
+        await session.delete(row)
+        await record(session, principal, "assistants.delete", "assistant", row.id, name=row.name)
+
+
+class ConversationController(Controller):
+    path = "/api/v1/conversations"
+    tags = ("conversations",)
+
+    @get(operation_id="conversations.list", guards=[need("conversations.read")])
+    async def list(
+        self,
+        principal: Caller,
+        session: Session,
+        limit: Limit = DEFAULT_LIMIT,
+        after: After = None,
+        assistant_id: FromQuery[UUID | None] = None,
+    ) -> Page[ConversationOut]:
+        """Newest first."""
+        mine = select(Conversation).where(Conversation.tenant_id == principal.tenant_id)
+        if assistant_id is not None:
+            mine = mine.where(Conversation.assistant_id == assistant_id)
+        return (await newest_first(session, mine, Conversation.id, limit, after)).map(ConversationOut.of)
+
+    @get("/{conversation_id:uuid}", operation_id="conversations.read", guards=[need("conversations.read")])
+    async def read(self, conversation_id: FromPath[UUID], principal: Caller, session: Session) -> ConversationOut:
+        return ConversationOut.of(await find_conversation(session, principal.tenant_id, conversation_id))
+
+    @get(
+        "/{conversation_id:uuid}/messages",
+        operation_id="conversations.messages",
+        guards=[need("conversations.read")],
+    )
+    async def messages(
+        self,
+        conversation_id: FromPath[UUID],
+        principal: Caller,
+        session: Session,
+        limit: Limit = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> Page[MessageOut]:
+        """In the order in which they were said."""
+        await find_conversation(session, principal.tenant_id, conversation_id)
+        mine = select(Message).where(Message.tenant_id == principal.tenant_id)
+        found = await page(session, mine.where(Message.conversation_id == conversation_id), Message.id, limit, after)
+        cited = await _citations(session, principal.tenant_id, [message.id for message in found.items])
+        return found.map(lambda message: _show(message, cited.get(message.id, [])))
+
+    @get(
+        "/{conversation_id:uuid}/messages/{message_id:uuid}/receipt",
+        operation_id="conversations.receipt",
+        guards=[need("conversations.read")],
+    )
+    async def receipt(
+        self, conversation_id: FromPath[UUID], message_id: FromPath[UUID], principal: Caller, session: Session
+    ) -> ReceiptOut:
+        mine = select(Receipt).join(Message, (Message.tenant_id == Receipt.tenant_id) & (Message.id == Receipt.message_id))
+        mine = mine.where(Receipt.tenant_id == principal.tenant_id, Receipt.message_id == message_id)
+        found = await session.scalar(mine.where(Message.conversation_id == conversation_id))
+        if found is None:
+            raise NotFound(kind="receipt")
+        return ReceiptOut.of(found)
+
+
+HANDLERS: list[ControllerRouterHandler] = [AssistantController, ConversationController]
+
+
+async def _citations(
+    session: AsyncSession, tenant_id: UUID, message_ids: "list[UUID]"
+) -> "dict[UUID, list[CitationOut]]":
+    mine = select(Citation).where(Citation.tenant_id == tenant_id, Citation.message_id.in_(message_ids))
+    cited: dict[UUID, list[CitationOut]] = {}
+    for row in await session.scalars(mine.order_by(Citation.number)):
+        cited.setdefault(row.message_id, []).append(CitationOut.of(row))
+    return cited
+
+
+def _show(message: Message, citations: "list[CitationOut]") -> MessageOut:
+    same = ("id", "conversation_id", "sender_kind", "sender_id", "content", "created_at")
+    values = {name: getattr(message, name) for name in same}
+    return MessageOut(**values, metadata=message.metadata_, citations=citations)
