@@ -28,15 +28,14 @@ async def migrate(addresses: Addresses) -> None:
     engine = create_async_engine(addresses.owner, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            await check_server(connection)
-            await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
-            await connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
-            await connection.commit()
+            async with connection.begin():
+                await check_server(connection)
+                await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+                await connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
             await connection.run_sync(_upgrade)
-            await connection.commit()
-            await _set_password(connection, addresses.app)
-            await _set_password(connection, addresses.sys)
-            await connection.commit()
+            async with connection.begin():
+                await _set_password(connection, addresses.app)
+                await _set_password(connection, addresses.sys)
     except (OSError, DBAPIError) as error:
         if isinstance(error, DBAPIError) and not error.connection_invalidated:
             raise

@@ -28,3 +28,15 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     scores: Scores
+
+
+class Citation(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the answer's mark `[number]` stands: `quote == stored_text[start:end]` of the passage's version."""
+
+    number: int
+    passage: Passage
+    locator: str
+    quote: str
+    start: int
+    end: int
+    support: float
