@@ -127,7 +127,7 @@ async def embedding_space(database: Database, embedder: Embedder) -> int:
 
 def check_type(name: str) -> str:
     """The media type by the name's suffix; raises DocumentTypeUnknown."""
-    suffix = PurePath(name).suffix.lower().lstrip(".")
+    suffix = PurePath(name).suffix.lower()
     if suffix not in SUPPORTED:
         raise DocumentTypeUnknown(name=name, supported=", ".join(sorted(SUPPORTED)))
     return SUPPORTED[suffix]

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-import Stemmer  # type: ignore[import-not-found]
+import Stemmer
 
 _RUSSIAN = Stemmer.Stemmer("russian", 0)  # no cache of its own: `_of_token` keeps one
 _ENGLISH = Stemmer.Stemmer("english", 0)

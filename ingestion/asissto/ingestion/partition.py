@@ -2,6 +2,7 @@
 
 import os
 import re
+import zlib
 from collections.abc import Iterable
 from email import message_from_bytes
 from email.message import EmailMessage, MIMEPart
@@ -46,22 +47,29 @@ def read_marked_up(path: Path, name: str, suffix: str) -> Content:
     try:
         return _read_word(path) if suffix == ".docx" else _read_slides(path)
     except _BROKEN_OFFICE as error:
+        if getattr(error, "code", None) == etree.ErrorTypes.ERR_NO_MEMORY:
+            raise MemoryError from error
         raise DocumentCorrupt(name=name) from error
 
 
 _BROKEN_OFFICE = (
-    BadZipFile, EOFError, KeyError, ValueError, etree.LxmlError, NoWordFile, NoSlidesFile, UnprocessableEntityError
-)  # fmt: skip
+    BadZipFile,
+    zlib.error,
+    NotImplementedError,  # a zip of a later version, as a damaged one claims to be
+    EOFError,
+    KeyError,
+    ValueError,
+    etree.LxmlError,
+    NoWordFile,
+    NoSlidesFile,
+    UnprocessableEntityError,
+)
 
 
-def _blank_pipeline() -> spacy.language.Language:
-    """In place of the English model that unstructured would download; only its guess of titles gets rougher."""
-    pipeline = spacy.blank("xx")
-    pipeline.add_pipe("sentencizer")
-    return pipeline
-
-
-tokenize._load_spacy_model = _blank_pipeline  # noqa: SLF001
+# In place of the English model that unstructured would download; its guesses of what is a title get rougher.
+_PIPELINE = spacy.blank("xx")
+_PIPELINE.add_pipe("sentencizer")
+tokenize._load_spacy_model = lambda: _PIPELINE  # noqa: SLF001
 
 
 def _read_word(path: Path) -> Content:
@@ -127,7 +135,7 @@ def _hidden(element: HtmlElement) -> bool:
 
 def _read_mail(data: bytes, name: str) -> Content:
     message = message_from_bytes(data, _class=EmailMessage, policy=modern)
-    if not message["From"] and not message["Date"]:
+    if not any(message[field] for field in ("From", "Date", "Subject")):
         raise DocumentCorrupt(name=name)
     head = [f"{field}: {message[field]}" for field in ("From", "To", "Date") if message[field]]
     body = message.get_body(("html", "plain"))

@@ -1,6 +1,7 @@
 """From a file to passages in the index: parse, chunk, embed, publish. Until the last step nothing is seen."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -42,7 +43,7 @@ async def ingest(services: Services, job: ClaimedJob) -> None:
     try:
         parsed = await _parse(services, task)
         chunks = await _chunk(services, task, parsed)
-        vectors = await _embed(services, task, parsed, chunks)
+        vectors = await embed_chunks(services, task.place, parsed, chunks, partial(_report, services, task, "embedding"))
     except DocumentRefused as error:
         await _refuse(services, job, error)
     except ProviderError as error:
@@ -83,21 +84,21 @@ async def _chunk(services: Services, task: Task, parsed: ParsedDocument) -> list
     return chunk(parsed, task.sizes)
 
 
-async def _embed(
-    services: Services, task: Task, parsed: ParsedDocument, chunks: Sequence[Chunk]
+async def embed_chunks(
+    services: Services,
+    place: Place,
+    parsed: ParsedDocument,
+    chunks: Sequence[Chunk],
+    report: Callable[[int, int], Awaitable[None]],
 ) -> list[Vector | None]:
     """Vectors of the chunks in the embedder's languages; texts that the space knows already are not embedded again."""
     embedder = services.embedder
     texts = {at: embedding_input(each, parsed.text) for at, each in enumerate(chunks) if speaks(embedder, each.language)}
-    known = await _known_vectors(services, task, [input_sha(text) for text in texts.values()])
-    vectors: list[Vector | None] = [None] * len(chunks)
-    missing = []
-    for at, text_ in texts.items():
-        vectors[at] = known.get(input_sha(text_))
-        if vectors[at] is None:
-            missing.append(at)
+    known = await _known_vectors(services, place, [input_sha(text) for text in texts.values()])
+    vectors = [known.get(input_sha(texts[at])) if at in texts else None for at in range(len(chunks))]
+    missing = [at for at in texts if vectors[at] is None]
     for start in range(0, len(missing), EMBED_AT_ONCE):
-        await _report(services, task, "embedding", done=start, total=len(missing))
+        await report(start, len(missing))
         batch = missing[start : start + EMBED_AT_ONCE]
         for at, vector in zip(batch, await embedder.embed([texts[at] for at in batch]), strict=True):
             vectors[at] = vector
@@ -109,12 +110,11 @@ def speaks(embedder: Embedder, language: str) -> bool:
     return embedder.languages is None or language in embedder.languages
 
 
-async def _known_vectors(services: Services, task: Task, shas: list[bytes]) -> dict[bytes, Vector]:
+async def _known_vectors(services: Services, place: Place, shas: list[bytes]) -> dict[bytes, Vector]:
     query = text("""
         SELECT DISTINCT ON (input_sha) input_sha, embedding::text FROM chunk_embeddings
         WHERE tenant_id = :tenant AND space_id = :space AND input_sha = ANY(:shas)
     """)
-    place = task.place
     async with services.database.tenant(place.tenant_id) as session:
         rows = await session.execute(query, {"tenant": place.tenant_id, "space": place.space_id, "shas": shas})
         return {sha: np.array(msgspec.json.decode(vector), dtype=np.float32) for sha, vector in rows}
@@ -165,7 +165,7 @@ async def mark_failed(session: AsyncSession, job: ClaimedJob, error: AsisstoErro
     await session.execute(update(DocumentVersion).where(*mine).values(**values, finished_at=func.now()))
 
 
-async def _report(services: Services, task: Task, stage: str, *, done: int = 0, total: int = 0) -> None:
+async def _report(services: Services, task: Task, stage: str, done: int = 0, total: int = 0) -> None:
     async with services.database.tenant(task.place.tenant_id) as session:
         await _set(session, task.place, state=stage, stage=stage, done=done, total=total)
 

@@ -9,6 +9,7 @@ def _words(listed: str) -> frozenset[str]:
 
 # A line goes on when it was wrapped: it is long, has no cells, ends inside a clause, and the next one starts small.
 _BLOCK = re.compile(r"\S[^\n]*(?:(?<=[^\n|]{39}[\w,])\n(?=[a-zа-яё])[^\n]*)*")
+_CELLS = re.compile(r"\S \| |\t")
 _GAP = re.compile(r"""(?P<mark>[.!?…]+)["'»”’)\]]*(?:\[\d{1,3}\])*(?P<space>\s+)["'«“„‘(\[—–\-]*\s*(?P<after>\w+)?""")
 _ITEM_NUMBER = re.compile(r"(?:\d{1,3}(?:\.\d{1,3})*|[a-zа-яё])", re.IGNORECASE)
 _DOTTED = re.compile(r"[^\W\d_](?:\.[^\W\d_]{1,2})+")
@@ -32,11 +33,12 @@ _STARTERS = _words("""
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     """Half-open offsets of the sentences in order; what lies between them is white space only.
 
-    A line of its own (list item, table row, heading) is a sentence even without a full stop.
+    A line of its own (list item, heading) is a sentence even without a full stop, a table row even with several.
     """
     spans: list[tuple[int, int]] = []
     for block in _BLOCK.finditer(text):
-        spans += _split(text, block.start(), block.start() + len(block[0].rstrip()))
+        start, end = block.start(), block.start() + len(block[0].rstrip())
+        spans += [(start, end)] if _CELLS.search(block[0]) else _split(text, start, end)
     return spans
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from copy import copy
 from contextlib import aclosing, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, cast
@@ -63,6 +64,10 @@ class ChatModel(Protocol):
         """Deltas, then one ChatEnd; raises ProviderError, after some deltas too."""
         ...
 
+    def named(self, name: str) -> "ChatModel":
+        """Another model of the same endpoint."""
+        ...
+
 
 def make_chat_model(settings: Settings, model: str | None = None) -> "OpenAIChat | None":
     """None where no endpoint is set, so that answers are quoted instead of generated."""
@@ -91,6 +96,11 @@ class OpenAIChat:
                 await asyncio.sleep(pause)
             else:
                 return
+
+    def named(self, name: str) -> "OpenAIChat":
+        other = copy(self)
+        other.name = name
+        return other
 
     async def close(self) -> None:
         await self._endpoint.close()

@@ -89,7 +89,7 @@ async def rotate(session: AsyncSession, token: str) -> Grant | None:
     if row is not None:
         return await _grant(session, *row)
     found = await session.scalar(select(RefreshToken).where(RefreshToken.token_sha == _sha(token)))
-    if found is None:
+    if found is None or (await session.get_one(RefreshToken, found.family_id)).revoked_at is not None:
         raise TokenInvalid
     if found.used_at is None:
         raise TokenExpired

@@ -32,8 +32,8 @@ async def migrate(addresses: Addresses) -> None:
                 await check_server(connection)
                 await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
                 await connection.execute(text("CREATE EXTENSION IF NOT EXISTS vector"))
-            await connection.run_sync(_upgrade)
             async with connection.begin():
+                await connection.run_sync(_upgrade)
                 await _set_password(connection, addresses.app)
                 await _set_password(connection, addresses.sys)
     except (OSError, DBAPIError) as error:

@@ -209,6 +209,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.document": ("document", "документ"),
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
+    "kind.receipt": ("receipt", "протокол ответа"),
     "kind.user": ("user", "пользователь"),
     "kind.version": ("version", "версия"),
     # What the assistant says of itself.
@@ -219,4 +220,17 @@ TEXTS: dict[str, tuple[str, str]] = {
     "answer.unsure": ("This may help:", "Возможно, поможет это:"),
     # Where a citation stands.
     "locator.page": ("p. {page}", "с. {page}"),
+    # What `asissto` prints.
+    "up.sample": ("Loading the sample knowledge base", "Загружается учебная база знаний"),
+    "up.address": ("Asissto is running at {address}", "Asissto работает: {address}"),
+    "up.link": (
+        "Become its administrator by this link, once, within 72 hours:\n  {link}",
+        "Станьте администратором по этой ссылке (один раз, в течение 72 часов):\n  {link}",
+    ),
+    "up.stop": ("Press Ctrl+C to stop.", "Остановить: Ctrl+C."),
+    "cli.question": ("Question: {question}", "Вопрос: {question}"),
+    "cli.confidence": ("confidence {confidence}, {ms} ms", "уверенность {confidence}, {ms} мс"),
+    "cli.loading": ("Loading", "Загрузка"),
+    "cli.asking": ("Asking", "Вопросы"),
+    "cli.reading": ("Reading files", "Чтение файлов"),
 }

@@ -12,9 +12,11 @@ from sqlalchemy import select
 from asissto.ingestion.documents import FINISHED, Upload, check_type, explain, newest_version, upload
 from asissto.ingestion.tables import Collection
 from asissto.platform.entrypoints.worker import make_worker
-from asissto.platform.entrypoints.workspace import read
+from asissto.platform.entrypoints.screen import print_json, progress, screen
+from asissto.platform.entrypoints.workspace import first_workspace, read
 from asissto.platform.errors import AsisstoError, DocumentTypeUnknown
 from asissto.platform.services import Services
+from asissto.platform.texts import text
 
 _LOOK_AGAIN = 0.2
 
@@ -33,7 +35,25 @@ class Ingested(msgspec.Struct, kw_only=True):
     warnings: list[str] = []
 
 
-Report = Callable[[Sequence[Ingested]], None]
+Report = Callable[[int, int], None]
+"""Takes how many files are finished, and of how many."""
+
+
+class Ingestion(msgspec.Struct, frozen=True):
+    files: list[Ingested]
+
+
+async def ingest_here(services: Services, paths: Iterable[Path], *, as_json: bool) -> bool:
+    """Prints what became of each file; whether all of them are ready."""
+    tenant_id = await first_workspace(services)
+    with progress(text("cli.reading", services.settings.language)) as report:
+        files = await ingest_files(services, tenant_id, expand(paths), report)
+    if as_json:
+        print_json(Ingestion(files))
+    else:
+        for file in files:
+            screen.print(f"{file.state:10} {file.file}" + (f": {file.detail}" if file.detail else ""))
+    return all(file.state != "failed" for file in files)
 
 
 async def ingest_files(services: Services, tenant_id: UUID, paths: Iterable[Path], report: Report) -> list[Ingested]:
@@ -53,7 +73,7 @@ async def wait_until_finished(services: Services, tenant_id: UUID, files: Sequen
                 working.result()
             await asyncio.sleep(_LOOK_AGAIN)
             await _look(services, tenant_id, files)
-            report(files)
+            report(sum(file.state in FINISHED for file in files), len(files))
     finally:
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):

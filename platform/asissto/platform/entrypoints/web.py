@@ -3,12 +3,15 @@
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
+from asissto.channels import routes as channels
+from asissto.ingestion import routes as ingestion
 from asissto.platform import routes as platform
 from asissto.platform.entrypoints.workspace import TENANT_HOOKS
 from asissto.platform.services import Services
 from asissto.platform.web import create_app
+from asissto.retrieval import routes as retrieval
 
-HANDLERS: list[ControllerRouterHandler] = [*platform.HANDLERS]
+HANDLERS: list[ControllerRouterHandler] = [*platform.HANDLERS, *ingestion.HANDLERS, *retrieval.HANDLERS, *channels.HANDLERS]
 
 
 def build_app(services: Services) -> Litestar:

@@ -1,6 +1,7 @@
 """The worker process: runs every component's jobs until it is told to stop."""
 
 import asyncio
+import os
 import signal
 
 from asissto.ingestion.jobs import HANDLERS as INGESTION
@@ -16,14 +17,25 @@ def make_worker(services: Services) -> Worker:
     return Worker(services, HANDLERS)
 
 
-async def work(settings: Settings) -> None:
+async def work(settings: Settings, *, with_parent: bool = False) -> None:
     """Until SIGTERM or SIGINT; jobs that are running go back into the queue."""
     configure_log(settings)
     async with open_services(settings) as services:
         running = asyncio.create_task(make_worker(services).run())
+        watching = asyncio.create_task(_end_with_parent(running)) if with_parent else None
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop, running.cancel)
         await asyncio.wait([running])
+        if watching is not None:
+            watching.cancel()
         if not running.cancelled():
             running.result()
+
+
+async def _end_with_parent(running: asyncio.Task[None]) -> None:
+    """A killed `asissto up` cannot stop its worker: the worker sees it by its new parent."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await asyncio.sleep(1)
+    running.cancel()

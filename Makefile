@@ -1,0 +1,50 @@
+# Brings everything into .venv and touches nothing else; package indexes are those of your own pip and uv settings.
+PYTHON ?= python3
+# nltk refuses data files with more than one hard link.
+export UV_LINK_MODE := copy
+LOCK := .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --quiet
+
+.PHONY: help run test check setup bench lock
+.DEFAULT_GOAL := help
+
+help: ## Show these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup ## Start everything, put one question and print its cited answer
+	@.venv/bin/asissto up
+
+test: setup ## Run the tests
+	@.venv/bin/python -m pytest
+
+check: setup ## Lint, check the format, the types and the import layers
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: setup ## Measure ingestion and search beside LlamaIndex
+	.venv/bin/python benchmarks/ingest.py
+	.venv/bin/python benchmarks/search.py
+
+setup: .venv/.installed ## Install everything into .venv
+
+lock: .venv/bin/uv ## Resolve the dependencies anew
+	$(LOCK) -o requirements.lock
+	$(LOCK) --group dev -c requirements.lock -o requirements-dev.lock
+
+.venv/.installed: .venv/bin/uv requirements-dev.lock pyproject.toml
+	.venv/bin/uv pip sync --require-hashes requirements-dev.lock
+	.venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/bin/uv: requirements-uv.lock
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "$(PYTHON) is not here. Install Python 3.11 or newer, or name yours: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$$($(PYTHON) --version) is too old, 3.11 or newer is needed. Name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) lacks its venv module. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@touch $@

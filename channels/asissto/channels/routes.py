@@ -1,0 +1,175 @@
+"""The routes of channels, and the API channel itself: a question comes in, a cited answer goes out."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, SkipValidation
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.types import ControllerRouterHandler
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from asissto.channels.channels import api_channel, find_channel
+from asissto.channels.tables import Channel
+from asissto.platform.authentication import Principal
+from asissto.platform.errors import AsisstoError
+from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
+from asissto.platform.permissions import need
+from asissto.platform.services import Services
+from asissto.platform.texts import Language
+from asissto.retrieval.answering import Piece, Told, ask, ask_in_pieces, check_question
+from asissto.retrieval.conversations import Asked
+from asissto.retrieval.passages import Citation
+
+Caller = NamedDependency[Principal]
+Session = NamedDependency[AsyncSession]
+Open = SkipValidation[NamedDependency[Services]]
+EVENT_STREAM = "text/event-stream"
+
+
+class ChannelOut(msgspec.Struct, frozen=True, kw_only=True):
+    id: UUID
+    name: str
+    type: str
+    status: str
+    settings: dict[str, Any]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Channel) -> Self:
+        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
+
+
+class AskIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Without a conversation a new one begins."""
+
+    question: str
+    conversation_id: UUID | None = None
+
+
+class CitedOut(msgspec.Struct, frozen=True, kw_only=True):
+    """`quote` is `text[start:end]` of the document's version."""
+
+    number: int
+    document_id: UUID
+    version_id: UUID
+    document: str
+    locator: str
+    page: int | None
+    quote: str
+    start: int
+    end: int
+
+    @classmethod
+    def of(cls, citation: Citation) -> Self:
+        passage = citation.passage
+        return cls(
+            number=citation.number,
+            document_id=passage.document_id,
+            version_id=passage.version_id,
+            document=passage.title,
+            locator=citation.locator,
+            page=passage.page,
+            quote=citation.quote,
+            start=citation.start,
+            end=citation.end,
+        )
+
+
+class AnswerOut(msgspec.Struct, frozen=True, kw_only=True):
+    """`mode` tells whether a model wrote the text (generated) or the documents (quoted)."""
+
+    conversation_id: UUID
+    message_id: UUID
+    answered: bool
+    mode: str
+    text: str
+    language: Language
+    confidence: float
+    citations: list[CitedOut]
+    latency_ms: float
+
+    @classmethod
+    def of(cls, told: Told) -> Self:
+        answer = told.answer
+        return cls(
+            conversation_id=told.conversation_id,
+            message_id=told.message_id,
+            answered=answer.answered,
+            mode=answer.mode,
+            text=answer.text,
+            language=answer.language,
+            confidence=answer.confidence,
+            citations=[CitedOut.of(citation) for citation in answer.citations],
+            latency_ms=answer.latency_ms,
+        )
+
+
+class ChannelController(Controller):
+    path = "/api/v1/channels"
+    tags = ("channels",)
+
+    @get(operation_id="channels.list", guards=[need("channels.read")])
+    async def list(
+        self, principal: Caller, session: Session, limit: Limit = DEFAULT_LIMIT, after: After = None
+    ) -> Page[ChannelOut]:
+        mine = select(Channel).where(Channel.tenant_id == principal.tenant_id)
+        return (await page(session, mine, Channel.id, limit, after)).map(ChannelOut.of)
+
+    @get("/{channel_id:uuid}", operation_id="channels.read", guards=[need("channels.read")])
+    async def read(self, channel_id: FromPath[UUID], principal: Caller, session: Session) -> ChannelOut:
+        return ChannelOut.of(await find_channel(session, principal.tenant_id, channel_id))
+
+
+class AskController(Controller):
+    path = "/api/v1/assistants/{assistant_id:uuid}/ask"
+    tags = ("assistants",)
+
+    @post(operation_id="assistants.ask", status_code=200, guards=[need("ask")])
+    async def ask(
+        self,
+        assistant_id: FromPath[UUID],
+        data: JSONBody[AskIn],
+        request: Request[Any, Any, Any],
+        services: Open,
+        principal: Caller,
+        language: NamedDependency[Language],
+    ) -> Response[AnswerOut] | ServerSentEvent:
+        """With `Accept: text/event-stream` the answer comes in `delta` events, and whole in a `final` one at the end."""
+        check_question(data.question)
+        async with services.database.tenant(principal.tenant_id) as session:
+            channel_id = await api_channel(session, principal.tenant_id)
+        asked = Asked(
+            tenant_id=principal.tenant_id,
+            assistant_id=assistant_id,
+            channel_id=channel_id,
+            question=data.question,
+            conversation_id=data.conversation_id,
+            user_id=principal.user_id,
+        )
+        if EVENT_STREAM in request.headers.get("accept", ""):
+            return ServerSentEvent(_events(services, asked, language))
+        return Response(AnswerOut.of(await ask(services, asked)))
+
+
+HANDLERS: list[ControllerRouterHandler] = [ChannelController, AskController]
+
+
+async def _events(services: Services, asked: Asked, language: Language) -> AsyncIterator[ServerSentEventMessage]:
+    try:
+        async for event in ask_in_pieces(services, asked):
+            if isinstance(event, Piece):
+                yield _event("delta", event)
+            else:
+                yield _event("final", AnswerOut.of(event))
+    except AsisstoError as error:  # the status line is gone by now: the stream itself has to say it
+        yield _event("error", {"code": error.code, "detail": error.sentence(language)})
+
+
+def _event(name: str, data: object) -> ServerSentEventMessage:
+    return ServerSentEventMessage(event=name, data=msgspec.json.encode(data).decode())

@@ -1,0 +1,153 @@
+"""The command line: each command opens what it needs, does its work in this process, and says one sentence on failure."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from asissto.platform.errors import AsisstoError
+from asissto.platform.services import Services
+from asissto.platform.settings import Settings, read_settings
+
+T = TypeVar("T")
+
+
+class Commands(click.Group):
+    """Turns our errors into one sentence on standard error and status 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except AsisstoError as error:
+            language = "ru" if os.environ.get("ASISSTO_LANGUAGE") == "ru" else "en"
+            click.echo(f"{error.sentence(language)} ({error.code})", err=True)
+            sys.exit(1)
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="asissto")
+def main() -> None:
+    """Answers customers from your documents, with citations."""
+
+
+@main.command()
+def up() -> None:
+    """Start everything: database, migrations, API and worker."""
+    from asissto.platform.entrypoints.up import up as start
+
+    asyncio.run(start(read_settings()))
+
+
+@main.command()
+def serve() -> None:
+    """Start the API alone."""
+    from asissto.platform.entrypoints.serving import serve as start
+
+    asyncio.run(start(read_settings()))
+
+
+@main.command()
+@click.option("--with-parent", is_flag=True, hidden=True, help="Stop when the process that started this one is gone.")
+def work(*, with_parent: bool) -> None:
+    """Start a worker alone."""
+    from asissto.platform.entrypoints.worker import work as start
+
+    asyncio.run(start(read_settings(), with_parent=with_parent))
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+
+    async def nothing(_services: Services) -> None: ...
+
+    _with_services(nothing)
+
+
+@main.command("create-admin")
+def create_admin() -> None:
+    """Print a one-time link by which an administrator is made."""
+    from asissto.platform.entrypoints.up import admin_link
+    from asissto.platform.entrypoints.workspace import first_workspace
+
+    async def make(services: Services) -> str:
+        return await admin_link(services, await first_workspace(services))
+
+    click.echo(_with_services(make))
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@as_json
+def ingest(paths: Sequence[Path], *, as_json: bool) -> None:
+    """Load files, and the files of folders, into the first workspace."""
+    from asissto.platform.entrypoints.ingest import ingest_here
+
+    finished = _with_services(lambda services: ingest_here(services, paths, as_json=as_json))
+    sys.exit(0 if finished else 1)
+
+
+@main.command()
+@click.argument("question")
+@as_json
+def ask(question: str, *, as_json: bool) -> None:
+    """Ask the first assistant."""
+    from asissto.platform.entrypoints.asking import ask_here, show_answer
+    from asissto.platform.entrypoints.screen import print_json
+    from asissto.platform.entrypoints.workspace import first_workspace
+
+    settings = read_settings()
+
+    async def answer(services: Services) -> None:
+        told = await ask_here(services, await first_workspace(services), question)
+        if as_json:
+            print_json(told)
+        else:
+            show_answer(question, told, settings.language)
+
+    _with_services(answer, settings)
+
+
+@main.command("eval")
+@click.argument("set_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@as_json
+def evaluate(set_dir: Path, *, as_json: bool) -> None:
+    """Measure search and answers on a labelled set."""
+    from asissto.platform.entrypoints.evaluating import evaluate_here
+
+    _with_services(lambda services: evaluate_here(services, set_dir, as_json=as_json))
+
+
+@main.command()
+@as_json
+def doctor(*, as_json: bool) -> None:
+    """Check settings, data folder, database, worker and models."""
+    from asissto.platform.entrypoints.doctor import examine
+
+    sys.exit(0 if asyncio.run(examine(as_json=as_json)) else 1)
+
+
+def _with_services(do: Callable[[Services], Awaitable[T]], settings: Settings | None = None) -> T:
+    from asissto.platform.log import configure_log
+    from asissto.platform.services import open_services
+
+    settings = settings or read_settings()
+
+    async def run() -> T:
+        configure_log(settings)
+        async with open_services(settings) as services:
+            return await do(services)
+
+    return asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()
+

@@ -1,0 +1,119 @@
+"""`asissto eval`: loads a set into throw-away workspaces, measures, and takes them away again."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+from click import UsageError
+from sqlalchemy import delete, select
+
+from asissto.ingestion.tables import DocumentVersion
+from asissto.platform.entrypoints.ingest import Ingested, ingest_files
+from asissto.platform.entrypoints.screen import print_json, progress, screen
+from asissto.platform.entrypoints.workspace import make_workspace
+from asissto.platform.services import Services
+from asissto.platform.tables import Tenant
+from asissto.platform.texts import text
+from asissto.retrieval.answering import answer_question, whole_workspace
+from asissto.retrieval.evaluation import Figures, Progress, evaluate_questions, evaluate_spans, folded, read_lines
+
+_REASONS = {
+    "ok": (None,),
+    "encrypted": ("document_encrypted",),
+    "empty": ("document_empty",),
+    "garbled_text": ("document_garbled",),
+    "needs_ocr": ("document_needs_ocr", None),
+    "ok_or_unsupported": (None, "document_type_unknown"),
+}
+"""What a file of the `docs` set may end with; None: ready."""
+
+
+class Fact(msgspec.Struct, frozen=True):
+    question: str
+    span: str
+
+
+class ManifestLine(msgspec.Struct, frozen=True):
+    file: str
+    expect: str
+    facts: list[Fact]
+
+
+async def evaluate_here(services: Services, folder: Path, *, as_json: bool) -> None:
+    """Raises click's UsageError for a folder of another form."""
+    with progress(text("cli.loading", services.settings.language)) as bar:
+        figures = await measure(services, folder, lambda _label, done, total: bar(done, total))
+    if as_json:
+        print_json(figures)
+    else:
+        for name, value in msgspec.to_builtins(figures).items():
+            screen.print(f"{name:20} {value}")
+
+
+async def measure(services: Services, folder: Path, report: Progress) -> Figures:
+    async with throw_away(services, 2) as tenants:
+        if (folder / "manifest.jsonl").exists():
+            return await evaluate_files(services, tenants[0], folder, report)
+        if (folder / "documents.jsonl").exists():
+            return await evaluate_spans(services, tenants[0], folder, report)
+        if (folder / "passages.jsonl").exists():
+            return await evaluate_questions(services, (tenants[0], tenants[1]), folder, report)
+    raise UsageError(f"{folder} holds no set: passages.jsonl, documents.jsonl or manifest.jsonl is needed.")
+
+
+@asynccontextmanager
+async def throw_away(services: Services, count: int) -> AsyncIterator[list[UUID]]:
+    """Workspaces of which nothing remains."""
+    async with services.database.system() as session:
+        tenants = [await make_workspace(session, "en", "evaluation") for _ in range(count)]
+    try:
+        yield tenants
+    finally:
+        for tenant_id in tenants:
+            await _forget(services, tenant_id)
+
+
+async def evaluate_files(services: Services, tenant_id: UUID, folder: Path, report: Progress) -> Figures:
+    """A fact is found when it stands in the stored text of its file; then its question is asked over all files."""
+    started = time.perf_counter()
+    lines = read_lines(folder / "manifest.jsonl", ManifestLine)
+    paths = [folder / line.file for line in lines]
+    files = await ingest_files(services, tenant_id, paths, lambda done, total: report("loading", done, total))
+    texts = await _texts(services, tenant_id, files)
+    facts = [(line.file, fact) for line in lines for fact in line.facts]
+    figures = Figures(files=len(lines), facts=len(facts), facts_in_top_5=0, facts_quoted=0)
+    figures.files_as_expected = sum(
+        file.reason in _REASONS[line.expect] for line, file in zip(lines, files, strict=True)
+    )
+    figures.facts_found = sum(folded(fact.span) in texts.get(file, "") for file, fact in facts)
+    scope = await whole_workspace(services, tenant_id)
+    for number, (_, fact) in enumerate(facts):
+        report("asking", number, len(facts))
+        answer = await answer_question(services, scope, fact.question, [])
+        span = folded(fact.span)
+        figures.facts_in_top_5 += any(span in folded(found.text) for found in answer.found[:5])
+        figures.facts_quoted += span in folded(" ".join(citation.quote for citation in answer.citations))
+    figures.seconds = round(time.perf_counter() - started, 1)
+    return figures
+
+
+async def _texts(services: Services, tenant_id: UUID, files: Sequence[Ingested]) -> dict[str, str]:
+    names = {file.document_id: Path(file.file).name for file in files if file.document_id}
+    mine = select(DocumentVersion.document_id, DocumentVersion.text).where(DocumentVersion.tenant_id == tenant_id)
+    async with services.database.tenant(tenant_id) as session:
+        rows = await session.execute(mine.where(DocumentVersion.text.is_not(None)))
+        return {names[document_id]: folded(stored or "") for document_id, stored in rows}
+
+
+async def _forget(services: Services, tenant_id: UUID) -> None:
+    async with services.database.system() as session:
+        keys = select(DocumentVersion.storage_key).where(DocumentVersion.tenant_id == tenant_id)
+        stored = list(await session.scalars(keys.where(DocumentVersion.storage_key != "")))
+        await session.execute(delete(Tenant).where(Tenant.id == tenant_id))
+    for key in stored:
+        services.files.delete(key)
+    with suppress(OSError):
+        services.files.path(str(tenant_id)).rmdir()

@@ -1,0 +1,70 @@
+"""`asissto serve` and the web server inside `asissto up`."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from asissto.platform.entrypoints.web import build_app
+from asissto.platform.errors import PortInUse
+from asissto.platform.log import configure_log
+from asissto.platform.services import Services, open_services
+from asissto.platform.settings import Settings
+
+_GRACE_SECONDS = 5
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+async def serve(settings: Settings) -> None:
+    """Until SIGINT or SIGTERM; raises PortInUse before the database is touched."""
+    check_port(settings)
+    configure_log(settings)
+    async with open_services(settings) as services:
+        server = make_server(services)
+        for stop in STOP_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(stop, server.stop)
+        await server.serve()
+
+
+class WebServer(uvicorn.Server):
+    """Leaves signals to the entry point: uvicorn would raise them again before the database is closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+    async def wait_until_started(self) -> None:
+        while not self.started and not self.should_exit:
+            await asyncio.sleep(0.02)
+
+
+def make_server(services: Services) -> WebServer:
+    settings = services.settings
+    return WebServer(
+        uvicorn.Config(
+            build_app(services),
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            server_header=False,
+        )
+    )
+
+
+def check_port(settings: Settings) -> None:
+    """Raises PortInUse."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError:
+            raise PortInUse(port=settings.port) from None

@@ -1,0 +1,230 @@
+const TEXTS = {
+  en: {
+    other: "Русский", signOut: "Sign out", name: "Your name", email: "E-mail", password: "Password", signIn: "Sign in",
+    register: "Create a workspace", setup: "First administrator", toRegister: "No account yet? Create a workspace",
+    toSignIn: "Have an account? Sign in", askTitle: "Ask your documents", assistant: "Assistant", question: "Question",
+    send: "Ask", documentsTitle: "Documents", collection: "Collection", files: "Add files", remove: "Delete",
+    sure: "Delete “{0}”? The assistant forgets it at once.", nothing: "No documents yet. Add a file, then ask about it.",
+    thinking: "Looking it up…", confidence: "confidence {0} %, {1} s", offline: "The server does not answer. Check the connection and try again.",
+    queued: "waiting", parsing: "reading", chunking: "splitting", embedding: "indexing", publishing: "publishing",
+    ready: "ready", failed: "failed", superseded: "replaced",
+  },
+  ru: {
+    other: "English", signOut: "Выйти", name: "Ваше имя", email: "Электронная почта", password: "Пароль", signIn: "Войти",
+    register: "Создать рабочее пространство", setup: "Первый администратор", toRegister: "Нет учётной записи? Создать рабочее пространство",
+    toSignIn: "Есть учётная запись? Войти", askTitle: "Спросите свои документы", assistant: "Ассистент", question: "Вопрос",
+    send: "Спросить", documentsTitle: "Документы", collection: "Коллекция", files: "Добавить файлы", remove: "Удалить",
+    sure: "Удалить «{0}»? Ассистент сразу его забудет.", nothing: "Документов пока нет. Добавьте файл и спросите о нём.",
+    thinking: "Ищу…", confidence: "уверенность {0} %, {1} с", offline: "Сервер не отвечает. Проверьте соединение и попробуйте снова.",
+    queued: "в очереди", parsing: "чтение", chunking: "разбиение", embedding: "индексация", publishing: "публикация",
+    ready: "готов", failed: "ошибка", superseded: "заменён",
+  },
+};
+const ON_THE_WAY = ["queued", "parsing", "chunking", "embedding", "publishing"];
+const id = (name) => document.getElementById(name);
+let language = localStorage.getItem("language") ?? (navigator.language.startsWith("ru") ? "ru" : "en");
+let me, csrf, conversation, timer;
+let entering = location.pathname === "/setup" ? "setup" : "signIn";
+
+function say(key, ...values) {
+  return values.reduce((text, value, index) => text.replace(`{${index}}`, () => value), TEXTS[language][key] ?? key);
+}
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+function translate() {
+  document.documentElement.lang = language;
+  for (const each of document.querySelectorAll("[data-text]")) each.textContent = say(each.dataset.text);
+  id("language").textContent = say("other");
+  id("enter-title").textContent = id("enter-button").textContent = say(entering);
+  id("enter-other").textContent = say(entering === "signIn" ? "toRegister" : "toSignIn");
+  id("enter-form").classList.toggle("known", entering === "signIn");
+  id("enter-form").elements.name.disabled = entering === "signIn";
+  id("enter-form").elements.password.autocomplete = entering === "signIn" ? "current-password" : "new-password";
+}
+
+async function send(method, path, { json, file, accept } = {}) {
+  const headers = { "Accept-Language": language, "X-CSRF-Token": csrf ?? "" };
+  if (accept) headers.Accept = accept;
+  const body = file ?? (json && JSON.stringify(json));
+  return fetch(`/api/v1/${path}`, { method, headers, body }).catch(() => { throw new Error(say("offline")); });
+}
+
+async function api(method, path, options) {
+  let response = await send(method, path, options);
+  if (response.status === 401 && !path.startsWith("auth/") && (await refresh())) response = await send(method, path, options);
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({ detail: response.statusText }));
+  throw new Error(problem.detail);
+}
+
+async function refresh() {
+  const response = await send("POST", "auth/refresh", { json: {} });
+  if (response.ok) csrf = (await response.json()).csrf_token;
+  return response.ok;
+}
+
+async function all(path) {
+  const items = [];
+  for (let after = ""; after !== null; ) {
+    const page = await (await api("GET", `${path}?limit=200${after && `&after=${after}`}`)).json();
+    items.push(...page.items);
+    after = page.next;
+  }
+  return items;
+}
+
+function attempt(work) {
+  return async (event) => {
+    event?.preventDefault();
+    id("problem").hidden = true;
+    try {
+      await work(event);
+    } catch (error) {
+      id("problem").textContent = error.message;
+      id("problem").hidden = false;
+    }
+  };
+}
+
+async function open() {
+  let response = entering === "setup" ? { ok: false } : await send("GET", "auth/me");
+  if (response.status === 401 && (await refresh())) response = await send("GET", "auth/me");
+  me = response.ok ? await response.json() : null;
+  csrf = me?.csrf_token;
+  id("enter").hidden = Boolean(me);
+  for (const name of ["ask", "documents", "sign-out"]) id(name).hidden = !me;
+  id("workspace").textContent = me?.tenant.name ?? "";
+  if (!me) return;
+  id("ask").hidden = !me.permissions.includes("ask");
+  id("upload").hidden = !me.permissions.includes("documents.write");
+  for (const [name, path] of [["assistant", "assistants"], ["collection", "collections"]]) {
+    id(name).replaceChildren(...(await all(path)).map((each) => element("option", { value: each.id, textContent: each.name })));
+  }
+  id("assistant-label").hidden = id("assistant").length < 2;
+  await list();
+}
+
+async function enter() {
+  const form = Object.fromEntries(new FormData(id("enter-form")));
+  const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+  const paths = { signIn: "auth/sign-in", register: "auth/register", setup: "auth/setup" };
+  const extra = { signIn: {}, register: { language }, setup: { token } }[entering];
+  csrf = (await (await api("POST", paths[entering], { json: { ...form, ...extra, cookies: true } })).json()).csrf_token;
+  history.replaceState(null, "", "/");
+  entering = "signIn";
+  id("enter-form").reset();
+  translate();
+  await open();
+}
+
+async function* events(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = "", piece; !(piece = await reader.read()).done; ) {
+    const blocks = (rest + piece.value).split(/\r?\n\r?\n/);
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const lines = block.split(/\r?\n/);
+      const field = (name) => lines.filter((line) => line.startsWith(`${name}: `)).map((line) => line.slice(name.length + 2)).join("\n");
+      if (field("data")) yield [field("event"), JSON.parse(field("data"))];
+    }
+  }
+}
+
+async function ask() {
+  const input = id("ask-form").elements.question;
+  const answer = element("div", { className: "answer", textContent: say("thinking") });
+  id("talk").append(element("p", { className: "question", textContent: input.value }), answer);
+  const json = { question: input.value, ...(conversation && { conversation_id: conversation }) };
+  input.value = "";
+  let text = "";
+  try {
+    const path = `assistants/${id("assistant").value}/ask`;
+    for await (const [name, data] of events(await api("POST", path, { json, accept: "text/event-stream" }))) {
+      if (name === "delta") answer.textContent = text += data.text;
+      if (name === "final") show(answer, data);
+      if (name === "error") throw new Error(data.detail);
+    }
+  } catch (error) {
+    answer.remove();
+    throw error;
+  }
+}
+
+function show(answer, { text, citations, confidence, latency_ms, conversation_id }) {
+  conversation = conversation_id;
+  const sources = new Map(citations.map((each) => [each.number, element("details", {},
+    element("summary", { textContent: `[${each.number}] ${each.document}${each.locator && ` · ${each.locator}`}` }),
+    element("blockquote", { textContent: each.quote }))]));
+  const parts = text.split(/\[(\d+)\]/).map((part, index) => {
+    const source = index % 2 && sources.get(Number(part));
+    if (!source) return index % 2 ? `[${part}]` : part;
+    const unfold = () => { source.open = true; source.firstChild.focus(); };
+    return element("button", { type: "button", className: "number", textContent: part, onclick: unfold });
+  });
+  const note = say("confidence", Math.round(confidence * 100), (latency_ms / 1000).toFixed(1));
+  answer.replaceChildren(element("p", {}, ...parts), ...sources.values(), element("small", { className: "quiet", textContent: note }));
+}
+
+async function list() {
+  clearTimeout(timer);
+  const documents = await all("documents");
+  id("list").replaceChildren(...documents.reverse().map(row));
+  id("nothing").hidden = documents.length > 0;
+  if (documents.some((each) => ON_THE_WAY.includes(each.state))) timer = setTimeout(attempt(list), 1500);
+}
+
+function row(each) {
+  const state = element("span", { className: `state ${each.state}`, textContent: say(each.state) });
+  const made = element("li", {}, element("span", { className: "grow", textContent: each.file_name }), state);
+  if (ON_THE_WAY.includes(each.state)) {
+    const progress = each.total ? { max: each.total, value: each.done } : {};
+    made.append(element("progress", { ...progress, ariaLabel: say(each.stage) }));
+  }
+  if (me.permissions.includes("documents.write")) {
+    const remove = element("button", { type: "button", className: "plain", textContent: say("remove") });
+    remove.onclick = attempt(async () => {
+      if (confirm(say("sure", each.file_name))) await api("DELETE", `documents/${each.id}`).then(list);
+    });
+    made.append(remove);
+  }
+  if (each.detail) made.append(element("p", { className: "detail", textContent: each.detail }));
+  return made;
+}
+
+async function upload() {
+  const files = [...id("files").files];
+  id("files").value = "";
+  try {
+    for (const file of files) {
+      await api("POST", `collections/${id("collection").value}/documents?name=${encodeURIComponent(file.name)}`, { file });
+    }
+  } finally {
+    await list();
+  }
+}
+
+id("enter-form").onsubmit = attempt(enter);
+id("enter-other").onclick = () => { entering = entering === "signIn" ? "register" : "signIn"; translate(); };
+id("ask-form").onsubmit = attempt(ask);
+id("assistant").onchange = () => { conversation = undefined; };
+id("files").onchange = attempt(upload);
+id("upload").onsubmit = (event) => event.preventDefault();
+id("sign-out").onclick = attempt(async () => {
+  await api("POST", "auth/sign-out");
+  conversation = undefined;
+  id("talk").replaceChildren();
+  await open();
+});
+id("language").onclick = attempt(async () => {
+  language = language === "en" ? "ru" : "en";
+  localStorage.setItem("language", language);
+  translate();
+  if (me) await list();
+});
+translate();
+attempt(open)();

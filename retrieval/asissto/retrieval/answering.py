@@ -1,0 +1,260 @@
+"""From a question to a cited answer or an honest "I do not know": the steps in their order, on one page."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+
+from asissto.ingestion.documents import embedding_space
+from asissto.ingestion.pipeline import speaks
+from asissto.ingestion.store import Vector
+from asissto.platform.chat import ChatModel, Usage
+from asissto.platform.errors import ProviderError, QuestionEmpty, QuestionTooLong
+from asissto.platform.languages import language_of
+from asissto.platform.services import Services
+from asissto.platform.stopwatch import Stopwatch
+from asissto.platform.tables import Tenant
+from asissto.platform.texts import Language, text
+from asissto.retrieval.assistants import AssistantSettings, find_assistant, settings_of
+from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
+from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
+from asissto.retrieval.extractive import Quote, Reading, quote_answer, read
+from asissto.retrieval.generation import Persona, Turn, lay_out
+from asissto.retrieval.grounding import Grounded, generate
+from asissto.retrieval.passages import Citation, Passage
+from asissto.retrieval.quoting import compose
+from asissto.retrieval.ranking import follow_up_terms, search_text
+from asissto.retrieval.search import Found, Query, search
+
+MOST_CHARACTERS = 4000
+"""Of a question; longer ones are letters, not questions, and nobody reads them word by word."""
+
+FOUND = 30
+"""Passages that the search gives: enough for ten different ones in an evaluation, few enough to read."""
+
+MODEL_MAY_TRY = 0.2
+"""Below it not even a model is asked: nothing in the documents speaks for an answer."""
+
+_KEPT_IN_RECEIPT = 10
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """In which tenant, for which assistant an answer is given."""
+
+    tenant_id: UUID
+    tenant_number: int
+    language: Language
+    space_id: int
+    settings: AssistantSettings = msgspec.field(default_factory=AssistantSettings)
+    persona: Persona = Persona("", "", "")
+    model: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """`outcome` is answered or abstained; `mode` says whether a model wrote it; `notes` why it did not.
+
+    `best_sentences` are the quotes that answer best, in the order of their scores, also where it abstains.
+    """
+
+    text: str
+    language: Language
+    confidence: float
+    found: tuple[Passage, ...]
+    best_sentences: tuple[str, ...]
+    timings: dict[str, float]
+    outcome: str = "abstained"
+    mode: str = "none"
+    citations: tuple[Citation, ...] = ()
+    usage: tuple[Usage, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def answered(self) -> bool:
+        return self.outcome == "answered"
+
+    @property
+    def latency_ms(self) -> float:
+        return self.timings["total"]
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A part of the answer as it comes; the Answer at the end is what counts."""
+
+    text: str
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An answer that is stored, and where."""
+
+    answer: Answer
+    conversation_id: UUID
+    message_id: UUID
+
+
+async def ask(services: Services, asked: Asked) -> Told:
+    """The whole turn at once. Raises QuestionEmpty, QuestionTooLong, NotFound."""
+    async for event in ask_in_pieces(services, asked):
+        if isinstance(event, Told):
+            return event
+    raise AssertionError("the last event is the answer")
+
+
+async def ask_in_pieces(services: Services, asked: Asked) -> AsyncIterator[Piece | Told]:
+    """Pieces of the answer, then the stored turn. No connection is held while a model works."""
+    check_question(asked.question)
+    scope, history = await _prepare(services, asked)
+    async for event in answer_in_pieces(services, scope, asked.question, history):
+        if isinstance(event, Piece):
+            yield event
+        else:
+            async with services.database.tenant(asked.tenant_id) as session:
+                yield Told(event, *await store_turn(session, asked, _turned(event)))
+
+
+async def answer_question(services: Services, scope: Scope, question: str, history: Sequence[Turn]) -> Answer:
+    """An answer that is not stored."""
+    async for event in answer_in_pieces(services, scope, question, history):
+        if isinstance(event, Answer):
+            return event
+    raise AssertionError("the last event is the answer")
+
+
+async def answer_in_pieces(
+    services: Services, scope: Scope, question: str, history: Sequence[Turn]
+) -> AsyncIterator[Piece | Answer]:
+    watch = Stopwatch()
+    language = _language(question, scope)
+    said = [turn.text for turn in history if turn.role == "user"]
+    terms = follow_up_terms(question, said)
+    vector = await _embed(services, search_text(question, said))
+    watch.lap("embed")
+    found = await _search(services, scope, terms, vector)
+    watch.lap("search")
+    reading = read(question, terms, found.idf(), found.passages)
+    cosines = await _cosines(services, reading, vector)
+    sure = confidence(gather(reading, cosines, found.passages))
+    quotes = quote_answer(reading, cosines)
+    watch.lap("read")
+    kept = found.passages[: scope.settings.passages]
+    answer = Answer(
+        text=scope.settings.unknown_text or text("answer.unknown", language),
+        language=language,
+        confidence=round(sure, 4),
+        found=found.passages,
+        best_sentences=tuple(quote.text for quote in quotes),
+        timings=watch.timings,
+    )
+    chat = _chat_model(services, scope)
+    if chat is not None and sure >= MODEL_MAY_TRY:
+        messages = lay_out(question, kept, history, scope.persona, language)
+        grounded = None
+        try:
+            async for event in generate(chat, messages, kept, question, found.idf(), scope.settings.most_tokens, language):
+                if isinstance(event, Grounded):
+                    grounded = event
+                else:
+                    yield Piece(event)
+        except ProviderError as error:
+            answer = msgspec.structs.replace(answer, notes=(error.reason,))
+        watch.lap("generate")
+        if grounded is not None:
+            answer = msgspec.structs.replace(answer, usage=(grounded.usage,), notes=grounded.notes)
+            if not grounded.knows or grounded.citations:
+                yield _generated(answer, grounded)
+                return
+    yield _quoted(answer, scope, quotes)
+
+
+def check_question(question: str) -> None:
+    """Raises QuestionEmpty and QuestionTooLong."""
+    if not question.strip():
+        raise QuestionEmpty(field="question")
+    if len(question) > MOST_CHARACTERS:
+        raise QuestionTooLong(field="question", length=len(question), limit=MOST_CHARACTERS)
+
+
+async def whole_workspace(services: Services, tenant_id: UUID) -> Scope:
+    """A scope without an assistant of its own: everything of the tenant, default settings."""
+    space_id = await embedding_space(services.database, services.embedder)
+    async with services.database.tenant(tenant_id) as session:
+        tenant = (await session.scalars(select(Tenant).where(Tenant.id == tenant_id))).one()
+    language: Language = "ru" if tenant.language == "ru" else "en"
+    return Scope(tenant_id=tenant_id, tenant_number=tenant.number, language=language, space_id=space_id)
+
+
+async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]:
+    scope = await whole_workspace(services, asked.tenant_id)
+    async with services.database.tenant(asked.tenant_id) as session:
+        assistant = await find_assistant(session, asked.tenant_id, asked.assistant_id)
+        history = await read_history(session, asked)
+    persona = Persona(assistant.role, assistant.prompt, assistant.instructions)
+    settings = settings_of(assistant)
+    return msgspec.structs.replace(scope, settings=settings, persona=persona, model=assistant.model), history
+
+
+def _language(question: str, scope: Scope) -> Language:
+    found = language_of(question)
+    return scope.language if found == "und" else found
+
+
+def _chat_model(services: Services, scope: Scope) -> ChatModel | None:
+    if services.chat is None or scope.model is None:
+        return services.chat
+    return services.chat.named(scope.model)
+
+
+async def _embed(services: Services, question: str) -> Vector | None:
+    """None where the embedder does not know the language: its vector would drag the words down."""
+    if not speaks(services.embedder, language_of(question)):
+        return None
+    return (await services.embedder.embed([question]))[0]
+
+
+async def _search(services: Services, scope: Scope, terms: Mapping[str, float], vector: Vector | None) -> Found:
+    query = Query(
+        terms=terms, vector=vector, space_id=scope.space_id, collections=scope.settings.collections, wanted=FOUND
+    )
+    async with services.database.tenant(scope.tenant_id) as session:
+        return await search(session, scope.tenant_id, scope.tenant_number, query)
+
+
+async def _cosines(services: Services, reading: Reading, vector: Vector | None) -> list[float] | None:
+    if vector is None or not reading.candidates:
+        return None
+    vectors = await services.embedder.embed([candidate.text for candidate in reading.candidates])
+    return [float(cosine) for cosine in vectors @ vector]
+
+
+def _generated(answer: Answer, grounded: Grounded) -> Answer:
+    if not grounded.knows:
+        return answer
+    return msgspec.structs.replace(
+        answer, text=grounded.text, outcome="answered", mode="generated", citations=grounded.citations
+    )
+
+
+def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote]) -> Answer:
+    least = LEAST_CONFIDENCE if scope.settings.least_confidence is None else scope.settings.least_confidence
+    if not quotes or answer.confidence < least:
+        return answer
+    quoted, citations = compose(quotes, answer.found, answer.language)
+    return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
+
+
+def _turned(answer: Answer) -> Turned:
+    return Turned(
+        text=answer.text,
+        outcome=answer.outcome,
+        confidence=answer.confidence,
+        citations=answer.citations,
+        passages=[_receipt_line(passage) for passage in answer.found[:_KEPT_IN_RECEIPT]],
+        timings=answer.timings,
+        usage=[msgspec.to_builtins(each) for each in answer.usage],
+    )
+
+
+def _receipt_line(passage: Passage) -> dict[str, Any]:
+    kept = ("chunk_id", "document_id", "version_id", "title", "start", "end")
+    return msgspec.to_builtins({name: getattr(passage, name) for name in kept} | {"scores": passage.scores})

@@ -1,0 +1,299 @@
+"""Every operation of the API, called by a stranger with the ids of alice's workspace, tells and changes nothing of it.
+
+An operation that has no case here fails `test_every_operation_has_a_case`.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from people import PASSWORD, Person, bearer, make_client
+
+from asissto.channels.channels import api_channel
+from asissto.ingestion.tables import Collection
+from asissto.platform.database import Addresses, Database
+from asissto.platform.entrypoints.web import build_app
+from asissto.platform.permissions import PERMISSIONS, Need, open_to_all
+from asissto.platform.services import Services
+from asissto.retrieval.assistants import first_assistant
+from asissto.retrieval.conversations import Asked, Turned, store_turn
+
+OWN = 200
+"""The stranger gets what is his own."""
+
+HIDDEN = 404
+"""The stranger is told that there is no such thing, and alice gets something else."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """The status for the stranger; `{names}` in query and body stand for what alice has, as those in the path do."""
+
+    status: int
+    body: dict[str, Any] | None = None
+    query: dict[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    is_open: bool = False
+
+
+@dataclass(frozen=True)
+class World:
+    """What alice has; path parameters of these names are filled with it."""
+
+    user_id: UUID
+    tenant_id: UUID
+    email: str
+    collection_id: UUID
+    collection_name: str
+    document_id: UUID
+    assistant_id: UUID
+    assistant_name: str
+    channel_id: UUID
+    conversation_id: UUID
+    message_id: UUID
+
+
+CASES = {
+    "auth.register": Case(409, {"name": "C", "email": "{email}", "password": PASSWORD}, is_open=True),
+    "auth.setup": Case(
+        403, {"token": "guessed", "name": "C", "email": "c@example.com", "password": PASSWORD}, is_open=True
+    ),
+    "auth.sign_in": Case(401, {"email": "{email}", "password": "guessed guessed"}, is_open=True),
+    "auth.refresh": Case(401, {"refresh_token": "guessed"}, is_open=True),
+    "auth.sign_out": Case(204),
+    "auth.me": Case(OWN),
+    "users.list": Case(OWN),
+    "users.read": Case(HIDDEN),
+    "users.update": Case(HIDDEN, {"name": "stolen"}),
+    "tenants.read": Case(OWN),
+    "tenants.update": Case(OWN, {"name": "my own"}),
+    "members.list": Case(OWN),
+    "members.add": Case(HIDDEN, {"email": "nobody@example.com", "role": "editor"}),
+    "members.update": Case(HIDDEN, {"role": "analyst"}),
+    "members.remove": Case(HIDDEN),
+    "audit.list": Case(OWN),
+    "health.live": Case(OWN, is_open=True),
+    "health.ready": Case(OWN, is_open=True),
+    "collections.list": Case(OWN),
+    "collections.create": Case(201, {"name": "{collection_name}"}),
+    "collections.read": Case(HIDDEN),
+    "collections.update": Case(HIDDEN, {"name": "stolen"}),
+    "collections.delete": Case(HIDDEN),
+    "documents.list": Case(OWN, query={"collection_id": "{collection_id}"}),
+    "documents.upload": Case(HIDDEN, query={"name": "intruder.txt"}, content=b"An intruder was here."),
+    "documents.read": Case(HIDDEN),
+    "documents.delete": Case(HIDDEN),
+    "assistants.list": Case(OWN),
+    "assistants.create": Case(201, {"name": "{assistant_name}"}),
+    "assistants.read": Case(HIDDEN),
+    "assistants.update": Case(HIDDEN, {"name": "stolen"}),
+    "assistants.delete": Case(HIDDEN),
+    "assistants.ask": Case(HIDDEN, {"question": "Where is the spare key?", "conversation_id": "{conversation_id}"}),
+    "channels.list": Case(OWN),
+    "channels.read": Case(HIDDEN),
+    "conversations.list": Case(OWN, query={"assistant_id": "{assistant_id}"}),
+    "conversations.read": Case(HIDDEN),
+    "conversations.messages": Case(HIDDEN),
+    "conversations.receipt": Case(HIDDEN),
+}
+
+
+@pytest.fixture
+async def alices_world(services: Services, alice: Person) -> World:
+    """A workspace with one of everything that an operation can name."""
+    collection = Collection(tenant_id=alice.tenant_id, name="Alice's drawer")
+    async with services.database.tenant(alice.tenant_id) as session:
+        session.add(collection)
+        assistant = await first_assistant(session, alice.tenant_id)
+        assistant.name = "Alice's butler"
+        channel_id = await api_channel(session, alice.tenant_id)
+        asked = Asked(
+            tenant_id=alice.tenant_id,
+            assistant_id=assistant.id,
+            channel_id=channel_id,
+            question="Where does alice keep the spare key?",
+            user_id=alice.user_id,
+        )
+        answer = "Alice keeps the spare key under the blue flowerpot."
+        turned = Turned(
+            text=answer, outcome="answered", confidence=0.9, citations=[], passages=[], timings={}, usage=[]
+        )
+        conversation_id, message_id = await store_turn(session, asked, turned)
+    address = f"/api/v1/collections/{collection.id}/documents"
+    upload = await alice.client.post(address, params={"name": "alices-diary.txt"}, content=b"Dear diary, it is me.")
+    return World(
+        user_id=alice.user_id,
+        tenant_id=alice.tenant_id,
+        email=alice.email,
+        collection_id=collection.id,
+        collection_name=collection.name,
+        document_id=UUID(upload.raise_for_status().json()["id"]),
+        assistant_id=assistant.id,
+        assistant_name=assistant.name,
+        channel_id=channel_id,
+        conversation_id=conversation_id,
+        message_id=message_id,
+    )
+
+
+@dataclass(frozen=True)
+class Operation:
+    method: str
+    path: str
+    is_open: bool
+    permission: str | None
+
+
+async def operations(client: httpx.AsyncClient) -> dict[str, Operation]:
+    """By their ids, as the description of the API has them."""
+    description = (await client.get("/api/v1/openapi.json")).json()
+    return {
+        operation["operationId"]: Operation(
+            method, path, operation.get("security") == [], operation.get("x-permission")
+        )
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+async def call(client: httpx.AsyncClient, operation_id: str, world: World) -> httpx.Response:
+    """Calls the operation with everything filled in from alice's world."""
+    case, operation = CASES[operation_id], (await operations(client))[operation_id]
+    names = asdict(world)
+    body = None if case.body is None else msgspec.json.encode(case.body).decode()
+    for name, value in names.items():
+        body = body and body.replace(f"{{{name}}}", str(value))
+    query = {key: value.format(**names) for key, value in case.query.items()}
+    content = case.content if body is None else body.encode()
+    return await client.request(operation.method, operation.path.format(**names), params=query, content=content)
+
+
+async def rows_of(connection: asyncpg.Connection, tenant_id: UUID) -> dict[str, list[str]]:
+    """Every row of a tenant as text, by table; with the people of the tenant."""
+    named = "table_schema = 'public' AND column_name = 'tenant_id'"
+    tables = await connection.fetch(f"SELECT table_name FROM information_schema.columns WHERE {named}")
+    queries = {row[0]: f"SELECT t::text FROM {row[0]} t WHERE tenant_id = $1 ORDER BY 1" for row in tables}
+    queries["tenants"] = "SELECT t::text FROM tenants t WHERE id = $1"
+    queries["users"] = (
+        "SELECT u::text FROM users u JOIN memberships m ON m.user_id = u.id WHERE m.tenant_id = $1 ORDER BY 1"
+    )
+    return {table: [row[0] for row in await connection.fetch(query, tenant_id)] for table, query in queries.items()}
+
+
+async def secrets_of(connection: asyncpg.Connection, tenant_id: UUID, strangers_id: UUID) -> set[str]:
+    """Every id and every text of some length that stands in a tenant's rows and not in the stranger's."""
+
+    async def values(tenant_id: UUID) -> set[str]:
+        rows = await rows_of(connection, tenant_id)
+        joined = "\n".join(text for texts in rows.values() for text in texts)
+        split = await connection.fetch("SELECT DISTINCT v FROM regexp_split_to_table($1, '[(),\"{}\\[\\]\\n]+') v", joined)
+        return {row[0].strip() for row in split if len(row[0].strip()) >= 12}
+
+    return await values(tenant_id) - await values(strangers_id)
+
+
+def leaked(response: httpx.Response, secrets: set[str]) -> set[str]:
+    """What the answer tells of alice that the request did not say itself."""
+    sent = str(response.request.url) + response.request.content.decode()
+    return {secret for secret in secrets if secret in response.text and secret not in sent}
+
+
+async def test_every_operation_has_a_case(client: httpx.AsyncClient) -> None:
+    """A new operation is not done before somebody says what a stranger gets from it."""
+    assert sorted(await operations(client)) == sorted(CASES)
+
+
+def test_every_route_carries_one_guard(app: Litestar) -> None:
+    """Also those that the description leaves out: a route that nobody thought about is open to nobody."""
+    counts = {
+        (route.path, str(handler)): sum(guard is open_to_all or isinstance(guard, Need) for guard in guards)
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if handler.http_methods != {"OPTIONS"}
+        for guards in [handler.resolve_guards()]
+    }
+    assert {route: count for route, count in counts.items() if count != 1} == {}
+
+
+async def test_only_these_operations_are_open(client: httpx.AsyncClient) -> None:
+    """Each of the others asks for a permission."""
+    found = await operations(client)
+    assert {name for name, operation in found.items() if operation.is_open} == {
+        name for name, case in CASES.items() if case.is_open
+    }
+    assert {name for name, operation in found.items() if operation.permission is None} == {
+        name for name, case in CASES.items() if case.is_open
+    }
+
+
+@pytest.mark.parametrize("operation_id", sorted(CASES))
+async def test_a_stranger_gets_nothing_of_alices(
+    operation_id: str, alices_world: World, charlie: Person, superuser: asyncpg.Connection
+) -> None:
+    """Not in the answer, and not by changing what she has."""
+    before = await rows_of(superuser, alices_world.tenant_id)
+    secrets = await secrets_of(superuser, alices_world.tenant_id, charlie.tenant_id)
+    response = await call(charlie.client, operation_id, alices_world)
+    assert response.status_code == CASES[operation_id].status, response.text
+    assert leaked(response, secrets) == set()
+    assert await rows_of(superuser, alices_world.tenant_id) == before
+
+
+async def test_the_check_notices_a_leak(
+    alices_world: World, charlie: Person, services: Services, superuser: asyncpg.Connection
+) -> None:
+    """With the policies out of force the same call does tell, or the check above would prove nothing."""
+    addresses = services.database.addresses
+    database = Database(Addresses(addresses.owner, addresses.app.set(username="postgres"), addresses.sys))
+    secrets = await secrets_of(superuser, alices_world.tenant_id, charlie.tenant_id)
+    app = build_app(msgspec.structs.replace(services, database=database))
+    async with make_client(app, authorization=bearer(services, charlie)) as client:
+        response = await call(client, "users.read", alices_world)
+    await database.close()
+    assert response.status_code == OWN
+    assert leaked(response, secrets) == {"alice@example.com"}
+
+
+@pytest.mark.parametrize("operation_id", sorted(name for name, case in CASES.items() if case.status == HIDDEN))
+async def test_what_is_hidden_from_a_stranger_is_there_for_alice(
+    operation_id: str, alices_world: World, alice: Person
+) -> None:
+    """So that the cases above prove something: the same call finds its thing for her."""
+    if operation_id == "members.add":
+        pytest.skip("nobody has the address, so that it is not found for anybody")
+    response = await call(alice.client, operation_id, alices_world)
+    assert response.status_code in (200, 201, 202, 204, 409), response.text
+
+
+async def test_nobody_passes_without_signing_in(
+    client: httpx.AsyncClient, alices_world: World, superuser: asyncpg.Connection
+) -> None:
+    """Every operation that is not open to all answers 401, and changes nothing."""
+    before = await rows_of(superuser, alices_world.tenant_id)
+    closed = sorted(name for name, case in CASES.items() if not case.is_open)
+    answers = {name: (await call(client, name, alices_world)).status_code for name in closed}
+    assert answers == dict.fromkeys(closed, 401)
+    assert await rows_of(superuser, alices_world.tenant_id) == before
+
+
+@pytest.mark.parametrize("role", sorted(PERMISSIONS))
+async def test_a_role_stops_at_its_permissions(
+    role: str, app: Litestar, services: Services, bob: Person, alices_world: World, superuser: asyncpg.Connection
+) -> None:
+    """Whatever the table does not give to a role is forbidden, and changes nothing."""
+    await superuser.execute("UPDATE memberships SET role = $1 WHERE user_id = $2", role, bob.user_id)
+    before = await rows_of(superuser, alices_world.tenant_id)
+    async with make_client(app, authorization=bearer(services, bob)) as client:
+        granted: frozenset[str] = PERMISSIONS[role]  # type: ignore[index]
+        needed = {name: operation.permission for name, operation in (await operations(client)).items()}
+        beyond = sorted(name for name, permission in needed.items() if permission and permission not in granted)
+        answers = {name: (await call(client, name, alices_world)).status_code for name in beyond}
+    assert answers == dict.fromkeys(beyond, 403)
+    assert await rows_of(superuser, alices_world.tenant_id) == before
