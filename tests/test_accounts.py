@@ -9,12 +9,12 @@ import jwt
 import msgspec
 import pytest
 from argon2 import PasswordHasher
-from people import PASSWORD, People, Person, bearer, make_client
 
 from asissto.platform.accounts import make_admin_link
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.keys import KeyRing
 from asissto.platform.services import Services
+from people import PASSWORD, People, Person, bearer, make_client
 
 DORA = {"name": "Dora", "email": "dora@example.com", "password": PASSWORD}
 
@@ -65,7 +65,9 @@ async def test_of_two_at_once_one_registers(client: httpx.AsyncClient) -> None:
     assert sorted(answer.status_code for answer in answers) == [201, 409]
 
 
-@pytest.mark.parametrize("email", ["", "dora", "dora@", "@example.com", "dora@example", "d ora@example.com", "a@b@c.de"])
+@pytest.mark.parametrize(
+    "email", ["", "dora", "dora@", "@example.com", "dora@example", "d ora@example.com", "a@b@c.de"]
+)
 async def test_what_is_no_address_is_refused(client: httpx.AsyncClient, email: str) -> None:
     """One @, something before it, and a domain with a dot."""
     response = await client.post("/api/v1/auth/register", json=DORA | {"email": email})
@@ -123,12 +125,17 @@ async def test_an_outdated_hash_is_renewed(
 
 async def test_a_member_of_two_workspaces_chooses(client: httpx.AsyncClient, alice: Person, bob: Person) -> None:
     """Without a choice it is the one that was there first, which for bob is his own."""
-    own, hers = await sign_in(client, email=bob.email), await sign_in(client, email=bob.email, tenant_id=str(alice.tenant_id))
+    own, hers = (
+        await sign_in(client, email=bob.email),
+        await sign_in(client, email=bob.email, tenant_id=str(alice.tenant_id)),
+    )
     assert (own.json()["role"], own.json()["tenant_id"] == str(alice.tenant_id)) == ("owner", False)
     assert (hers.json()["role"], hers.json()["tenant_id"]) == ("editor", str(alice.tenant_id))
 
 
-async def test_nobody_signs_in_to_a_foreign_workspace(client: httpx.AsyncClient, alice: Person, charlie: Person) -> None:
+async def test_nobody_signs_in_to_a_foreign_workspace(
+    client: httpx.AsyncClient, alice: Person, charlie: Person
+) -> None:
     """The right password opens one's own doors only."""
     response = await sign_in(client, email=charlie.email, tenant_id=str(alice.tenant_id))
     assert told(response) == (403, "forbidden")
@@ -246,7 +253,10 @@ async def test_a_browser_keeps_its_tokens_in_cookies(client: httpx.AsyncClient, 
     assert (await client.get("/api/v1/auth/me")).json()["csrf_token"] == body["csrf_token"]
     change, csrf = {"name": "Alice's"}, {"x-csrf-token": body["csrf_token"]}
     assert told(await client.patch("/api/v1/tenant", json=change)) == (403, "csrf_missing")
-    assert told(await client.patch("/api/v1/tenant", json=change, headers={"x-csrf-token": "0" * 64})) == (403, "csrf_missing")
+    assert told(await client.patch("/api/v1/tenant", json=change, headers={"x-csrf-token": "0" * 64})) == (
+        403,
+        "csrf_missing",
+    )
     assert (await client.patch("/api/v1/tenant", json=change, headers=csrf)).status_code == 200
 
 

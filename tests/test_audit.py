@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+
 from people import PASSWORD, Person
 
 FIELDS = "action, actor_id, actor_kind, ip, object_type, object_id, changes::text, request_id"
@@ -34,7 +35,9 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.action)
-async def test_a_change_leaves_one_row(change: Change, alice: Person, bob: Person, superuser: asyncpg.Connection) -> None:
+async def test_a_change_leaves_one_row(
+    change: Change, alice: Person, bob: Person, superuser: asyncpg.Connection
+) -> None:
     """With actor, address, object, new values and the id of the request."""
     await superuser.execute("TRUNCATE audit_log")
     ids = {"alice": alice.user_id, "bob": bob.user_id}

@@ -214,7 +214,6 @@ async def test_nobody_points_into_another_tenant(one_connection: Database, peopl
             session.add(Document(tenant_id=charlie, collection_id=collection, title="intruder", source_key="intruder"))
 
 
-
 @pytest.mark.parametrize("change", ["UPDATE audit_log SET action = ''", "DELETE FROM audit_log"])
 @pytest.mark.parametrize("door", ["tenant", "system"])
 async def test_the_audit_trail_cannot_be_changed(

@@ -9,11 +9,10 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar, get, post
+from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from litestar.response import ServerSentEvent
-from people import PASSWORD, Person, bearer, make_client
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
@@ -27,6 +26,7 @@ from asissto.platform.problems import preferred_language
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
 from asissto.platform.web import create_app
+from people import PASSWORD, Person, bearer, make_client
 
 DORA = {"name": "Dora", "email": "dora@example.com", "password": PASSWORD}
 
@@ -316,7 +316,9 @@ async def test_the_description_names_every_error(client: httpx.AsyncClient) -> N
 async def test_the_description_has_one_address(client: httpx.AsyncClient, path: str) -> None:
     """No page that loads its scripts from somewhere else."""
     response = await client.get(path)
-    assert response.status_code == 404 or response.headers["content-type"].startswith("application/vnd.oai.openapi+json")
+    assert response.status_code == 404 or response.headers["content-type"].startswith(
+        "application/vnd.oai.openapi+json"
+    )
 
 
 async def test_the_page_comes_with_its_own_files(client: httpx.AsyncClient) -> None:

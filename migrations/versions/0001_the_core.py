@@ -346,7 +346,7 @@ def upgrade() -> None:
         sa.Column("document_id", sa.Uuid(), nullable=False),
         sa.Column("file_name", sa.Text(), nullable=False),
         sa.Column("media_type", sa.Text(), nullable=False),
-        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False, comment="bytes"),
         sa.Column("content_sha", sa.LargeBinary(), nullable=False),
         sa.Column(
             "pipeline_sha",

@@ -140,7 +140,7 @@ class AskController(Controller):
         principal: Caller,
         language: NamedDependency[Language],
     ) -> Response[AnswerOut] | ServerSentEvent:
-        """With `Accept: text/event-stream` the answer comes in `delta` events, and whole in a `final` one at the end."""
+        """With `Accept: text/event-stream` the answer comes in `delta` events, and whole in a `final` one."""
         check_question(data.question)
         async with services.database.tenant(principal.tenant_id) as session:
             channel_id = await api_channel(session, principal.tenant_id)

@@ -164,7 +164,7 @@ async def _receive(
         document_id=document_id,
         file_name=what.name,
         media_type=check_type(what.name),
-        bytes=stored.bytes,
+        size=stored.bytes,
         content_sha=stored.sha,
         pipeline_sha=pipeline,
         storage_key=stored.key,

@@ -1,5 +1,6 @@
 """From a file to passages in the index: parse, chunk, embed, publish. Until the last step nothing is seen."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,7 +15,15 @@ from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
 from asissto.ingestion.documents import chunk_sizes, embedding_space, find_collection, find_document, tenant_number
 from asissto.ingestion.parse_process import parse_apart
 from asissto.ingestion.parsing import ParsedDocument
-from asissto.ingestion.store import Place, Vector, add_passages, embedding_input, input_sha, lock_knowledge, remove_passages
+from asissto.ingestion.store import (
+    Place,
+    Vector,
+    add_passages,
+    embedding_input,
+    input_sha,
+    lock_knowledge,
+    remove_passages,
+)
 from asissto.ingestion.tables import Document, DocumentVersion
 from asissto.platform import jobs
 from asissto.platform.embedding import Embedder
@@ -35,6 +44,14 @@ class Task(msgspec.Struct, frozen=True):
     sizes: ChunkSizes
 
 
+class Passages(msgspec.Struct, frozen=True):
+    """A version that is ready to be published; a chunk without a vector is found by its words."""
+
+    parsed: ParsedDocument
+    chunks: Sequence[Chunk]
+    vectors: Sequence[Vector | None]
+
+
 async def ingest(services: Services, job: ClaimedJob) -> None:
     """The job: it may start anew at any time, because only publishing changes what search sees."""
     task = await _begin(services, job)
@@ -43,7 +60,9 @@ async def ingest(services: Services, job: ClaimedJob) -> None:
     try:
         parsed = await _parse(services, task)
         chunks = await _chunk(services, task, parsed)
-        vectors = await embed_chunks(services, task.place, parsed, chunks, partial(_report, services, task, "embedding"))
+        vectors = await embed_chunks(
+            services, task.place, parsed, chunks, partial(_report, services, task, "embedding")
+        )
     except DocumentRefused as error:
         await _refuse(services, job, error)
     except ProviderError as error:
@@ -51,7 +70,7 @@ async def ingest(services: Services, job: ClaimedJob) -> None:
             raise
         await _refuse(services, job, error)
     else:
-        await _publish(services, job, task, parsed, chunks, vectors)
+        await _publish(services, job, task, Passages(parsed, chunks, vectors))
 
 
 async def _begin(services: Services, job: ClaimedJob) -> Task | None:
@@ -64,7 +83,7 @@ async def _begin(services: Services, job: ClaimedJob) -> Task | None:
             await jobs.finish(session, job)
             return None
         version.attempts = job.attempts
-        version.started_at = func.now()  # type: ignore[assignment]
+        version.started_at = func.now()
         document = await find_document(session, job.tenant_id, version.document_id)
         collection = await find_collection(session, job.tenant_id, document.collection_id)
         number = await tenant_number(session, job.tenant_id)
@@ -81,7 +100,7 @@ async def _parse(services: Services, task: Task) -> ParsedDocument:
 
 async def _chunk(services: Services, task: Task, parsed: ParsedDocument) -> list[Chunk]:
     await _report(services, task, "chunking")
-    return chunk(parsed, task.sizes)
+    return await asyncio.to_thread(chunk, parsed, task.sizes)
 
 
 async def embed_chunks(
@@ -93,7 +112,9 @@ async def embed_chunks(
 ) -> list[Vector | None]:
     """Vectors of the chunks in the embedder's languages; texts that the space knows already are not embedded again."""
     embedder = services.embedder
-    texts = {at: embedding_input(each, parsed.text) for at, each in enumerate(chunks) if speaks(embedder, each.language)}
+    texts = {
+        at: embedding_input(each, parsed.text) for at, each in enumerate(chunks) if speaks(embedder, each.language)
+    }
     known = await _known_vectors(services, place, [input_sha(text) for text in texts.values()])
     vectors = [known.get(input_sha(texts[at])) if at in texts else None for at in range(len(chunks))]
     missing = [at for at in texts if vectors[at] is None]
@@ -120,14 +141,7 @@ async def _known_vectors(services: Services, place: Place, shas: list[bytes]) ->
         return {sha: np.array(msgspec.json.decode(vector), dtype=np.float32) for sha, vector in rows}
 
 
-async def _publish(
-    services: Services,
-    job: ClaimedJob,
-    task: Task,
-    parsed: ParsedDocument,
-    chunks: Sequence[Chunk],
-    vectors: Sequence[Vector | None],
-) -> None:
+async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passages) -> None:
     """One transaction: the old passages go, the new ones come, the job is done. Search sees all of it or nothing."""
     await _report(services, task, "publishing")
     place = task.place
@@ -144,11 +158,18 @@ async def _publish(
             await remove_passages(session, place.tenant_id, place.tenant_number, document.active_version_id)
             old = msgspec.structs.replace(place, version_id=document.active_version_id)
             await _set(session, old, state="superseded")
-        await add_passages(session, place, parsed.text, chunks, vectors)
+        await add_passages(session, place, made.parsed.text, made.chunks, made.vectors)
         document.active_version_id = place.version_id
-        document.title = parsed.title
-        await _set(session, place, state="ready", stage="ready", text=parsed.text, warnings=list(parsed.warnings),
-                   finished_at=func.now())
+        document.title = made.parsed.title
+        await _set(
+            session,
+            place,
+            state="ready",
+            stage="ready",
+            text=made.parsed.text,
+            warnings=list(made.parsed.warnings),
+            finished_at=func.now(),
+        )
 
 
 async def _refuse(services: Services, job: ClaimedJob, error: AsisstoError) -> None:

@@ -86,7 +86,7 @@ class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     file_name: str
     media_type: str
-    bytes: int
+    size: int
     state: str
     stage: str
     done: int
@@ -102,7 +102,7 @@ class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, document: Document, version: DocumentVersion, language: Language) -> Self:
-        same = ("file_name", "media_type", "bytes", "state", "stage", "done", "total", "attempts", "reason", "warnings")
+        same = ("file_name", "media_type", "size", "state", "stage", "done", "total", "attempts", "reason", "warnings")
         return cls(
             id=document.id,
             collection_id=document.collection_id,

@@ -29,9 +29,9 @@ def read_spreadsheet(path: Path, name: str, suffix: str) -> Content:
         return Content(table_blocks(_csv_rows(decode(path.read_bytes(), name), name), page=None))
     refuse_unless_zip(path, name)
     try:
-        workbook = load_workbook(path, read_only=True, data_only=True)
-        sheets = {sheet.title: [[_cell_text(cell) for cell in row] for row in sheet.iter_rows()] for sheet in workbook}
-        workbook.close()
+        with path.open("rb") as file:  # given a path, openpyxl judges it by its suffix, and stored files have none
+            workbook = load_workbook(file, read_only=True, data_only=True)
+            sheets = {page.title: [[_cell_text(cell) for cell in row] for row in page.iter_rows()] for page in workbook}
     except (BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, EOFError) as error:
         raise DocumentCorrupt(name=name) from error
     return Content(_sheets({title: rows for title, rows in sheets.items() if any(map(any, rows))}))

@@ -86,7 +86,7 @@ class DocumentVersion(TenantRow, Base):
     document_id: Mapped[UUID]
     file_name: Mapped[str]
     media_type: Mapped[str]
-    bytes: Mapped[int]
+    size: Mapped[int] = mapped_column(comment="bytes")
     content_sha: Mapped[bytes]
     pipeline_sha: Mapped[bytes] = mapped_column(
         comment="what parser, chunker and embedder were, so that a change shows"
@@ -107,7 +107,7 @@ class DocumentVersion(TenantRow, Base):
 
 
 class Chunk(TenantRow, Base):
-    """A published span of a version's text, embedded, indexed and cited as one; `header` is searched but never cited."""
+    """A published span of a version's text, indexed and cited as one; `header` is searched but never cited."""
 
     __tablename__ = "chunks"
     __table_args__ = (
@@ -133,7 +133,7 @@ class Chunk(TenantRow, Base):
 
 
 class ChunkLexemes(Base):
-    """The lexical index: lexemes carry their tenant's number, so that one GIN index holds postings of one tenant each."""
+    """The lexical index: lexemes carry their tenant's number, so that a posting list belongs to one tenant."""
 
     __tablename__ = "chunk_lexemes"
     __table_args__ = (

@@ -3,8 +3,8 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from copy import copy
 from contextlib import aclosing, contextmanager
+from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 

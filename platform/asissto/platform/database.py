@@ -95,7 +95,7 @@ def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
 
 
 def _register_types(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    connection.run_async(register_types)  # type: ignore[attr-defined]
+    connection.run_async(register_types)
 
 
 async def register_types(connection: asyncpg.Connection) -> None:

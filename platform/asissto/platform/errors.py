@@ -197,10 +197,10 @@ class ProviderError(AsisstoError):
     status = 502
     code = "provider_failed"
 
-    def __init__(self, *, permanent: bool, reason: str, **params: object) -> None:
+    def __init__(self, *, permanent: bool, reason: str, retry_after: float | None = None) -> None:
         self.permanent = permanent
         self.reason = reason
-        super().__init__(reason=reason, **params)
+        super().__init__(reason=reason, retry_after=retry_after)
 
 
 class NotReady(AsisstoError):

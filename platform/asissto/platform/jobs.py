@@ -28,7 +28,7 @@ class ClaimedJob(msgspec.Struct, frozen=True):
     worker: UUID
 
 
-class LeaseLost(Exception):  # noqa: N818  it says what happened
+class LeaseLost(Exception):
     """Another worker has the job now: whatever this one did in the transaction must not be seen."""
 
 
@@ -36,9 +36,7 @@ async def enqueue(session: AsyncSession, tenant_id: UUID, kind: str, key: str, p
     """Adds a job to the caller's transaction; a job of that kind and key that still waits is enough."""
     row = insert(Job).values(tenant_id=tenant_id, id=new_id(), kind=kind, key=key, payload=payload)
     waiting = text("state = 'todo'")
-    await session.execute(
-        row.on_conflict_do_nothing(index_elements=["tenant_id", "kind", "key"], index_where=waiting)
-    )
+    await session.execute(row.on_conflict_do_nothing(index_elements=["tenant_id", "kind", "key"], index_where=waiting))
     await session.execute(select(func.pg_notify(CHANNEL, kind)))
 
 

@@ -7,7 +7,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from asissto.platform.postgres import EmbeddedPostgres
 from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -16,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from asissto.platform.database import Addresses
 from asissto.platform.errors import DatabaseDown, DatabaseTooOld
 from asissto.platform.keys import KeyRing
+from asissto.platform.postgres import EmbeddedPostgres
 
 OLDEST_POSTGRES = 150000
 OLDEST_PGVECTOR = (0, 8)

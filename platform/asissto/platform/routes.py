@@ -305,7 +305,7 @@ class HealthController(Controller):
 
 @get(["/", "/setup"], include_in_schema=False, guards=[open_to_all])
 async def show_page() -> File:
-    return File(PAGE / "index.html", media_type="text/html", content_disposition_type="inline")
+    return File(PAGE / "index.html", filename="index.html", media_type="text/html", content_disposition_type="inline")
 
 
 HANDLERS: list[ControllerRouterHandler] = [

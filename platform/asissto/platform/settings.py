@@ -17,9 +17,9 @@ def default_data_dir() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "asissto"
 
 
-def setting(sentence: str, **limits: float) -> Meta:
-    """The sentence that docs/reference/settings.md shows beside the name."""
-    return Meta(description=sentence, **limits)  # type: ignore[arg-type]
+def setting(sentence: str, *, ge: int | None = None, le: int | None = None) -> Meta:
+    """The sentence that docs/reference/settings.md shows beside the name, and the limits of a number."""
+    return Meta(description=sentence, ge=ge, le=le)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
 from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
 from asissto.retrieval.extractive import Quote, Reading, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
-from asissto.retrieval.grounding import Grounded, generate
+from asissto.retrieval.grounding import Claims, Grounded, generate
 from asissto.retrieval.passages import Citation, Passage
 from asissto.retrieval.quoting import compose
 from asissto.retrieval.ranking import follow_up_terms, search_text
@@ -149,9 +149,10 @@ async def answer_in_pieces(
     chat = _chat_model(services, scope)
     if chat is not None and sure >= MODEL_MAY_TRY:
         messages = lay_out(question, kept, history, scope.persona, language)
+        claims = Claims(question, kept, found.idf(), language)
         grounded = None
         try:
-            async for event in generate(chat, messages, kept, question, found.idf(), scope.settings.most_tokens, language):
+            async for event in generate(chat, messages, claims, scope.settings.most_tokens):
                 if isinstance(event, Grounded):
                     grounded = event
                 else:
@@ -160,7 +161,7 @@ async def answer_in_pieces(
             answer = msgspec.structs.replace(answer, notes=(error.reason,))
         watch.lap("generate")
         if grounded is not None:
-            answer = msgspec.structs.replace(answer, usage=(grounded.usage,), notes=grounded.notes)
+            answer = msgspec.structs.replace(answer, usage=_used(grounded), notes=grounded.notes)
             if not grounded.knows or grounded.citations:
                 yield _generated(answer, grounded)
                 return
@@ -209,7 +210,8 @@ async def _embed(services: Services, question: str) -> Vector | None:
     """None where the embedder does not know the language: its vector would drag the words down."""
     if not speaks(services.embedder, language_of(question)):
         return None
-    return (await services.embedder.embed([question]))[0]
+    vector: Vector = (await services.embedder.embed([question]))[0]
+    return vector
 
 
 async def _search(services: Services, scope: Scope, terms: Mapping[str, float], vector: Vector | None) -> Found:
@@ -225,6 +227,10 @@ async def _cosines(services: Services, reading: Reading, vector: Vector | None) 
         return None
     vectors = await services.embedder.embed([candidate.text for candidate in reading.candidates])
     return [float(cosine) for cosine in vectors @ vector]
+
+
+def _used(grounded: Grounded) -> tuple[Usage, ...]:
+    return () if grounded.usage is None else (grounded.usage,)
 
 
 def _generated(answer: Answer, grounded: Grounded) -> Answer:
@@ -256,5 +262,6 @@ def _turned(answer: Answer) -> Turned:
 
 
 def _receipt_line(passage: Passage) -> dict[str, Any]:
-    kept = ("chunk_id", "document_id", "version_id", "title", "start", "end")
-    return msgspec.to_builtins({name: getattr(passage, name) for name in kept} | {"scores": passage.scores})
+    kept = ("chunk_id", "document_id", "version_id", "title", "start", "end", "scores")
+    line: dict[str, Any] = msgspec.to_builtins({name: getattr(passage, name) for name in kept})
+    return line

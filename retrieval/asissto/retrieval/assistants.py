@@ -50,7 +50,7 @@ class AssistantPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     status: Annotated[str, Meta(pattern="^(active|paused)$")] | UnsetType = UNSET
     prompt: LongText | UnsetType = UNSET
     instructions: LongText | UnsetType = UNSET
-    model: Annotated[str, Meta(max_length=200)] | None | UnsetType = UNSET
+    model: Annotated[str, Meta(max_length=200)] | UnsetType | None = UNSET
     settings: AssistantSettings | UnsetType = UNSET
 
 
@@ -76,7 +76,7 @@ async def change_assistant(
         changes["settings"] = msgspec.to_builtins(changes["settings"])
     for name, value in changes.items():
         setattr(assistant, name, value)
-    assistant.updated_at = func.now()  # type: ignore[assignment]
+    assistant.updated_at = func.now()
     await _keep_version(session, assistant, by)
     return assistant
 

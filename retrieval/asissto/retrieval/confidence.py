@@ -54,7 +54,7 @@ def gather(reading: Reading, cosines: Sequence[float] | None, found: Sequence[Pa
     return Evidence(
         sentence_coverage=float(weights @ best.matches),
         passage_coverage=float(weights @ covered),
-        words_found=float(best.matches.mean()),
+        words_found=float(best.matches.mean()) if best.matches.size else 0.0,
         names_missing=float(weights @ ((1 - covered) * reading.asked.names)),
         lead=_lead(found),
         best_cosine=None if cosines is None else max(0.0, cosines[index]),

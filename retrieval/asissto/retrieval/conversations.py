@@ -65,10 +65,12 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
 async def store_turn(session: AsyncSession, asked: Asked, turned: Turned) -> tuple[UUID, UUID]:
     """Question, answer, citations and receipt together; returns the ids of the conversation and of the answer."""
     conversation_id = await _conversation(session, asked)
-    sender = asked.user_id or asked.contact_id
-    kind = "contact" if asked.contact_id else "user"
-    _say(session, asked, conversation_id, kind, sender, asked.question)
-    message_id = _say(session, asked, conversation_id, "assistant", asked.assistant_id, turned.text)
+    same = {"tenant_id": asked.tenant_id, "conversation_id": conversation_id}
+    kind, sender = ("contact", asked.contact_id) if asked.contact_id else ("user", asked.user_id)
+    session.add(Message(**same, id=new_id(), sender_kind=kind, sender_id=sender, content=asked.question))
+    message_id = new_id()
+    said = {"sender_kind": "assistant", "sender_id": asked.assistant_id, "content": turned.text}
+    session.add(Message(**same, id=message_id, **said))
     await session.flush()
     session.add_all(_citation_row(asked.tenant_id, message_id, citation) for citation in turned.citations)
     session.add(
@@ -89,7 +91,7 @@ async def store_turn(session: AsyncSession, asked: Asked, turned: Turned) -> tup
 async def _conversation(session: AsyncSession, asked: Asked) -> UUID:
     if asked.conversation_id is not None:
         conversation = await find_conversation(session, asked.tenant_id, asked.conversation_id)
-        conversation.updated_at = func.now()  # type: ignore[assignment]
+        conversation.updated_at = func.now()
         return conversation.id
     conversation = Conversation(
         tenant_id=asked.tenant_id,
@@ -102,21 +104,6 @@ async def _conversation(session: AsyncSession, asked: Asked) -> UUID:
     session.add(conversation)
     await session.flush()
     return conversation.id
-
-
-def _say(
-    session: AsyncSession, asked: Asked, conversation_id: UUID, kind: str, sender_id: UUID | None, content: str
-) -> UUID:
-    message = Message(
-        tenant_id=asked.tenant_id,
-        id=new_id(),
-        conversation_id=conversation_id,
-        sender_kind=kind,
-        sender_id=sender_id,
-        content=content,
-    )
-    session.add(message)
-    return message.id
 
 
 def _citation_row(tenant_id: UUID, message_id: UUID, citation: Citation) -> CitationRow:

@@ -106,7 +106,9 @@ class Loaded(msgspec.Struct, frozen=True):
 
     def passage_of(self, found: Passage) -> str:
         """The set's passage that the found one lies in, or shares most with."""
-        return max(self.spans[found.version_id], key=lambda span: min(found.end, span[1]) - max(found.start, span[0]))[2]
+        return max(self.spans[found.version_id], key=lambda span: min(found.end, span[1]) - max(found.start, span[0]))[
+            2
+        ]
 
 
 async def evaluate_questions(
@@ -140,12 +142,11 @@ async def evaluate_spans(services: Services, tenant_id: UUID, folder: Path, prog
     started = time.perf_counter()
     documents = read_lines(folder / "documents.jsonl", SetDocument)
     questions = read_lines(folder / "questions.jsonl", SpanQuestion)
-    space_id = await embedding_space(services.database, services.embedder)
     versions = {}
     for number, document in enumerate(documents):
         progress("loading", number, len(documents))
         parsed = _paragraphs(document)
-        versions[document.id] = await _store(services, tenant_id, space_id, document.id, parsed, chunk(parsed))
+        versions[document.id] = await _store(services, tenant_id, document.id, parsed, chunk(parsed))
     scope = await whole_workspace(services, tenant_id)
     covered: dict[int, list[float]] = {1: [], 5: [], 10: []}
     for number, question in enumerate(questions):
@@ -178,12 +179,11 @@ async def load_passages(
     documents: dict[str, list[SetPassage]] = {}
     for passage in passages:
         documents.setdefault(passage.doc, []).append(passage)
-    space_id = await embedding_space(services.database, services.embedder)
     spans: dict[UUID, list[tuple[int, int, str]]] = {}
     for number, (name, parts) in enumerate(documents.items()):
         progress("loading", number, len(documents))
         parsed, chunks, where = _assemble(parts)
-        version_id = await _store(services, tenant_id, space_id, name, parsed, chunks)
+        version_id = await _store(services, tenant_id, name, parsed, chunks)
         spans[version_id] = where
     return Loaded(await whole_workspace(services, tenant_id), spans)
 
@@ -208,33 +208,34 @@ def _moved(each: Chunk, shift: int, before: int) -> Chunk:
 
 
 async def _store(
-    services: Services, tenant_id: UUID, space_id: int, name: str, parsed: ParsedDocument, chunks: Sequence[Chunk]
+    services: Services, tenant_id: UUID, name: str, parsed: ParsedDocument, chunks: Sequence[Chunk]
 ) -> UUID:
-    chunks = [msgspec.structs.replace(each, ord=number) for number, each in enumerate(chunks)]
-    version_id, document_id = new_id(), new_id()
+    space_id = await embedding_space(services.database, services.embedder)
     async with services.database.tenant(tenant_id) as session:
         collection_id = (await session.scalars(select(Collection.id).order_by(Collection.id).limit(1))).one()
         number = await tenant_number(session, tenant_id)
-    place = Place(tenant_id, number, collection_id, document_id, version_id, space_id)
+    place = Place(tenant_id, number, collection_id, new_id(), new_id(), space_id)
 
     async def silent(_done: int, _total: int) -> None: ...
 
     vectors = await embed_chunks(services, place, parsed, chunks, silent)
     async with services.database.tenant(tenant_id) as session:
         await lock_knowledge(session, tenant_id)
-        keys = {"tenant_id": tenant_id, "id": document_id, "collection_id": collection_id}
+        keys = {"tenant_id": tenant_id, "id": place.document_id, "collection_id": collection_id}
         document = Document(**keys, title=parsed.title or name, source_key=name)
         session.add(document)
         await session.flush()
-        nothing = {"bytes": 0, "content_sha": b"", "pipeline_sha": b"", "storage_key": "", "media_type": "text/plain"}
-        version = DocumentVersion(tenant_id=tenant_id, id=version_id, document_id=document_id, file_name=name, **nothing)
+        nothing = {"size": 0, "content_sha": b"", "pipeline_sha": b"", "storage_key": "", "media_type": "text/plain"}
+        version = DocumentVersion(
+            tenant_id=tenant_id, id=version_id, document_id=document_id, file_name=name, **nothing
+        )
         version.state = version.stage = "ready"
         version.text = parsed.text
         session.add(version)
         await session.flush()
         await add_passages(session, place, parsed.text, chunks, vectors)
-        document.active_version_id = version_id
-    return version_id
+        document.active_version_id = place.version_id
+    return place.version_id
 
 
 async def _ask_all(

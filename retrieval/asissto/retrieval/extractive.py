@@ -96,7 +96,7 @@ def quote_answer(reading: Reading, cosines: Sequence[float] | None) -> tuple[Quo
     """At most three quotes, best first; `reading_order` puts them as they stand in the documents.
 
     `cosines` compare the question with `reading.candidates`; None where no embedder knows the language. The three hold
-    the answer in .915 (xquad_ru) and .946 (xquad_en) of the cases, the first alone in .747 and .789.
+    the answer in .917 (xquad_ru) and .951 (xquad_en) of the cases, the first alone in .745 and .791.
     """
     if not reading.candidates:
         return ()
@@ -104,8 +104,9 @@ def quote_answer(reading: Reading, cosines: Sequence[float] | None) -> tuple[Quo
     best = reading.candidates[int(scores.argmax())]
     enough = _WORTH_ADDING * scores.max()
     scores += [_nearness(candidate, best) for candidate in reading.candidates]
-    order = [index for index in np.argsort(-scores, kind="stable") if scores[index] >= enough]
-    quotes = [_quote(reading, reading.candidates[index], float(scores[index])) for index in order[:MOST_QUOTES]]
+    first, *others = np.argsort(-scores, kind="stable")[:MOST_QUOTES]
+    order = [first, *(index for index in others if scores[index] >= enough)]
+    quotes = [_quote(reading, reading.candidates[index], float(scores[index])) for index in order]
     return tuple([quotes[0], *_table_head(reading, best, quotes[0]), *quotes[1:]][:MOST_QUOTES])
 
 

@@ -1,4 +1,4 @@
-"""Lays out the prompt: rules first, then persona, history, and the sources as data behind a boundary nobody can guess."""
+"""Lays out the prompt: rules first, then persona, history, and the sources behind a boundary nobody can guess."""
 
 import re
 import secrets

@@ -12,11 +12,13 @@ from asissto.retrieval.passages import Citation, Passage
 _ROW = " | "
 
 
-def compose(quotes: Sequence[Quote], passages: Sequence[Passage], language: Language) -> tuple[str, tuple[Citation, ...]]:
+def compose(
+    quotes: Sequence[Quote], passages: Sequence[Passage], language: Language
+) -> tuple[str, tuple[Citation, ...]]:
     """The text with its marks `[1]`, `[2]`, …, and their citations; neighbours in a passage become one quote."""
     by_id = {passage.chunk_id: passage for passage in passages}
     citations = tuple(
-        cite(number, by_id[quote.chunk_id], quote.start, quote.end, quote.score, language)
+        cite(number, by_id[quote.chunk_id], (quote.start, quote.end), quote.score, language)
         for number, quote in enumerate(_joined(reading_order(quotes), by_id), 1)
     )
     parts = [f"{citation.quote} [{citation.number}]" for citation in citations]
@@ -24,8 +26,9 @@ def compose(quotes: Sequence[Quote], passages: Sequence[Passage], language: Lang
     return apart.join(parts), citations
 
 
-def cite(number: int, passage: Passage, start: int, end: int, support: float, language: Language) -> Citation:
+def cite(number: int, passage: Passage, span: tuple[int, int], support: float, language: Language) -> Citation:
     """The quote is cut out of the passage itself, so it cannot differ from the stored text."""
+    start, end = span
     return Citation(
         number=number,
         passage=passage,

@@ -204,7 +204,9 @@ class ConversationController(Controller):
     async def receipt(
         self, conversation_id: FromPath[UUID], message_id: FromPath[UUID], principal: Caller, session: Session
     ) -> ReceiptOut:
-        mine = select(Receipt).join(Message, (Message.tenant_id == Receipt.tenant_id) & (Message.id == Receipt.message_id))
+        mine = select(Receipt).join(
+            Message, (Message.tenant_id == Receipt.tenant_id) & (Message.id == Receipt.message_id)
+        )
         mine = mine.where(Receipt.tenant_id == principal.tenant_id, Receipt.message_id == message_id)
         found = await session.scalar(mine.where(Message.conversation_id == conversation_id))
         if found is None:

@@ -1,6 +1,7 @@
 """Finds the passages for a question: one round trip, lexical and dense together."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -76,14 +77,16 @@ def _constants(wanted: int) -> dict[str, float]:
     }
 
 
-def _passage(row: Mapping[str, object]) -> Passage:
-    values = {name: row[name] for name in ("chunk_id", "document_id", "version_id", "title", "page", "kind", "language")}
-    scores = Scores(lexical=row["lexical"], dense=row["dense"], fused=row["fused"])  # type: ignore[arg-type]
+def _passage(row: Mapping[str, Any]) -> Passage:
+    values = {
+        name: row[name] for name in ("chunk_id", "document_id", "version_id", "title", "page", "kind", "language")
+    }
+    scores = Scores(lexical=row["lexical"], dense=row["dense"], fused=row["fused"])
     return Passage(
-        **values,  # type: ignore[arg-type]
-        heading_path=tuple(row["heading_path"]),  # type: ignore[arg-type]
-        text=row["passage"],  # type: ignore[arg-type]
-        start=row["start_offset"],  # type: ignore[arg-type]
-        end=row["end_offset"],  # type: ignore[arg-type]
+        **values,
+        heading_path=tuple(row["heading_path"]),
+        text=row["passage"],
+        start=row["start_offset"],
+        end=row["end_offset"],
         scores=scores,
     )

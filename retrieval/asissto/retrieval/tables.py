@@ -119,5 +119,3 @@ class Receipt(Base):
     timings: Mapped[Json]
     usage: Mapped[list[dict[str, Any]]]
     created_at: Mapped[CreatedAt]
-
-

@@ -1,4 +1,4 @@
-"""The command line: each command opens what it needs, does its work in this process, and says one sentence on failure."""
+"""The command line: each command opens what it needs, does its work here, and says one sentence on failure."""
 
 import asyncio
 import os
@@ -12,6 +12,7 @@ import click
 from asissto.platform.errors import AsisstoError
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings, read_settings
+from asissto.platform.texts import Language
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except AsisstoError as error:
-            language = "ru" if os.environ.get("ASISSTO_LANGUAGE") == "ru" else "en"
+            language: Language = "ru" if os.environ.get("ASISSTO_LANGUAGE") == "ru" else "en"
             click.echo(f"{error.sentence(language)} ({error.code})", err=True)
             sys.exit(1)
 
@@ -150,4 +151,3 @@ def _with_services(do: Callable[[Services], Awaitable[T]], settings: Settings | 
 
 if __name__ == "__main__":
     main()
-

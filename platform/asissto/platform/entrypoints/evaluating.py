@@ -84,18 +84,20 @@ async def evaluate_files(services: Services, tenant_id: UUID, folder: Path, repo
     files = await ingest_files(services, tenant_id, paths, lambda done, total: report("loading", done, total))
     texts = await _texts(services, tenant_id, files)
     facts = [(line.file, fact) for line in lines for fact in line.facts]
-    figures = Figures(files=len(lines), facts=len(facts), facts_in_top_5=0, facts_quoted=0)
+    figures = Figures(files=len(lines), facts=len(facts))
     figures.files_as_expected = sum(
         file.reason in _REASONS[line.expect] for line, file in zip(lines, files, strict=True)
     )
     figures.facts_found = sum(folded(fact.span) in texts.get(file, "") for file, fact in facts)
     scope = await whole_workspace(services, tenant_id)
+    in_top_5 = quoted = 0
     for number, (_, fact) in enumerate(facts):
         report("asking", number, len(facts))
         answer = await answer_question(services, scope, fact.question, [])
         span = folded(fact.span)
-        figures.facts_in_top_5 += any(span in folded(found.text) for found in answer.found[:5])
-        figures.facts_quoted += span in folded(" ".join(citation.quote for citation in answer.citations))
+        in_top_5 += any(span in folded(found.text) for found in answer.found[:5])
+        quoted += span in folded(" ".join(citation.quote for citation in answer.citations))
+    figures.facts_in_top_5, figures.facts_quoted = in_top_5, quoted
     figures.seconds = round(time.perf_counter() - started, 1)
     return figures
 

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from asissto.ingestion.documents import FINISHED, Upload, check_type, explain, newest_version, upload
 from asissto.ingestion.tables import Collection
-from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.entrypoints.screen import print_json, progress, screen
+from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.entrypoints.workspace import first_workspace, read
 from asissto.platform.errors import AsisstoError, DocumentTypeUnknown
 from asissto.platform.services import Services
@@ -115,4 +115,3 @@ async def _look(services: Services, tenant_id: UUID, files: Sequence[Ingested]) 
             file.state, file.stage, file.done, file.total = version.state, version.stage, version.done, version.total
             file.warnings = version.warnings
             file.reason, file.detail = version.reason, explain(version, services.settings.language)
-

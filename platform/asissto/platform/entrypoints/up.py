@@ -47,7 +47,7 @@ async def up(settings: Settings) -> None:
 
 
 async def keep_worker() -> None:
-    """The worker is a process of its own, so that reading a file never slows an answer; it is restarted when it dies."""
+    """The worker is a process of its own, so that reading a file never slows an answer; a dead one is replaced."""
     command = (sys.executable, "-m", "asissto.platform.entrypoints.cli", "work", "--with-parent")
     while True:
         process = await asyncio.create_subprocess_exec(*command, start_new_session=True)

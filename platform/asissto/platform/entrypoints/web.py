@@ -11,7 +11,12 @@ from asissto.platform.services import Services
 from asissto.platform.web import create_app
 from asissto.retrieval import routes as retrieval
 
-HANDLERS: list[ControllerRouterHandler] = [*platform.HANDLERS, *ingestion.HANDLERS, *retrieval.HANDLERS, *channels.HANDLERS]
+HANDLERS: list[ControllerRouterHandler] = [
+    *platform.HANDLERS,
+    *ingestion.HANDLERS,
+    *retrieval.HANDLERS,
+    *channels.HANDLERS,
+]
 
 
 def build_app(services: Services) -> Litestar:

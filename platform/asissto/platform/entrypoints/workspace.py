@@ -45,7 +45,9 @@ async def load_guide(services: Services, tenant_id: UUID) -> list[UUID]:
     folder = guide_folder()
     pages = sorted(folder.rglob("*.md"))
     return [
-        await upload(services, tenant_id, Upload(collection, page.name, str(page.relative_to(folder)), None), read(page))
+        await upload(
+            services, tenant_id, Upload(collection, page.name, str(page.relative_to(folder)), None), read(page)
+        )
         for page in pages
     ]
 

@@ -5,7 +5,7 @@ const TEXTS = {
     toSignIn: "Have an account? Sign in", askTitle: "Ask your documents", assistant: "Assistant", question: "Question",
     send: "Ask", documentsTitle: "Documents", collection: "Collection", files: "Add files", remove: "Delete",
     sure: "Delete “{0}”? The assistant forgets it at once.", nothing: "No documents yet. Add a file, then ask about it.",
-    thinking: "Looking it up…", confidence: "confidence {0} %, {1} s", offline: "The server does not answer. Check the connection and try again.",
+    thinking: "Looking it up…", confidence: "confidence {0} %, {1} ms", offline: "The server does not answer. Check the connection and try again.",
     queued: "waiting", parsing: "reading", chunking: "splitting", embedding: "indexing", publishing: "publishing",
     ready: "ready", failed: "failed", superseded: "replaced",
   },
@@ -15,7 +15,7 @@ const TEXTS = {
     toSignIn: "Есть учётная запись? Войти", askTitle: "Спросите свои документы", assistant: "Ассистент", question: "Вопрос",
     send: "Спросить", documentsTitle: "Документы", collection: "Коллекция", files: "Добавить файлы", remove: "Удалить",
     sure: "Удалить «{0}»? Ассистент сразу его забудет.", nothing: "Документов пока нет. Добавьте файл и спросите о нём.",
-    thinking: "Ищу…", confidence: "уверенность {0} %, {1} с", offline: "Сервер не отвечает. Проверьте соединение и попробуйте снова.",
+    thinking: "Ищу…", confidence: "уверенность {0} %, {1} мс", offline: "Сервер не отвечает. Проверьте соединение и попробуйте снова.",
     queued: "в очереди", parsing: "чтение", chunking: "разбиение", embedding: "индексация", publishing: "публикация",
     ready: "готов", failed: "ошибка", superseded: "заменён",
   },
@@ -166,7 +166,7 @@ function show(answer, { text, citations, confidence, latency_ms, conversation_id
     const unfold = () => { source.open = true; source.firstChild.focus(); };
     return element("button", { type: "button", className: "number", textContent: part, onclick: unfold });
   });
-  const note = say("confidence", Math.round(confidence * 100), (latency_ms / 1000).toFixed(1));
+  const note = say("confidence", Math.round(confidence * 100), Math.round(latency_ms));
   answer.replaceChildren(element("p", {}, ...parts), ...sources.values(), element("small", { className: "quiet", textContent: note }));
 }
 
