@@ -1,4 +1,4 @@
-"""People come in, stay in, and go out again: registration, sign-in, sessions, cookies, the first administrator, members."""
+"""People come in, stay in, and go out again: registration, sign-in, sessions, cookies, members."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -180,7 +180,7 @@ async def test_a_token_without_our_signature_is_refused(
 ) -> None:
     """Neither another key nor the algorithm `none` passes."""
     claims, kid = claims_of(services, alice), {"kid": "test"}
-    forged = [jwt.encode(claims, "x" * 32, "HS256", headers=kid), jwt.encode(claims, None, "none", headers=kid)]
+    forged = [jwt.encode(claims, "x" * 32, "HS256", headers=kid), jwt.encode(claims, "", "none", headers=kid)]
     assert [told(await me(client, token)) for token in forged] == [(401, "token_invalid")] * 2
 
 

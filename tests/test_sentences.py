@@ -54,7 +54,7 @@ def test_lines_are_sentences_and_rows_stay_whole() -> None:
 
 def test_a_wrapped_line_goes_on() -> None:
     """Mail and text files break lines in the middle of a sentence."""
-    text = "The warranty covers every part of the device that\nwas not opened by the buyer. Batteries are\nleft out."
+    text = "The warranty covers every part of the device that\nwas not opened by the buyer.\nBatteries are\nleft out."
     assert [text[start:end] for start, end in sentence_spans(text)] == [
         "The warranty covers every part of the device that\nwas not opened by the buyer.",
         "Batteries are",

@@ -43,7 +43,7 @@ _QUESTION_STOPS = """
     i me my we our us you your he him his she her it its they them their these those there here what which who
     whom whose when where why how am being do does did doing done have has had having can could will would shall
     should may might must if then than so not no nor but about into over under between out up down off again
-    also just only very too any some such s t d ll re ve don please tell hello hi thanks thank
+    also just only very too any some such much many s t d ll re ve don please tell hello hi thanks thank
 """
 
 

@@ -6,29 +6,19 @@ from uuid import UUID
 
 import structlog
 from litestar.connection import ASGIConnection
-from litestar.datastructures import Cookie
 from litestar.enums import ScopeType
 from litestar.middleware.authentication import AbstractAuthenticationMiddleware, AuthenticationResult
 from litestar.types import ASGIApp
 from sqlalchemy import select
 
-from asissto.platform.accounts import OpenedSession
 from asissto.platform.audit import Actor
-from asissto.platform.credentials import (
-    ACCESS_LIFE,
-    REFRESH_LIFE,
-    Claims,
-    csrf_token,
-    read_access_token,
-    sign_access_token,
-)
+from asissto.platform.credentials import Claims, csrf_token, read_access_token
 from asissto.platform.errors import CsrfMissing, NotSignedIn, TokenInvalid
 from asissto.platform.permissions import Role, is_open
 from asissto.platform.services import Services
 from asissto.platform.tables import Membership, RefreshToken, Tenant, User
 
-ACCESS_COOKIE, REFRESH_COOKIE = "asissto_access", "asissto_refresh"
-REFRESH_PATH = "/api/v1/auth/refresh"
+ACCESS_COOKIE = "asissto_access"
 CSRF_HEADER = "x-csrf-token"
 
 
@@ -98,36 +88,6 @@ class Authentication(AbstractAuthenticationMiddleware):
             ip=connection.client.host if connection.client else None,
             request_id=connection.scope["state"].get("request_id"),
         )
-
-
-def access_token(services: Services, opened: OpenedSession) -> str:
-    grant = opened.grant
-    claims = Claims(sub=grant.user_id, tid=grant.tenant_id, role=opened.role, sid=grant.session_id)
-    return sign_access_token(services.keys, claims)
-
-
-def session_cookies(services: Services, opened: OpenedSession) -> list[Cookie]:
-    """The same two tokens that a program gets, where no script can read them."""
-    return [
-        _cookie(services, ACCESS_COOKIE, access_token(services, opened), int(ACCESS_LIFE.total_seconds())),
-        _cookie(services, REFRESH_COOKIE, opened.grant.refresh_token, int(REFRESH_LIFE.total_seconds())),
-    ]
-
-
-def spent_cookies(services: Services) -> list[Cookie]:
-    return [_cookie(services, name, "", 0) for name in (ACCESS_COOKIE, REFRESH_COOKIE)]
-
-
-def _cookie(services: Services, name: str, value: str, seconds: int) -> Cookie:
-    return Cookie(
-        key=name,
-        value=value,
-        max_age=seconds,
-        path=REFRESH_PATH if name == REFRESH_COOKIE else "/api",
-        httponly=True,
-        samesite="lax",
-        secure=(services.settings.public_url or "").startswith("https:"),
-    )
 
 
 def _refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Who is in a workspace: joining, roles, leaving, and the people behind the members."""
+"""A workspace and who is in it: joining, roles, leaving, and the people behind the members."""
 
 from datetime import datetime
 from typing import Self, cast
@@ -35,6 +35,28 @@ class UserPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     name: Name | UnsetType = UNSET
     phone: Name | UnsetType | None = UNSET
+    language: Language | UnsetType = UNSET
+
+
+class TenantOut(msgspec.Struct, frozen=True, kw_only=True):
+    """`balance` is in minor units of `currency`."""
+
+    id: UUID
+    name: str
+    status: str
+    language: str
+    plan: str
+    balance: int
+    currency: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, tenant: Tenant) -> Self:
+        return cls(**{field: getattr(tenant, field) for field in cls.__struct_fields__})
+
+
+class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    name: Name | UnsetType = UNSET
     language: Language | UnsetType = UNSET
 
 

@@ -1,94 +1,36 @@
-"""The routes of the ground: sign-in, people, workspace, audit trail, health, the page."""
+"""The routes of the ground: people, workspace, audit trail, health, the page."""
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, Response, delete, get, patch, post
+from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import CookieParameter, FromPath, JSONBody, SkipValidation
+from litestar.params import FromPath, JSONBody, SkipValidation
 from litestar.response import File
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.platform import accounts, members
-from asissto.platform.accounts import Name, OpenedSession, Registration, Setup, SignIn, TenantHooks, Token, Visitor
+from asissto.platform import members
 from asissto.platform.audit import record
-from asissto.platform.authentication import (
-    REFRESH_COOKIE,
-    Principal,
-    access_token,
-    session_cookies,
-    spent_cookies,
-)
-from asissto.platform.credentials import ACCESS_LIFE, csrf_token
-from asissto.platform.errors import NotSignedIn
+from asissto.platform.authentication import Principal
 from asissto.platform.health import check_ready
-from asissto.platform.members import MemberIn, MemberOut, MemberPatch, UserOut, UserPatch
+from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut, TenantPatch, UserOut, UserPatch
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
-from asissto.platform.permissions import PERMISSIONS, Permission, Role, need, open_to_all
+from asissto.platform.permissions import need, open_to_all
 from asissto.platform.services import Services
+from asissto.platform.sign_in_routes import AuthController
 from asissto.platform.tables import AuditEntry, Membership, Tenant, User
-from asissto.platform.texts import Language
 
 PAGE = Path(__file__).with_name("page")
 
-# Litestar would otherwise ask msgspec to look into them at each request.
-Hooks = SkipValidation[NamedDependency[TenantHooks]]
+# Litestar would otherwise ask msgspec to look into it at each request.
 Open = SkipValidation[NamedDependency[Services]]
-
-
-class SignedIn(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """The tokens, or for `cookies: true` what goes into the X-CSRF-Token header beside them."""
-
-    user_id: UUID
-    tenant_id: UUID
-    role: Role
-    expires_in: int
-    access_token: str | None = None
-    refresh_token: str | None = None
-    csrf_token: str | None = None
-
-
-class RefreshIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Without a token it is the cookie that counts."""
-
-    refresh_token: Token | None = None
-
-
-class TenantOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`balance` is in minor units of `currency`."""
-
-    id: UUID
-    name: str
-    status: str
-    language: str
-    plan: str
-    balance: int
-    currency: str
-    created_at: datetime
-
-    @classmethod
-    def of(cls, tenant: Tenant) -> Self:
-        return cls(**{field: getattr(tenant, field) for field in cls.__struct_fields__})
-
-
-class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    name: Name | UnsetType = UNSET
-    language: Language | UnsetType = UNSET
-
-
-class MeOut(msgspec.Struct, frozen=True, kw_only=True):
-    user: UserOut
-    tenant: TenantOut
-    role: Role
-    permissions: list[Permission]
-    csrf_token: str
 
 
 class AuditOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,61 +48,6 @@ class AuditOut(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, entry: AuditEntry) -> Self:
         return cls(**{field: getattr(entry, field) for field in cls.__struct_fields__})
-
-
-class AuthController(Controller):
-    path = "/api/v1/auth"
-    tags = ("auth",)
-
-    @post("/register", operation_id="auth.register", guards=[open_to_all])
-    async def register(
-        self, request: Request[Any, Any, Any], data: JSONBody[Registration], services: Open, tenant_hooks: Hooks
-    ) -> Response[SignedIn]:
-        opened = await accounts.register(services, data, tenant_hooks, _visitor(request))
-        return _signed_in(services, opened, cookies=data.cookies)
-
-    @post("/setup", operation_id="auth.setup", guards=[open_to_all])
-    async def setup(self, request: Request[Any, Any, Any], data: JSONBody[Setup], services: Open) -> Response[SignedIn]:
-        opened = await accounts.set_up(services, data, _visitor(request))
-        return _signed_in(services, opened, cookies=data.cookies)
-
-    @post("/sign-in", operation_id="auth.sign_in", status_code=200, guards=[open_to_all])
-    async def sign_in(
-        self, request: Request[Any, Any, Any], data: JSONBody[SignIn], services: Open
-    ) -> Response[SignedIn]:
-        opened = await accounts.sign_in(services, data, _visitor(request))
-        return _signed_in(services, opened, cookies=data.cookies)
-
-    @post("/refresh", operation_id="auth.refresh", status_code=200, guards=[open_to_all])
-    async def refresh(
-        self,
-        data: JSONBody[RefreshIn],
-        services: Open,
-        cookie: Annotated[str | None, CookieParameter(name=REFRESH_COOKIE)] = None,
-    ) -> Response[SignedIn]:
-        token = data.refresh_token or cookie
-        if not token:
-            raise NotSignedIn
-        opened = await accounts.refresh(services, token)
-        return _signed_in(services, opened, cookies=data.refresh_token is None)
-
-    @post("/sign-out", operation_id="auth.sign_out", status_code=204, guards=[need("me.write")])
-    async def sign_out(self, services: Open, principal: NamedDependency[Principal]) -> Response[None]:
-        await accounts.sign_out(services, principal, principal.session_id)
-        return Response(None, status_code=204, cookies=spent_cookies(services))
-
-    @get("/me", operation_id="auth.me", guards=[need("me.read")])
-    async def me(
-        self, services: Open, principal: NamedDependency[Principal], session: NamedDependency[AsyncSession]
-    ) -> MeOut:
-        tenant = await session.get_one(Tenant, principal.tenant_id)
-        return MeOut(
-            user=UserOut.of(await members.find_user(session, principal.user_id), tenant),
-            tenant=TenantOut.of(tenant),
-            role=principal.role,
-            permissions=sorted(PERMISSIONS[principal.role]),
-            csrf_token=csrf_token(services.keys, principal.session_id),
-        )
 
 
 class UserController(Controller):
@@ -318,22 +205,3 @@ HANDLERS: list[ControllerRouterHandler] = [
     show_page,
     create_static_files_router("/page", directories=[PAGE], guards=[open_to_all], include_in_schema=False),
 ]
-
-
-def _signed_in(services: Services, opened: OpenedSession, *, cookies: bool) -> Response[SignedIn]:
-    grant = opened.grant
-    body = SignedIn(
-        user_id=grant.user_id,
-        tenant_id=grant.tenant_id,
-        role=opened.role,
-        expires_in=int(ACCESS_LIFE.total_seconds()),
-        access_token=None if cookies else access_token(services, opened),
-        refresh_token=None if cookies else grant.refresh_token,
-        csrf_token=csrf_token(services.keys, grant.session_id) if cookies else None,
-    )
-    return Response(body, cookies=session_cookies(services, opened) if cookies else None)
-
-
-def _visitor(request: Request[Any, Any, Any]) -> Visitor:
-    client = request.client
-    return Visitor(ip=client.host if client else None, request_id=request.scope["state"].get("request_id"))

@@ -40,7 +40,7 @@ _WRITTEN_OUT = {
     "15": "fifteen пятнадцать пятнадцати",
     "20": "twenty двадцать двадцати",
     "30": "thirty тридцать тридцати",
-    "100": "hundred сто ста",
+    "100": "hundred",
     "1000": "thousand тысяча",
 }
 _NUMERALS = {lexeme: number for number, words in _WRITTEN_OUT.items() for lexeme in lexemes(words)}

@@ -204,7 +204,7 @@ def _assemble(parts: Sequence[SetPassage]) -> tuple[ParsedDocument, list[Chunk],
 
 def _moved(each: Chunk, shift: int, before: int) -> Chunk:
     moved = {name: getattr(each, name) + shift for name in ("start", "end", "section_start", "section_end")}
-    return msgspec.structs.replace(each, ord=before, **moved)
+    return msgspec.structs.replace(each, ord=before + each.ord, **moved)
 
 
 async def _store(
@@ -226,9 +226,8 @@ async def _store(
         session.add(document)
         await session.flush()
         nothing = {"size": 0, "content_sha": b"", "pipeline_sha": b"", "storage_key": "", "media_type": "text/plain"}
-        version = DocumentVersion(
-            tenant_id=tenant_id, id=version_id, document_id=document_id, file_name=name, **nothing
-        )
+        keys = {"tenant_id": tenant_id, "id": place.version_id, "document_id": place.document_id}
+        version = DocumentVersion(**keys, file_name=name, **nothing)
         version.state = version.stage = "ready"
         version.text = parsed.text
         session.add(version)

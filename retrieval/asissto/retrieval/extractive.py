@@ -1,6 +1,5 @@
 """Answers with the documents' own sentences: the ones that cover the question best, quoted to the letter."""
 
-import re
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -20,33 +19,48 @@ MOST_QUOTES = 3
 # Fitted on xquad_ru, xquad_en, squad2_en and b24_support_ru together, then rounded.
 _HEADER = 0.8
 _SENTENCE_BEFORE = 0.5
-_QUESTION_BEFORE = 0.9
+_INTRODUCTION_BEFORE = 0.9
 _RANK = 0.5
 _NEW_NUMBER = 0.2
-_IS_QUESTION = -0.5
+_INTRODUCES = -0.5
 _COSINE = 0.7
 _AFTER_BEST = 0.15
 _BEFORE_BEST = 0.05
 _WORTH_ADDING = 0.5
 _SAME_WORDS = 0.8
 
-_ROWS_BEFORE = re.compile(r"(?:[^\n]+ \| [^\n]+\n)+\Z")
+_CELL_EDGE = " | "
+
+
+class Sentence(msgspec.Struct, frozen=True):
+    """A sentence or table row of a passage; `start` counts in the passage's text."""
+
+    start: int
+    text: str
+    words: frozenset[str]
+
+    @property
+    def is_row(self) -> bool:
+        return _CELL_EDGE in self.text
 
 
 class Candidate(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """A sentence or table row that may answer; `start:end` count in the text of `Reading.passages[passage]`.
+    """A sentence that may answer, and where: the number of its passage in the reading, its own number there.
 
-    `matches` tells for each term of the question how well the sentence covers it; `score` knows no cosine yet.
+    `matches` tells for each term of the question how well the sentence covers it; `score` knows no cosine yet; `head`
+    is the head of the table that a row belongs to.
     """
 
     passage: int
     ordinal: int
-    start: int
-    end: int
-    text: str
-    words: frozenset[str]
+    sentence: Sentence
+    head: Sentence | None
     matches: NDArray[np.float64]
     score: float
+
+    @property
+    def text(self) -> str:
+        return self.sentence.text
 
 
 class Reading(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -105,9 +119,13 @@ def quote_answer(reading: Reading, cosines: Sequence[float] | None) -> tuple[Quo
     enough = _WORTH_ADDING * scores.max()
     scores += [_nearness(candidate, best) for candidate in reading.candidates]
     first, *others = np.argsort(-scores, kind="stable")[:MOST_QUOTES]
-    order = [first, *(index for index in others if scores[index] >= enough)]
-    quotes = [_quote(reading, reading.candidates[index], float(scores[index])) for index in order]
-    return tuple([quotes[0], *_table_head(reading, best, quotes[0]), *quotes[1:]][:MOST_QUOTES])
+    chosen = [(index, reading.candidates[index].sentence) for index in others if scores[index] >= enough]
+    if best.head is not None and best.head not in [sentence for _, sentence in chosen]:
+        chosen.insert(0, (first, best.head))
+    return tuple(
+        _quote(reading, reading.candidates[index], sentence, float(scores[index]))
+        for index, sentence in [(first, best.sentence), *chosen][:MOST_QUOTES]
+    )
 
 
 def reading_order(quotes: Sequence[Quote]) -> list[Quote]:
@@ -122,47 +140,52 @@ def final_scores(reading: Reading, cosines: Sequence[float] | None) -> NDArray[n
     return scores if cosines is None else scores + _COSINE * np.asarray(cosines, dtype=np.float64)
 
 
-class _Sentence(msgspec.Struct, frozen=True):
-    start: int
-    text: str
-    words: frozenset[str]
-
-
-def _sentences(passage: Passage) -> list[_Sentence]:
+def _sentences(passage: Passage) -> list[Sentence]:
     """Without the headings that stand in the text: they name the answer and do not give it."""
     headings = {name.casefold() for name in (passage.title, *passage.heading_path)}
     spans = [(start, passage.text[start:end]) for start, end in sentence_spans(passage.text)]
-    return [
-        _Sentence(start, text, frozenset(lexemes(text))) for start, text in spans if text.casefold() not in headings
-    ]
+    return [Sentence(start, text, frozenset(lexemes(text))) for start, text in spans if text.casefold() not in headings]
 
 
 def _candidates(
-    asked: Ask, number: int, body: Sequence[_Sentence], header: NDArray[np.float64], rank: float
+    asked: Ask, number: int, body: Sequence[Sentence], header: NDArray[np.float64], rank: float
 ) -> list[Candidate]:
-    """A sentence counts for its own words, less for what its header or the sentence before it says."""
+    """A sentence counts for its own words, less for what its header or the sentence before it says.
+
+    Questions and heads of tables pass on what they say and are no answers themselves.
+    """
     found = []
+    head: Sentence | None = None
     before = np.zeros_like(header)
     for ordinal, sentence in enumerate(body):
         own = matches(asked, sentence.words)
-        is_question = sentence.text.endswith("?")
+        is_head = _is_head(body, ordinal)
+        introduces = is_head or sentence.text.endswith("?")
+        head = sentence if is_head else head if sentence.is_row else None
         score = asked.weights @ (own + _HEADER * np.maximum(header - own, 0) + np.maximum(before - own, 0))
-        score += _RANK * rank + _IS_QUESTION * is_question
+        score += _RANK * rank + _INTRODUCES * introduces
         score += _NEW_NUMBER * (asked.number and has_new_number(sentence.text, asked.words))
-        before = own * (_QUESTION_BEFORE if is_question else _SENTENCE_BEFORE)
+        if introduces or not sentence.is_row:
+            before = own * (_INTRODUCTION_BEFORE if introduces else _SENTENCE_BEFORE)
         found.append(
             Candidate(
                 passage=number,
                 ordinal=ordinal,
-                start=sentence.start,
-                end=sentence.start + len(sentence.text),
-                text=sentence.text,
-                words=sentence.words,
+                sentence=sentence,
+                head=None if is_head else head,
                 matches=own,
                 score=float(score),
             )
         )
     return found
+
+
+def _is_head(body: Sequence[Sentence], ordinal: int) -> bool:
+    """Whether this is the first row of a table; heads have no digits, other rows mostly have."""
+    sentence = body[ordinal]
+    first = sentence.is_row and (ordinal == 0 or not body[ordinal - 1].is_row)
+    more = ordinal + 1 < len(body) and body[ordinal + 1].is_row
+    return first and more and not any(letter.isdigit() for letter in sentence.text)
 
 
 def _distinct(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -177,8 +200,8 @@ def _distinct(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
 
 
 def _says_the_same(one: Candidate, other: Candidate) -> bool:
-    shared = len(one.words & other.words)
-    return one.text == other.text or shared > _SAME_WORDS * len(one.words | other.words)
+    words, others = one.sentence.words, other.sentence.words
+    return one.text == other.text or len(words & others) > _SAME_WORDS * len(words | others)
 
 
 def _nearness(candidate: Candidate, best: Candidate) -> float:
@@ -187,24 +210,14 @@ def _nearness(candidate: Candidate, best: Candidate) -> float:
     return {0: _AFTER_BEST, 1: _AFTER_BEST, -1: _BEFORE_BEST}.get(candidate.ordinal - best.ordinal, 0.0)
 
 
-def _table_head(reading: Reading, row: Candidate, quote: Quote) -> list[Quote]:
-    """The first of the rows that stand right above a table row; heads have no digits, other rows mostly have."""
-    text = reading.passages[row.passage].text
-    above = _ROWS_BEFORE.search(text, 0, row.start) if " | " in row.text else None
-    head = above[0].partition("\n")[0].rstrip() if above else ""
-    if above is None or any(letter.isdigit() for letter in head):
-        return []
-    start = reading.passages[row.passage].start + above.start()
-    return [msgspec.structs.replace(quote, start=start, end=start + len(head), text=head)]
-
-
-def _quote(reading: Reading, candidate: Candidate, score: float) -> Quote:
+def _quote(reading: Reading, candidate: Candidate, sentence: Sentence, score: float) -> Quote:
     passage = reading.passages[candidate.passage]
+    start = passage.start + sentence.start
     return Quote(
         chunk_id=passage.chunk_id,
         version_id=passage.version_id,
-        start=passage.start + candidate.start,
-        end=passage.start + candidate.end,
-        text=candidate.text,
+        start=start,
+        end=start + len(sentence.text),
+        text=sentence.text,
         score=score,
     )
