@@ -80,8 +80,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Сохраните PDF заново со встроенными шрифтами или загрузите исходный документ.",
     ),
     "error.document_needs_ocr": (
-        "“{name}” consists of scanned pages without a text layer. Install tesseract on the server, or upload a file with text.",
-        "«{name}» состоит из сканов без текстового слоя. Установите tesseract на сервере или загрузите файл с текстом.",
+        "“{name}” consists of scanned pages without a text layer. Recognise the text in a scanning program and upload the result.",
+        "«{name}» состоит из сканов без текстового слоя. Распознайте текст в программе для сканирования и загрузите результат.",
     ),
     "error.document_type_unknown": (
         "Files of the type of “{name}” are not supported. Supported: {supported}.",

@@ -43,7 +43,8 @@ def cite(number: int, passage: Passage, span: tuple[int, int], support: float, l
 def locator(passage: Passage, language: Language) -> str:
     """Where in its document the passage stands: page and headings, as far as they are known."""
     page = text("locator.page", language, page=passage.page) if passage.page is not None else ""
-    return ", ".join(part for part in (page, " › ".join(passage.heading_path)) if part)
+    headings = [heading for heading in passage.heading_path if heading != passage.title]
+    return ", ".join(part for part in (page, " › ".join(headings)) if part)
 
 
 def _joined(quotes: Sequence[Quote], passages: Mapping[UUID, Passage]) -> list[Quote]:

@@ -1,9 +1,12 @@
 """`asissto doctor`: looks at everything that a working installation needs, and says what to do where it lacks."""
 
+import os
 import platform
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -14,6 +17,7 @@ from asissto.platform.entrypoints.screen import print_json, screen
 from asissto.platform.errors import AsisstoError
 from asissto.platform.health import check_ready
 from asissto.platform.log import configure_log
+from asissto.platform.postgres import USES
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings, read_settings
 
@@ -106,14 +110,24 @@ async def _chat(services: Services) -> str:
 
 
 async def _memory(services: Services) -> str:
-    """Of every process of this installation; pages that processes share are counted once (proportional set size)."""
-    folder = str(services.settings.data_dir)
-    total = 0
+    """Of all that runs on this data folder but this command; shared pages count once (proportional set size)."""
+    return f"{sum(map(_proportional_bytes, _processes(services.settings.data_dir))) >> 20} MB"
+
+
+def _processes(folder: Path) -> set[psutil.Process]:
+    """Whoever uses the embedded database holds its file of uses open; the database's own processes work in its folder."""
+    found = set[psutil.Process]()
     for process in psutil.process_iter():
-        try:
-            command = " ".join(process.cmdline())
-            if "asissto" in command or (process.name() == "postgres" and folder in command):
-                total += process.memory_full_info().pss
-        except psutil.Error:
-            continue
-    return f"{total >> 20} MB"
+        with suppress(psutil.Error):
+            is_user = any(file.path == str(folder / USES) for file in process.open_files())
+            if process.pid != os.getpid() and is_user:
+                found |= {process, *process.children(recursive=True)}
+            elif process.name() == "postgres" and Path(process.cwd()).is_relative_to(folder):
+                found.add(process)
+    return found
+
+
+def _proportional_bytes(process: psutil.Process) -> int:
+    with suppress(psutil.Error):
+        return int(process.memory_full_info().pss)
+    return 0
