@@ -57,6 +57,7 @@ def upgrade() -> None:
     op.execute("GRANT SELECT, UPDATE (name, phone, language) ON users TO asissto_app")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON users TO asissto_sys")
     op.execute("GRANT SELECT, INSERT ON embedding_spaces TO asissto_app, asissto_sys")
+    op.execute("GRANT SELECT ON alembic_version TO asissto_sys")
 
 
 def isolate(table: str, condition: str) -> None:

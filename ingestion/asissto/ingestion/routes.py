@@ -13,6 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipV
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.chunking import ChunkSizes
@@ -264,6 +265,6 @@ async def _show(session: AsyncSession, tenant_id: UUID, document_id: UUID, langu
 
 async def _newest(session: AsyncSession, tenant_id: UUID, document_ids: "list[UUID]") -> dict[UUID, DocumentVersion]:
     mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id.in_(document_ids))
-    newest = select(DocumentVersion).where(*mine).distinct(DocumentVersion.document_id)
+    newest = select(DocumentVersion).where(*mine).ext(distinct_on(DocumentVersion.document_id))
     rows = await session.scalars(newest.order_by(DocumentVersion.document_id, DocumentVersion.id.desc()))
     return {row.document_id: row for row in rows}

@@ -85,7 +85,9 @@ def _down(session: AsyncSession, _error: Exception) -> DatabaseDown:
 
 
 def _engine(url: URL, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+    engine = create_async_engine(
+        url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True, hide_parameters=True
+    )
     event.listen(engine.sync_engine, "connect", _register_types)
     return engine
 

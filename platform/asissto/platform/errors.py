@@ -181,6 +181,10 @@ class LastOwner(Conflict):
     code = "last_owner"
 
 
+class AssistantPaused(Conflict):
+    code = "assistant_paused"
+
+
 class TooLarge(AsisstoError):
     status = 413
     code = "too_large"

@@ -7,13 +7,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from asissto.platform.database import Addresses
-from asissto.platform.errors import DatabaseDown, DatabaseTooOld
+from asissto.platform.errors import BadSetting, DatabaseDown, DatabaseTooOld
 from asissto.platform.keys import KeyRing
 from asissto.platform.postgres import EmbeddedPostgres
 
@@ -90,10 +90,13 @@ async def _set_password(connection: AsyncConnection, address: URL) -> None:
 
 
 def outside_addresses(url: str, ring: KeyRing) -> Addresses:
-    """The two runtime roles on an outside server; their passwords follow from the key ring."""
-    from sqlalchemy.engine import make_url
-
-    owner = make_url(url).set(drivername="postgresql+asyncpg")
+    """The two runtime roles on an outside server; their passwords follow from the key ring. Raises BadSetting."""
+    try:
+        owner = make_url(url).set(drivername="postgresql+asyncpg")
+    except (ArgumentError, ValueError):  # its words would quote the password
+        raise BadSetting(
+            name="ASISSTO_DATABASE_URL", detail="not of the form postgresql://user:password@host/name"
+        ) from None
     return Addresses(
         owner=owner,
         app=owner.set(username="asissto_app", password=ring.derive("database:app").hex()),

@@ -56,6 +56,9 @@ log_timezone = 'UTC'
 
 log = structlog.get_logger()
 
+USES = "postgres.uses"
+"""Everybody who uses the server of a data folder holds this file of it open."""
+
 
 class EmbeddedPostgres:
     """One use of the data folder's server: the first use starts it, the last one to close stops it.
@@ -78,7 +81,7 @@ class EmbeddedPostgres:
             undo.callback(self.close)
             with _alone(self._data_dir):
                 # A lock rather than a list of process ids: the system drops it even after kill -9.
-                self._uses = _open_lock(self._data_dir / "postgres.uses")
+                self._uses = _open_lock(self._data_dir / USES)
                 fcntl.flock(self._uses, fcntl.LOCK_SH)
                 self._server = _find_server(self._data_dir)
                 self._server.ensure_created()

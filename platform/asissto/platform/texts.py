@@ -150,6 +150,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A workspace keeps at least one owner. Make somebody else an owner first.",
         "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
     ),
+    "error.assistant_paused": (
+        "This assistant is paused and does not answer. Make it active again, or ask another one.",
+        "Этот ассистент приостановлен и не отвечает. Включите его снова или спросите другого.",
+    ),
     "error.too_large": (
         "The request is larger than allowed ({limit}).",
         "Запрос больше допустимого ({limit}).",
@@ -214,8 +218,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.version": ("version", "версия"),
     # What the assistant says of itself.
     "answer.unknown": (
-        "I did not find an answer to this in the documents. Would you like me to pass the question to a person?",
-        "В документах я не нашёл ответа на этот вопрос. Передать его сотруднику?",
+        "I did not find an answer to this in the documents. Please ask the question to a person.",
+        "В документах я не нашёл ответа на этот вопрос. Пожалуйста, задайте его сотруднику.",
     ),
     "answer.unsure": ("This may help:", "Возможно, поможет это:"),
     # Where a citation stands.

@@ -11,7 +11,7 @@ from asissto.ingestion.documents import embedding_space
 from asissto.ingestion.pipeline import speaks
 from asissto.ingestion.store import Vector
 from asissto.platform.chat import ChatModel, Usage
-from asissto.platform.errors import ProviderError, QuestionEmpty, QuestionTooLong
+from asissto.platform.errors import AssistantPaused, ProviderError, QuestionEmpty, QuestionTooLong
 from asissto.platform.languages import language_of
 from asissto.platform.services import Services
 from asissto.platform.stopwatch import Stopwatch
@@ -190,6 +190,8 @@ async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]
     async with services.database.tenant(asked.tenant_id) as session:
         assistant = await find_assistant(session, asked.tenant_id, asked.assistant_id)
         history = await read_history(session, asked)
+    if assistant.status == "paused":
+        raise AssistantPaused
     persona = Persona(assistant.role, assistant.prompt, assistant.instructions)
     settings = settings_of(assistant)
     return msgspec.structs.replace(scope, settings=settings, persona=persona, model=assistant.model), history

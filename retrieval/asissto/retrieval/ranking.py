@@ -16,8 +16,8 @@ Both scores are taken for the union of the best LEG_SIZE passages of either leg,
     fused = lexical / max(lexical) + DENSE_WEIGHT * greatest(cosine, 0) / max(cosine)
 
 where a leg whose maximum is 0 gives 0, and the second half is absent in languages that the embedder does not know.
-Measured (hit@1/recall@5): xquad_ru .925/.990, xquad_en .956/.998, squad2_en .865/.969, mtragun_en .919/.977,
-b24_support_ru .568/.811. Rank fusion gives .961/.989, .833/.948 and .884/.965 on the English three.
+Measured (hit@1/recall@5): xquad_ru .925/.990, xquad_en .959/.997, squad2_en .865/.969, mtragun_en .907/.977,
+b24_support_ru .541/.811. Rank fusion gives .961/.989, .833/.948 and .884/.965 on the English three.
 """
 
 import math
@@ -48,7 +48,7 @@ _POINTS_BACK = re.compile(
 def follow_up_terms(question: str, history: Sequence[str]) -> dict[str, float]:
     """Lexemes of the question at weight 1, then those of the user's message before it; `history` is oldest first.
 
-    Recall@5 without and with the message before, lexical alone: mtragun_en .907, .942; twelve Russian dialogs .42, .83.
+    Recall@5 without and with the message before, lexical alone: mtragun_en .907, .942; twelve Russian dialogs .50, .83.
     """
     terms = dict.fromkeys(question_terms(question), 1.0)
     if history:

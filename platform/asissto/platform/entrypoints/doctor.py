@@ -115,7 +115,7 @@ async def _memory(services: Services) -> str:
 
 
 def _processes(folder: Path) -> set[psutil.Process]:
-    """Whoever uses the embedded database holds its file of uses open; the database's own processes work in its folder."""
+    """Users of the embedded database hold its file of uses open; its own processes work in its folder."""
     found = set[psutil.Process]()
     for process in psutil.process_iter():
         with suppress(psutil.Error):

@@ -80,7 +80,7 @@ async def evaluate_files(services: Services, tenant_id: UUID, folder: Path, repo
     """A fact is found when it stands in the stored text of its file; then its question is asked over all files."""
     started = time.perf_counter()
     lines = read_lines(folder / "manifest.jsonl", ManifestLine)
-    paths = [folder / line.file for line in lines]
+    paths = {folder / line.file: line.file for line in lines}
     files = await ingest_files(services, tenant_id, paths, lambda done, total: report("loading", done, total))
     texts = await _texts(services, tenant_id, files)
     facts = [(line.file, fact) for line in lines for fact in line.facts]

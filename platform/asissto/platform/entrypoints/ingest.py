@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -56,11 +56,15 @@ async def ingest_here(services: Services, paths: Iterable[Path], *, as_json: boo
     return all(file.state != "failed" for file in files)
 
 
-async def ingest_files(services: Services, tenant_id: UUID, paths: Iterable[Path], report: Report) -> list[Ingested]:
+async def ingest_files(
+    services: Services, tenant_id: UUID, paths: Mapping[Path, str], report: Report
+) -> list[Ingested]:
     """Runs a worker of its own meanwhile, so that it works beside `asissto up` and without it."""
     async with services.database.tenant(tenant_id) as session:
         collection = (await session.scalars(select(Collection.id).order_by(Collection.id).limit(1))).one()
-    files = [await _send(services, tenant_id, collection, path) for path in paths]
+    files = [
+        await _send(services, tenant_id, path, Upload(collection, path.name, key, None)) for path, key in paths.items()
+    ]
     await wait_until_finished(services, tenant_id, files, report)
     return files
 
@@ -80,11 +84,17 @@ async def wait_until_finished(services: Services, tenant_id: UUID, files: Sequen
             await working
 
 
-def expand(paths: Iterable[Path]) -> list[Path]:
-    """Folders give the files below them that can be read; a file that was named is taken as it is."""
-    found: list[Path] = []
+def expand(paths: Iterable[Path]) -> dict[Path, str]:
+    """Files with what makes them the same document next time: below a folder their path in it, else their name.
+
+    A folder gives the files that can be read; a file that was named is taken as it is.
+    """
+    found: dict[Path, str] = {}
     for path in paths:
-        found += sorted(filter(_is_supported, path.rglob("*"))) if path.is_dir() else [path]
+        if path.is_dir():
+            found |= {file: str(file.relative_to(path)) for file in sorted(filter(_is_supported, path.rglob("*")))}
+        else:
+            found[path] = path.name
     return found
 
 
@@ -94,8 +104,7 @@ def _is_supported(path: Path) -> bool:
     return False
 
 
-async def _send(services: Services, tenant_id: UUID, collection: UUID, path: Path) -> Ingested:
-    what = Upload(collection, path.name, path.name, None)
+async def _send(services: Services, tenant_id: UUID, path: Path, what: Upload) -> Ingested:
     try:
         return Ingested(file=str(path), document_id=await upload(services, tenant_id, what, read(path)))
     except AsisstoError as error:

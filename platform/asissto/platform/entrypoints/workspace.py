@@ -11,8 +11,9 @@ from asissto.channels.channels import prepare_tenant as prepare_channels
 from asissto.ingestion.documents import Upload, upload
 from asissto.ingestion.documents import prepare_tenant as prepare_knowledge
 from asissto.ingestion.tables import Collection
+from asissto.platform.accounts import create_tenant
 from asissto.platform.services import Services
-from asissto.platform.tables import Tenant, new_id
+from asissto.platform.tables import Tenant
 from asissto.retrieval.assistants import prepare_tenant as prepare_assistants
 
 TENANT_HOOKS = (prepare_knowledge, prepare_assistants, prepare_channels)
@@ -30,12 +31,8 @@ async def first_workspace(services: Services) -> UUID:
 
 async def make_workspace(session: AsyncSession, language: str, name: str | None = None) -> UUID:
     """A tenant with all that its components need from the first moment."""
-    tenant = Tenant(id=new_id(), name=name or ("Моя компания" if language == "ru" else "My company"), language=language)
-    session.add(tenant)
-    await session.flush()
-    for prepare in TENANT_HOOKS:
-        await prepare(session, tenant.id, language)
-    return tenant.id
+    name = name or ("Моя компания" if language == "ru" else "My company")
+    return await create_tenant(session, name, language, TENANT_HOOKS)
 
 
 async def load_guide(services: Services, tenant_id: UUID) -> list[UUID]:
