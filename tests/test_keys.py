@@ -19,7 +19,9 @@ HERE = "tenant-1|channels|row-1|secrets"
 
 def test_a_ring_is_read_newest_first() -> None:
     """Ids and 32 bytes each; white space around them does not matter."""
-    assert parse_key_ring(f" {NEW} , {OLD} ") == KeyRing((("k2", b"\x04\x10\x41" * 10 + b"\x04\x10"), ("k1", bytes(32))))
+    assert parse_key_ring(f" {NEW} , {OLD} ") == KeyRing(
+        (("k2", b"\x04\x10\x41" * 10 + b"\x04\x10"), ("k1", bytes(32)))
+    )
 
 
 @pytest.mark.parametrize("ring", ["", "k1", "k1:AAAA", "k1:not base64 at all", f"{OLD},k2:AAAA", OLD + ","])

@@ -42,8 +42,8 @@ async def schema(connection: asyncpg.Connection) -> list[str]:
     """Columns, constraints, indexes, policies and functions of ours as Postgres describes them."""
     ours = "connamespace = 'public'::regnamespace"
     rows = await connection.fetch(f"""
-        SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable FROM information_schema.columns
-        WHERE table_schema = 'public'
+        SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable
+        FROM information_schema.columns WHERE table_schema = 'public'
         UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE {ours}
         UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
         UNION ALL SELECT tablename || ' ' || policyname || ' ' || qual FROM pg_policies

@@ -458,7 +458,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "space_id", "chunk_id", name=op.f("pk_chunk_embeddings")),
     )
     op.create_index(
-        "ix_chunk_embeddings_input", "chunk_embeddings", ["tenant_id", "space_id", "input_sha"], unique=False
+        "ix_chunk_embeddings_input", "chunk_embeddings", ["input_sha", "tenant_id", "space_id"], unique=False
     )
     op.create_table(
         "chunk_lexemes",

@@ -154,7 +154,8 @@ class ChunkEmbedding(Base):
     __tablename__ = "chunk_embeddings"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "chunk_id"], ["chunks.tenant_id", "chunks.id"], ondelete="CASCADE"),
-        Index("ix_chunk_embeddings_input", "tenant_id", "space_id", "input_sha"),
+        # The hash leads, so that nobody reads a tenant's vectors in the order of hashes.
+        Index("ix_chunk_embeddings_input", "input_sha", "tenant_id", "space_id"),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)

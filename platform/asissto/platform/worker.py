@@ -58,8 +58,8 @@ class Worker:
 
     async def _work(self) -> None:
         while True:
+            self._wake.clear()  # before the look, so that what comes during it is not missed
             if not await self.run_one():
-                self._wake.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 

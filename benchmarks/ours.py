@@ -1,0 +1,156 @@
+"""Asissto's side: stores by the publishing transaction and searches as the application's role."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import contest
+import msgspec
+import workload
+from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
+from asissto.ingestion.documents import embedding_space, prepare_tenant
+from asissto.ingestion.parsing import Element, ParsedDocument
+from asissto.ingestion.store import Place, Vector, add_passages, embedding_input, lock_knowledge
+from asissto.ingestion.tables import Collection, Document, DocumentVersion
+from asissto.platform.database import Addresses, Database
+from asissto.platform.minilm import MiniLM
+from asissto.platform.tables import Tenant, new_id
+from asissto.retrieval.ranking import follow_up_terms
+from asissto.retrieval.search import Query, search
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
+
+
+class Ours:
+    def __init__(self, folder: Path, addresses: Addresses) -> None:
+        self._folder = folder
+        self._work = workload.load(folder)
+        self._database = Database(addresses, pool_size=1)
+        self._embedder = MiniLM(folder / "models")
+        self._places: dict[str, Place] = {}
+        self._row_at: dict[tuple[UUID, int], int] = {}
+
+    async def store(self, tenant: str, first: int, last: int) -> float:
+        """Seconds to publish these rows as one document of one tenant."""
+        place = await self._place(tenant)
+        texts = self._work.texts[first:last]
+        chunks = _chunks(texts)
+        self._row_at.update({(place.document_id, each.start): first + each.ord for each in chunks})
+        vectors = list(self._work.vectors[first:last])
+        started = time.perf_counter()
+        await self._publish(place, "\n".join(texts), chunks, vectors)
+        return time.perf_counter() - started
+
+    async def search(self, words: bool, dense: bool, wanted: int) -> list[tuple[float, list[int]]]:
+        """Seconds and found rows of each question, transaction included."""
+        return [await self._ask(number, words, dense, wanted) for number in range(len(self._work.questions))]
+
+    async def ingest(self, texts: list[str]) -> dict[str, float]:
+        """Seconds and passages of whole documents, and the seconds of embedding among them."""
+        await self._embedder.embed(["The model loads at the first text."])
+        started = time.perf_counter()
+        each = [await self._ingest(text) for text in texts]
+        taken = time.perf_counter() - started
+        return {"seconds": taken, "embedding": sum(s for s, _ in each), "passages": sum(n for _, n in each)}
+
+    async def peak_mb(self) -> float:
+        return contest.peak_mb()
+
+    async def _place(self, tenant: str) -> Place:
+        if tenant not in self._places:
+            self._places[tenant] = await self._open_tenant(tenant)
+        return msgspec.structs.replace(self._places[tenant], document_id=new_id(), version_id=new_id())
+
+    async def _open_tenant(self, name: str) -> Place:
+        tenant = Tenant(id=new_id(), name=name, language="en")
+        async with self._database.system() as session:
+            session.add(tenant)
+            await session.flush()
+            number = tenant.number
+            await prepare_tenant(session, tenant.id, "en")
+        async with self._database.tenant(tenant.id) as session:
+            collection_id = (await session.scalars(select(Collection.id))).one()
+        space_id = await embedding_space(self._database, self._embedder)
+        return Place(tenant.id, number, collection_id, new_id(), new_id(), space_id)
+
+    async def _publish(
+        self, place: Place, text: str, chunks: Sequence[Chunk], vectors: Sequence[Vector | None]
+    ) -> None:
+        nothing = {"size": 0, "content_sha": b"", "pipeline_sha": b"", "storage_key": "", "media_type": "text/plain"}
+        name = str(place.document_id)
+        mine = {"tenant_id": place.tenant_id, "collection_id": place.collection_id}
+        document = Document(id=place.document_id, title=name, source_key=name, **mine)
+        version = DocumentVersion(tenant_id=place.tenant_id, id=place.version_id, document_id=place.document_id)
+        for field, value in (nothing | {"file_name": name, "state": "ready", "stage": "ready", "text": text}).items():
+            setattr(version, field, value)
+        async with self._database.tenant(place.tenant_id) as session:
+            await lock_knowledge(session, place.tenant_id)
+            session.add(document)
+            await session.flush()
+            session.add(version)
+            await session.flush()
+            await add_passages(session, place, text, chunks, vectors)
+            document.active_version_id = place.version_id
+
+    async def _ask(self, number: int, words: bool, dense: bool, wanted: int) -> tuple[float, list[int]]:
+        place = self._places[workload.TENANT]
+        started = time.perf_counter()
+        query = Query(
+            terms=follow_up_terms(self._work.questions[number], ()) if words else {},
+            vector=self._work.question_vectors[number] if dense else None,
+            space_id=place.space_id,
+            collections=None,
+            wanted=wanted,
+        )
+        async with self._database.tenant(place.tenant_id) as session:
+            found = await search(session, place.tenant_id, place.tenant_number, query)
+        taken = time.perf_counter() - started
+        return taken, [self._row_at[passage.document_id, passage.start] for passage in found.passages]
+
+    async def _ingest(self, text: str) -> tuple[float, int]:
+        """Seconds of embedding and passages. As in the pipeline, without parsing and progress reports."""
+        place = await self._place("documents")
+        parsed = ParsedDocument(title="", text=text, elements=_paragraphs(text), pages=None, warnings=())
+        chunks = chunk(parsed, ChunkSizes())
+        inputs = [embedding_input(each, text) for each in chunks]
+        started = time.perf_counter()
+        vectors = list(await self._embedder.embed(inputs))
+        embedding = time.perf_counter() - started
+        await self._publish(place, text, chunks, vectors)
+        return embedding, len(chunks)
+
+
+def _chunks(texts: Sequence[str]) -> list[Chunk]:
+    chunks, start = [], 0
+    for number, text in enumerate(texts):
+        end = start + len(text)
+        chunks.append(Chunk(number, start, end, start, end, None, (), "text", "", "en", len(text) // 4))
+        start = end + 1
+    return chunks
+
+
+def _paragraphs(text: str) -> tuple[Element, ...]:
+    elements, start = [], 0
+    for paragraph in text.split("\n\n"):
+        end = start + len(paragraph)
+        elements.append(Element("text", start, end, None, ()))
+        start = end + 2
+    return tuple(elements)
+
+
+def main(folder: str, *addresses: str) -> None:
+    with asyncio.Runner() as runner:
+        ours = Ours(Path(folder), Addresses(*map(make_url, addresses)))
+
+        def call(method: str, **arguments: Any) -> Any:
+            return runner.run(getattr(ours, method)(**arguments))
+
+        contest.serve(call)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
