@@ -85,4 +85,3 @@ def peer_python() -> Path:
 def parts(first: int, last: int, size: int) -> list[tuple[int, int]]:
     """Rows `first` to `last`, cut into documents of at most `size`."""
     return [(start, min(start + size, last)) for start in range(first, last, size)]
-

@@ -110,7 +110,14 @@ def show(figures: Figures) -> None:
         peak = "" if row.peak_mb is None else f"{row.peak_mb:.0f}"
         table.add_row(LABELS[row.side], f"{row.rows_per_second:,.0f}", peak, f"{row.ours_is_faster:.1f} x")
     Console().print(table)
-    table = Table("", "passages", "s", "of it embedding, s", "the rest over embedding", title="Ingesting documents without parsing")
+    table = Table(
+        "",
+        "passages",
+        "s",
+        "of it embedding, s",
+        "the rest over embedding",
+        title="Ingesting documents without parsing",
+    )
     for each in figures.ingesting:
         label = "Asissto" if each.side == "ours" else "IngestionPipeline"
         times = f"{each.seconds:.2f}", f"{each.embedding_seconds:.2f}"

@@ -59,7 +59,9 @@ class Peer:
 
     def search(self, table: str, words: bool, dense: bool, wanted: int) -> list[tuple[float, list[int]]]:
         """Seconds and found rows of each question."""
-        return [self._ask(self._store(table), number, words, dense, wanted) for number in range(len(self._work.questions))]
+        return [
+            self._ask(self._store(table), number, words, dense, wanted) for number in range(len(self._work.questions))
+        ]
 
     def ingest(self, texts: list[str]) -> dict[str, float]:
         """Seconds and passages of whole documents, and the seconds of embedding among them."""

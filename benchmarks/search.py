@@ -136,7 +136,9 @@ async def _switch_security(arena: Arena, switch: str) -> None:
 
 
 def compare(
-    rounds: dict[str, list[list[tuple[float, list[int]]]]], exact: Sequence[Sequence[int]], variants: Sequence[Variant] = VARIANTS
+    rounds: dict[str, list[list[tuple[float, list[int]]]]],
+    exact: Sequence[Sequence[int]],
+    variants: Sequence[Variant] = VARIANTS,
 ) -> list[Row]:
     """A row for each variant; `rounds` are its rounds of (seconds, found rows) for each question."""
     p95 = {label: median(percentile(answers, 95) for answers in taken) for label, taken in rounds.items()}

@@ -283,7 +283,9 @@ async def test_a_deleted_document_leaves_nothing(
     assert len(stored_files(services)) == 3
     assert (await alice.client.delete(f"/api/v1/documents/{document['id']}")).status_code == 204
     assert await counts(superuser) == before
-    assert await found(services, alice.tenant_id, "What does renting a bicycle cost?") == ["The office cat is called Murka."]
+    assert await found(services, alice.tenant_id, "What does renting a bicycle cost?") == [
+        "The office cat is called Murka."
+    ]
     assert (await alice.client.get(f"/api/v1/documents/{document['id']}")).status_code == 404
     assert len(stored_files(services)) == 3
     await work(services)

@@ -6,8 +6,9 @@ import msgspec
 
 from asissto.channels.channels import api_channel
 from asissto.platform.entrypoints.screen import screen
+from asissto.platform.errors import InvalidInput
 from asissto.platform.services import Services
-from asissto.platform.texts import Language, text
+from asissto.platform.texts import Language, Phrase, text
 from asissto.retrieval.answering import Told, ask
 from asissto.retrieval.assistants import first_assistant
 from asissto.retrieval.conversations import Asked
@@ -32,7 +33,11 @@ class AnswerShown(msgspec.Struct, frozen=True):
 
 
 async def ask_here(services: Services, tenant_id: UUID, question: str) -> AnswerShown:
-    """Raises QuestionEmpty and QuestionTooLong."""
+    """Raises QuestionEmpty, QuestionTooLong, and InvalidInput for what a terminal of another encoding has typed."""
+    try:
+        question.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(field="question", detail=Phrase("invalid.characters")) from None
     async with services.database.tenant(tenant_id) as session:
         assistant = await first_assistant(session, tenant_id)
         channel_id = await api_channel(session, tenant_id)
