@@ -3,19 +3,20 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 import msgspec
 import workload
+from contest import Side
+from rich.console import Console
+
 from asissto.platform.migrate import embedded_addresses, migrate
 from asissto.platform.minilm import quantised_graph
 from asissto.platform.postgres import EmbeddedPostgres
-from contest import Side
-from rich.console import Console
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -46,27 +47,30 @@ class Arena:
 
 @asynccontextmanager
 async def open_arena(work: workload.Workload) -> AsyncIterator[Arena]:
-    """Below a folder that every account can enter: the server does not run as root."""
     python = peer_python()
-    with tempfile.TemporaryDirectory(prefix="asissto-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
+    with _open_folder() as folder, EmbeddedPostgres(folder / "data") as server:
         workload.save(work, folder)
         quantised_graph(folder / "models")
-        with EmbeddedPostgres(folder / "data") as server:
-            addresses = await embedded_addresses(server, OURS)
-            await migrate(addresses)
-            socket_dir = server.socket_dir
-            urls = [url.render_as_string(hide_password=False) for url in msgspec.structs.astuple(addresses)]
-            peer_url = f"postgresql+psycopg2://postgres@/{PEER}?host={socket_dir}"
-            with (
-                closing(Side(Path(sys.executable), HERE / "ours.py", name, *urls)) as ours,
-                closing(Side(python, HERE / "peer.py", name, peer_url, path=str(ROOT / "platform"))) as peer,
-            ):
-                arena = Arena(ours, peer, socket_dir)
-                await arena.run_as_superuser("postgres", f"CREATE DATABASE {PEER}")
-                await arena.run_as_superuser(PEER, "CREATE EXTENSION vector")
-                yield arena
+        addresses = await embedded_addresses(server, OURS)
+        await migrate(addresses)
+        urls = [url.render_as_string(hide_password=False) for url in msgspec.structs.astuple(addresses)]
+        peer_url = f"postgresql+psycopg2://postgres@/{PEER}?host={server.socket_dir}"
+        with (
+            closing(Side(Path(sys.executable), HERE / "ours.py", str(folder), *urls)) as ours,
+            closing(Side(python, HERE / "peer.py", str(folder), peer_url, path=str(ROOT / "platform"))) as peer,
+        ):
+            arena = Arena(ours, peer, server.socket_dir)
+            await arena.run_as_superuser("postgres", f"CREATE DATABASE {PEER}")
+            await arena.run_as_superuser(PEER, "CREATE EXTENSION vector")
+            yield arena
+
+
+@contextmanager
+def _open_folder() -> Iterator[Path]:
+    """A folder that every account can enter, because the server does not run as root."""
+    with tempfile.TemporaryDirectory(prefix="asissto-bench-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
 
 
 def peer_python() -> Path:
@@ -76,7 +80,7 @@ def peer_python() -> Path:
         console.print("Making the environment of LlamaIndex in .venv-bench")
         uv = [str(Path(sys.executable).parent / "uv")]
         subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, PEER_ENVIRONMENT], check=True)
-        options = ["--quiet", "--require-hashes", "--link-mode", "copy", "--python", python]
+        options = ["--quiet", "--require-hashes", "--link-mode", "copy", "--python", str(python)]
         subprocess.run([*uv, "pip", "sync", *options, PEER_LOCK], check=True, cwd=ROOT)
         made.touch()
     return python

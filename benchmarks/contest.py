@@ -32,9 +32,7 @@ class Side:
         return json.loads(reply)
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
+        self._process.communicate(timeout=30)
 
 
 def serve(call: Method) -> None:

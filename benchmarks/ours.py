@@ -11,6 +11,9 @@ from uuid import UUID
 import contest
 import msgspec
 import workload
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
+
 from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
 from asissto.ingestion.documents import embedding_space, prepare_tenant
 from asissto.ingestion.parsing import Element, ParsedDocument
@@ -21,8 +24,6 @@ from asissto.platform.minilm import MiniLM
 from asissto.platform.tables import Tenant, new_id
 from asissto.retrieval.ranking import follow_up_terms
 from asissto.retrieval.search import Query, search
-from sqlalchemy import select
-from sqlalchemy.engine import make_url
 
 
 class Ours:

@@ -8,7 +8,6 @@ from typing import Any
 
 import contest
 import workload
-from asissto.platform.minilm import WIDTH, MiniLM
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.ingestion import IngestionPipeline
@@ -23,6 +22,8 @@ from llama_index.core.vector_stores.types import (
 from llama_index.vector_stores.postgres import PGVectorStore
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
+
+from asissto.platform.minilm import WIDTH, MiniLM
 
 AT_ONCE = 64  # texts between two progress reports of the other side
 HNSW = {"hnsw_m": 16, "hnsw_ef_construction": 64, "hnsw_ef_search": 40}  # the values of its own documentation

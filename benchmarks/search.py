@@ -1,4 +1,4 @@
-"""How fast and how well one tenant is searched, alone and among others, beside LlamaIndex on the same server and data."""
+"""How fast and well one tenant is searched, alone and among others, beside LlamaIndex on the same server and data."""
 
 import asyncio
 from collections.abc import Sequence
@@ -69,53 +69,64 @@ class Figures(msgspec.Struct, frozen=True):
     peer_peak_mb: float
 
 
+class Sizes(msgspec.Struct, frozen=True):
+    """How much is searched and asked; each round asks all questions in every way."""
+
+    passages: int
+    others: int
+    tenants: int
+    questions: int
+    rounds: int
+
+
 @click.command(help=__doc__)
 @click.option("--passages", default=10_000, show_default=True, help="Rows of the tenant that is searched.")
 @click.option("--others", default=30_000, show_default=True, help="Rows of the other tenants, added half-way.")
 @click.option("--tenants", default=6, show_default=True, help="Tenants that share the other rows.")
 @click.option("--questions", default=40, show_default=True, help="Questions of a round.")
 @click.option("--rounds", default=4, show_default=True, help="Rounds in turn; the first one warms up.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
-def main(passages: int, others: int, tenants: int, questions: int, rounds: int, as_json: bool) -> None:
-    figures = asyncio.run(measure(passages, others, tenants, questions, rounds))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
+def main(as_json: bool, **sizes: int) -> None:
+    figures = asyncio.run(measure(Sizes(**sizes)))
     if as_json:
         print(msgspec.json.encode(figures).decode())
     else:
         show(figures)
 
 
-async def measure(passages: int, others: int, tenants: int, questions: int, rounds: int) -> Figures:
-    work = workload.make_workload(passages, others, questions)
-    exact = workload.nearest(work.vectors[:passages], work.question_vectors, WANTED)
+async def measure(sizes: Sizes) -> Figures:
+    mine, all_rows = sizes.passages, sizes.passages + sizes.others
+    work = workload.make_workload(mine, sizes.others, sizes.questions)
+    exact = workload.nearest(work.vectors[:mine], work.question_vectors, WANTED)
     async with open_arena(work) as arena:
-        await _store(arena, workload.TENANT, 0, passages)
-        alone = await _stage(arena, exact, rounds, passages, passages)
-        for number, (first, last) in enumerate(parts(passages, passages + others, -(-others // tenants))):
-            await _store(arena, f"other-{number}", first, last)
-        among = await _stage(arena, exact, rounds, passages + others, passages)
+        _store(arena, workload.TENANT, 0, mine)
+        alone = await _stage(arena, exact, sizes.rounds, mine)
+        for number, (first, last) in enumerate(parts(mine, all_rows, -(-sizes.others // sizes.tenants))):
+            _store(arena, f"other-{number}", first, last)
+        among = await _stage(arena, exact, sizes.rounds, all_rows)
         peaks = arena.ours.call("peak_mb"), arena.peer.call("peak_mb")
-    growth = among.results[0].p95 / alone.results[0].p95
-    return Figures(questions, rounds, [alone, among], growth, *peaks)
+    growth = among[0].p95 / alone[0].p95
+    stages = [Stage(mine, mine, alone), Stage(all_rows, mine, among)]
+    return Figures(sizes.questions, sizes.rounds, stages, growth, *peaks)
 
 
-async def _store(arena: Arena, tenant: str, first: int, last: int) -> None:
+def _store(arena: Arena, tenant: str, first: int, last: int) -> None:
     console.print(f"Storing {last - first} passages of {tenant}", style="dim")
     for start, end in parts(first, last, DOCUMENT):
         arena.ours.call("store", tenant=tenant, first=start, last=end)
         arena.peer.call("store", table="hybrid", tenant=tenant, first=start, last=end)
 
 
-async def _stage(arena: Arena, exact: list[list[int]], rounds: int, rows: int, measured: int) -> Stage:
+async def _stage(arena: Arena, exact: list[list[int]], rounds: int, rows: int) -> list[Row]:
     console.print("Building the HNSW index of PGVectorStore", style="dim")
     arena.peer.call("copy_with_hnsw")
     await arena.settle()
     answers: dict[str, list[Any]] = {variant.label: [] for variant in VARIANTS}
     for number in range(rounds):
-        console.print(f"Searching {measured} of {rows} rows, round {number + 1} of {rounds}", style="dim")
+        console.print(f"Searching one tenant among {rows} rows, round {number + 1} of {rounds}", style="dim")
         for variant in VARIANTS:
             answers[variant.label].append(await _search(arena, variant))
-    kept = {label: taken[1:] or taken for label, taken in answers.items()}
-    return Stage(rows, measured, compare(kept, exact))
+    return compare({label: taken[1:] or taken for label, taken in answers.items()}, exact, VARIANTS)
 
 
 async def _search(arena: Arena, variant: Variant) -> list[tuple[float, list[int]]]:
@@ -138,7 +149,7 @@ async def _switch_security(arena: Arena, switch: str) -> None:
 def compare(
     rounds: dict[str, list[list[tuple[float, list[int]]]]],
     exact: Sequence[Sequence[int]],
-    variants: Sequence[Variant] = VARIANTS,
+    variants: Sequence[Variant],
 ) -> list[Row]:
     """A row for each variant; `rounds` are its rounds of (seconds, found rows) for each question."""
     p95 = {label: median(percentile(answers, 95) for answers in taken) for label, taken in rounds.items()}

@@ -123,17 +123,14 @@ async def test_an_answer_without_support_is_replaced_by_quotes(
     assert answer.usage[0].model == "qwen3"
 
 
-@pytest.mark.parametrize("reply", [NO_ANSWER, f" {NO_ANSWER}.", f"{NO_ANSWER}\n"])
-async def test_a_model_that_finds_no_answer_abstains(
-    reply: str, chatting: Services, peer: OpenAIPeer, scope: Scope
-) -> None:
+async def test_a_model_that_finds_no_answer_abstains(chatting: Services, peer: OpenAIPeer, scope: Scope) -> None:
     """The word itself is never shown, not even in the stream."""
-    peer.reply_with(reply)
-    events = [event async for event in answer_in_pieces(chatting, scope, QUESTION, [])]
-    (answer,) = events
-    assert isinstance(answer, Answer)
-    assert (answer.outcome, answer.mode, answer.citations) == ("abstained", "none", ())
-    assert answer.text == text("answer.unknown", "en")
+    for reply in (NO_ANSWER, f" {NO_ANSWER}.", f"{NO_ANSWER}\n"):
+        peer.reply_with(reply)
+        (answer,) = [event async for event in answer_in_pieces(chatting, scope, QUESTION, [])]
+        assert isinstance(answer, Answer)
+        assert (answer.outcome, answer.mode, answer.citations) == ("abstained", "none", ())
+        assert answer.text == text("answer.unknown", "en")
 
 
 async def test_the_stream_shows_the_text_without_marks(chatting: Services, peer: OpenAIPeer, scope: Scope) -> None:
@@ -161,18 +158,21 @@ FAILURES: dict[Fault | int, str] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAILURES, ids=str)
 async def test_when_the_model_fails_the_documents_answer(
-    fault: Fault | int, chatting: Services, peer: OpenAIPeer, scope: Scope, monkeypatch: pytest.MonkeyPatch
+    chatting: Services, peer: OpenAIPeer, scope: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The customer gets a quoted answer, and the notes tell why it is one."""
-    monkeypatch.setattr(chat, "FIRST_TOKEN_SECONDS", 0.3 if fault == "hang" else 15)
     peer.reply_with(citing("A refund takes three working days [{refund}]."))
-    peer.fail_with(fault)
-    answer = await ask(chatting, scope)
-    assert (answer.outcome, answer.mode, answer.notes) == ("answered", "quoted", (FAILURES[fault],))
-    assert REFUND in [quote for _, _, quote in cited(answer)]
-    assert "sk-secret" not in repr(answer)
+    ended = {}
+    for fault in FAILURES:
+        monkeypatch.setattr(chat, "FIRST_TOKEN_SECONDS", 0.3 if fault == "hang" else 15)
+        peer.fail_with(fault, times=2)
+        answer = await ask(chatting, scope)
+        ended[fault] = (answer.outcome, answer.mode, answer.notes)
+        assert REFUND in [quote for _, _, quote in cited(answer)], fault
+        assert "sk-secret" not in repr(answer)
+        peer._failures.clear()
+    assert ended == {fault: ("answered", "quoted", (reason,)) for fault, reason in FAILURES.items()}
 
 
 async def test_no_model_is_asked_where_nothing_speaks_for_an_answer(

@@ -14,6 +14,7 @@ from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.parsing import SUPPORTED
 from asissto.ingestion.store import lock_knowledge, remove_passages
 from asissto.ingestion.tables import Collection, Document, DocumentVersion, EmbeddingSpace, KnowledgeBase
+from asissto.platform.audit import Actor, record
 from asissto.platform.database import Database
 from asissto.platform.embedding import Embedder
 from asissto.platform.errors import DocumentEmpty, DocumentTypeUnknown, NotFound
@@ -32,12 +33,15 @@ PIPELINE = "2026-11-23"
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """`name` is the file's name with its suffix; `source_key` makes it the same document when it comes again."""
+    """`name` is the file's name with its suffix; `source_key` makes it the same document when it comes again.
+
+    `by` is None for what the system loads by itself.
+    """
 
     collection_id: UUID
     name: str
     source_key: str
-    created_by: UUID | None
+    by: Actor | None
 
 
 async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: AsyncIterator[bytes]) -> UUID:
@@ -55,6 +59,8 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
             raise DocumentEmpty(name=what.name)
         async with services.database.tenant(tenant_id) as session:
             document_id, wanted = await _receive(session, tenant_id, what, stored, services.embedder)
+            actor = what.by or Actor(tenant_id=tenant_id, kind="system")
+            await record(session, actor, "documents.upload", "document", document_id, file_name=what.name)
     except BaseException:
         services.files.delete(stored.key)
         raise
@@ -181,7 +187,11 @@ def _same_work(version: DocumentVersion, content_sha: bytes, pipeline: bytes) ->
 
 async def _document(session: AsyncSession, tenant_id: UUID, what: Upload) -> UUID:
     """The document with that source key; of two uploads at once the second waits for the first here."""
-    values = {"collection_id": what.collection_id, "source_key": what.source_key, "created_by": what.created_by}
+    values = {
+        "collection_id": what.collection_id,
+        "source_key": what.source_key,
+        "created_by": what.by and what.by.user_id,
+    }
     row = insert(Document).values(tenant_id=tenant_id, id=new_id(), title=PurePath(what.name).stem, **values)
     same = row.on_conflict_do_update(
         index_elements=["tenant_id", "collection_id", "source_key"], set_={"source_key": row.excluded.source_key}

@@ -200,10 +200,9 @@ class CollectionController(Controller):
         language: NamedDependency[Language],
     ) -> DocumentOut:
         """The body is the file itself; the same name again in a collection is a new version of the same document."""
-        what = Upload(collection_id, name, name, principal.user_id)
+        what = Upload(collection_id, name, name, principal)
         document_id = await upload(services, principal.tenant_id, what, request.stream())
         async with services.database.tenant(principal.tenant_id) as session:
-            await record(session, principal, "documents.upload", "document", document_id, file_name=name)
             return await _show(session, principal.tenant_id, document_id, language)
 
 

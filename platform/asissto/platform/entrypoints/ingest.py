@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from asissto.ingestion.documents import FINISHED, Upload, check_type, explain, newest_version, upload
 from asissto.ingestion.tables import Collection
+from asissto.platform.audit import Actor
 from asissto.platform.entrypoints.screen import print_json, progress, screen
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.entrypoints.workspace import first_workspace, read
@@ -62,8 +63,9 @@ async def ingest_files(
     """Runs a worker of its own meanwhile, so that it works beside `asissto up` and without it."""
     async with services.database.tenant(tenant_id) as session:
         collection = (await session.scalars(select(Collection.id).order_by(Collection.id).limit(1))).one()
+    by = Actor(tenant_id=tenant_id, kind="command line")
     files = [
-        await _send(services, tenant_id, path, Upload(collection, path.name, key, None)) for path, key in paths.items()
+        await _send(services, tenant_id, path, Upload(collection, path.name, key, by)) for path, key in paths.items()
     ]
     await wait_until_finished(services, tenant_id, files, report)
     return files
