@@ -81,9 +81,9 @@ class Sizes(msgspec.Struct, frozen=True):
 
 @click.command(help=__doc__)
 @click.option("--passages", default=10_000, show_default=True, help="Rows of the tenant that is searched.")
-@click.option("--others", default=30_000, show_default=True, help="Rows of the other tenants, added half-way.")
-@click.option("--tenants", default=6, show_default=True, help="Tenants that share the other rows.")
-@click.option("--questions", default=40, show_default=True, help="Questions of a round.")
+@click.option("--others", default=20_000, show_default=True, help="Rows of the other tenants, added half-way.")
+@click.option("--tenants", default=4, show_default=True, help="Tenants that share the other rows.")
+@click.option("--questions", default=30, show_default=True, help="Questions of a round.")
 @click.option("--rounds", default=4, show_default=True, help="Rounds in turn; the first one warms up.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 def main(as_json: bool, **sizes: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from asissto.platform.chat import Endpoint, provider_errors
+from asissto.platform.endpoint import Endpoint, provider_errors
 from asissto.platform.errors import ProviderError
 from asissto.platform.minilm import MiniLM
 from asissto.platform.settings import Settings
