@@ -134,7 +134,7 @@ def mistakes(folder: Path, taken_port: int) -> dict[str, Mistake]:
     port = {"ASISSTO_PORT": str(taken_port)}
     question = ("ask", "Hello?")
     return {
-        "a setting that is none": Mistake("unknown_setting", question, {"ASISSTO_PROT": "1"}),
+        "a setting that is none": Mistake("unknown_setting", question, {"ASISSTO_PROT": "1", "ASISSTO_LANGUAGE": "ru"}),
         "a port that is none": Mistake("bad_setting", ("up",), {"ASISSTO_PORT": "http"}),
         "a file for a data folder": Mistake("data_dir_unusable", question, {"ASISSTO_DATA_DIR": str(folder / "file")}),
         "a database that does not answer": Mistake("database_down", question, {"ASISSTO_DATABASE_URL": nobody}),
@@ -147,7 +147,7 @@ def mistakes(folder: Path, taken_port: int) -> dict[str, Mistake]:
 
 
 async def test_a_mistake_is_told_in_one_sentence(folder: Path) -> None:
-    """With its code, status 1, nothing on standard output, no traceback and no password."""
+    """In the language of the settings, with its code and status 1; no output, no traceback and no password."""
     (folder / "file").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         made = mistakes(folder, taken.getsockname()[1])
@@ -158,17 +158,12 @@ async def test_a_mistake_is_told_in_one_sentence(folder: Path) -> None:
                 return await run(folder, *mistake.arguments, **mistake.environment)
 
         ended = await asyncio.gather(*map(make, made.values()))
+    assert ended[0].errors.startswith("ASISSTO_PROT: такой настройки нет.")
     for (case, mistake), each in zip(made.items(), ended, strict=True):
         assert (each.status, each.output) == (1, ""), (case, each)
         (line,) = each.errors.splitlines()
         assert line.endswith(f"({mistake.code})"), case
         assert "secret" not in line, case
-
-
-async def test_the_sentence_is_in_the_language_of_the_settings(folder: Path) -> None:
-    """Also when the settings themselves are wrong."""
-    ended = await run(folder, "ask", "Привет", ASISSTO_LANGUAGE="ru", ASISSTO_PROT="1")
-    assert ended.errors.startswith("ASISSTO_PROT: такой настройки нет.")
 
 
 async def test_a_file_that_does_not_exist_is_named(folder: Path) -> None:

@@ -99,11 +99,12 @@ async def test_files_and_facts_are_counted(services: Services, tmp_path: Path) -
     """A fact counts as found in the file's text, among the first passages, and in the quote."""
     (tmp_path / "shop.txt").write_text("The shop opens at nine. Delivery takes three days.")
     (tmp_path / "none.txt").write_text("")
-    lines = [
-        {"file": "shop.txt", "expect": "ok", "facts": [{"question": "When does the shop open?", "span": "at NINE"}]},
+    opens = {"question": "When does the shop open?", "span": "at NINE"}
+    takes = {"question": "How long does delivery take?", "span": "four days"}
+    lines: list[dict[str, Any]] = [
+        {"file": "shop.txt", "expect": "ok", "facts": [opens, takes]},
         {"file": "none.txt", "expect": "empty", "facts": []},
     ]
-    lines[0]["facts"].append({"question": "How long does delivery take?", "span": "four days"})  # type: ignore[attr-defined]
     got = await figures(services, write_set(tmp_path, manifest=lines))
     counted = (got.files, got.files_as_expected, got.facts, got.facts_found, got.facts_in_top_5, got.facts_quoted)
     assert counted == (2, 2, 2, 1, 1, 1)

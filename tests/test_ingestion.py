@@ -141,7 +141,7 @@ async def wait_until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-FILES = {
+FILES: dict[str, str | bytes] = {
     "guide.md": GUIDE,
     "guide.txt": GUIDE.replace("#", "").encode("utf-16"),
     "guide.html": f"<html><title>Rental</title><body><h1>Prices</h1><p>{GUIDE[18:62]}</p></body></html>",
@@ -336,7 +336,7 @@ async def test_tenants_count_apart(
     assert [await superuser.fetchval(known, each.tenant_id) for each in (alice, charlie)] == [0, 3]
 
 
-REFUSED_AT_ONCE = {
+REFUSED_AT_ONCE: dict[str, tuple[str, bytes, int, str]] = {
     "a type nobody reads": ("virus.exe", b"MZ", 415, "document_type_unknown"),
     "no type": ("README", b"text", 415, "document_type_unknown"),
     "empty": ("empty.txt", b"", 400, "document_empty"),

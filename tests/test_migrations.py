@@ -76,7 +76,8 @@ async def test_a_second_migration_changes_nothing(addresses: Addresses, superuse
 
 async def test_two_first_starts_at_once_do_not_clash(empty: Addresses) -> None:
     """One waits for the other, and both find the newest schema."""
-    await asyncio.gather(migrate(empty), migrate(empty), migrate(empty))
+    async with asyncio.timeout(60):
+        await asyncio.gather(migrate(empty), migrate(empty), migrate(empty))
     database = Database(empty, pool_size=1)
     await check_ready(database)
     await database.close()
