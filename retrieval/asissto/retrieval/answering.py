@@ -110,7 +110,8 @@ async def ask_in_pieces(services: Services, asked: Asked) -> AsyncIterator[Piece
             yield event
         else:
             async with services.database.tenant(asked.tenant_id) as session:
-                yield Told(event, *await store_turn(session, asked, _turned(event)))
+                told = Told(event, *await store_turn(session, asked, _turned(event)))
+            yield told  # only now: whoever gets it may never come back to let the transaction end
 
 
 async def answer_question(services: Services, scope: Scope, question: str, history: Sequence[Turn]) -> Answer:
@@ -132,12 +133,12 @@ async def answer_in_pieces(
     watch.lap("embed")
     found = await _search(services, scope, terms, vector)
     watch.lap("search")
-    reading = read(question, terms, found.idf(), found.passages)
+    kept = found.passages[: scope.settings.passages]
+    reading = read(question, terms, found.idf(), kept)
     cosines = await _cosines(services, reading, vector)
     sure = confidence(gather(reading, cosines, found.passages))
     quotes = quote_answer(reading, cosines)
     watch.lap("read")
-    kept = found.passages[: scope.settings.passages]
     answer = Answer(
         text=scope.settings.unknown_text or text("answer.unknown", language),
         language=language,

@@ -1,5 +1,6 @@
 """Holds a generated answer to its sources: each sentence is checked, each mark becomes a quote, the rest is dropped."""
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
@@ -12,6 +13,9 @@ from asissto.retrieval.generation import NO_ANSWER
 from asissto.retrieval.markers import MarkerReader, Piece
 from asissto.retrieval.passages import Citation, Passage
 from asissto.retrieval.quoting import cite
+
+# "days [1]." leaves a space before the full stop when the mark is taken out.
+_SPACE_LEFT = re.compile(r"\s+(?=[.,;:!?…])")
 
 
 class Grounded(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +99,7 @@ def split_claims(pieces: Sequence[Piece]) -> list[Claim]:
     claims = []
     for start, end in sentence_spans(text):
         sources = dict.fromkeys(number for at, number in marks if start < at <= end)
-        claims.append(Claim(" ".join(text[start:end].split()), tuple(sources)))
+        claims.append(Claim(_SPACE_LEFT.sub("", " ".join(text[start:end].split())), tuple(sources)))
     return claims
 
 
