@@ -122,7 +122,15 @@ async def alices_world(services: Services, alice: Person) -> World:
         )
         answer = "Alice keeps the spare key under the blue flowerpot."
         turned = Turned(
-            text=answer, outcome="answered", confidence=0.9, citations=[], passages=[], timings={}, usage=[]
+            text=answer,
+            outcome="answered",
+            mode="quoted",
+            notes=[],
+            confidence=0.9,
+            citations=[],
+            passages=[],
+            timings={},
+            usage=[],
         )
         conversation_id, message_id = await store_turn(session, asked, turned)
     address = f"/api/v1/collections/{collection.id}/documents"

@@ -74,9 +74,6 @@ async def test_a_question_finds_its_passage_first(services: Services, library: L
     assert first == {case: [name] for case, (_, name) in FINDS.items()}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a passage without a vector loses to any English one when the question looks English"
-)
 async def test_a_bare_code_finds_a_russian_passage(services: Services, library: Loaded) -> None:
     """A code is of no language: the one passage that holds it comes first, also among English ones."""
     assert (await names(services, library, "AB-1050"))[0] == "cable"

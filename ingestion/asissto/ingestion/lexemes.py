@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import chain
 
 import Stemmer
 
@@ -11,9 +12,10 @@ _ENGLISH = Stemmer.Stemmer("english", 0)
 
 _INVISIBLE = re.compile("[\u00ad\u0301\u200b-\u200f\u2060\ufeff]")
 _TOKEN = re.compile(
+    r"(?=[+\d])(?:"  # nine tokens of ten begin with a letter
     r"(?:\+\d(?:[ ().-]{0,2}\d){9,13}|(?<![\w.,-])[78](?:[ ().-]{0,2}\d){10})(?!\w)"  # telephone
     r"|\d{1,3}(?: \d{3})+(?![\d\w])"  # 10 000
-    r"|\d+(?:,\d+)+(?!\w)"  # 1,000 and 3,5
+    r"|\d+(?:,\d+)+(?!\w))"  # 1,000 and 3,5
     r"|\w+(?:[-./@_‐‑]\w+)*"
 )
 _PART = re.compile(r"[^\W\d_]+|\d+")
@@ -53,7 +55,7 @@ def lexemes(text: str) -> list[str]:
     Case, width, accents and ё are folded. A code gives itself and its parts (`ab-123/4`, `ab`, `123`, `4`), a telephone
     number its parts and its digits joined.
     """
-    return [lexeme for token in _TOKEN.findall(_folded(text)) for lexeme in _of_token(token)]
+    return list(chain.from_iterable(map(_of_token, _TOKEN.findall(_folded(text)))))
 
 
 def question_terms(text: str) -> list[str]:

@@ -32,7 +32,8 @@ def read_spreadsheet(path: Path, name: str, suffix: str) -> Content:
         with path.open("rb") as file:  # given a path, openpyxl judges it by its suffix, and stored files have none
             workbook = load_workbook(file, read_only=True, data_only=True)
             sheets = {page.title: [[_cell_text(cell) for cell in row] for row in page.iter_rows()] for page in workbook}
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, EOFError) as error:
+    # OSError is openpyxl's word for a zip without a workbook.
+    except (BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, EOFError, OSError) as error:
         raise DocumentCorrupt(name=name) from error
     return Content(_sheets({title: rows for title, rows in sheets.items() if any(map(any, rows))}))
 

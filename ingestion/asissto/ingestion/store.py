@@ -1,5 +1,6 @@
 """Puts passages into the index and takes them out, each in the caller's one transaction."""
 
+import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.lexemes import lexemes
 from asissto.platform.database import driver
+from asissto.platform.lexeme_codec import encode_tsvector
 from asissto.platform.tables import new_id
 
 Vector = NDArray[np.float32]
@@ -38,9 +40,8 @@ async def add_passages(
 
     COPY is refused under row-level security, so the rows go through a temporary table.
     """
-    prefix = lexeme_prefix(place.tenant_number)
-    counts: Counter[str] = Counter()
-    rows = [_row(chunk, stored_text, vector, prefix, counts) for chunk, vector in zip(chunks, vectors, strict=True)]
+    prefix = lexeme_prefix(place.tenant_number).encode()
+    rows, counts = await asyncio.to_thread(_rows, stored_text, chunks, vectors, prefix)
     connection = await driver(session)
     await connection.execute(_INCOMING)
     await connection.copy_records_to_table("incoming", records=rows, schema_name="pg_temp")
@@ -82,13 +83,20 @@ def lexeme_prefix(tenant_number: int) -> str:
     return f"{tenant_number:x}:"
 
 
-def _row(chunk: Chunk, stored_text: str, vector: Vector | None, prefix: str, counts: Counter[str]) -> tuple[Any, ...]:
+def _rows(
+    stored_text: str, chunks: Sequence[Chunk], vectors: Sequence[Vector | None], prefix: bytes
+) -> tuple[list[tuple[Any, ...]], dict[str, int]]:
+    """Rows for the temporary table, and in how many of them each lexeme stands, in the order of the lexemes."""
+    counts: Counter[str] = Counter()
+    rows = [_row(chunk, stored_text, vector, prefix, counts) for chunk, vector in zip(chunks, vectors, strict=True)]
+    return rows, dict(sorted(counts.items()))
+
+
+def _row(chunk: Chunk, stored_text: str, vector: Vector | None, prefix: bytes, counts: Counter[str]) -> tuple[Any, ...]:
     passage = stored_text[chunk.start : chunk.end]
     found = lexemes(f"{chunk.header}\n{passage}")
-    places: dict[str, list[int]] = {}
-    for number, lexeme in enumerate(found, 1):
-        places.setdefault(prefix + lexeme, []).append(number)
-    counts.update(set(found))
+    occurrences = Counter(found)
+    counts.update(occurrences.keys())
     return (
         new_id(),
         chunk.ord,
@@ -104,7 +112,7 @@ def _row(chunk: Chunk, stored_text: str, vector: Vector | None, prefix: str, cou
         passage,
         chunk.tokens,
         len(found),
-        places,
+        encode_tsvector(prefix, occurrences),
         vector,
         input_sha(embedding_input(chunk, stored_text)),
     )
@@ -115,7 +123,7 @@ _INCOMING = """
         id uuid, ord int, start_offset int, end_offset int, section_start int, section_end int, page int,
         heading_path text[], kind text, language text, header text, text text, tokens int,
         length int, lexemes tsvector, embedding halfvec, input_sha bytea
-    ) ON COMMIT DROP
+    ) WITH (toast_tuple_target = 8160) ON COMMIT DROP
 """
 _INSERT_CHUNKS = """
     INSERT INTO chunks (tenant_id, collection_id, document_id, version_id, id, ord, start_offset, end_offset,

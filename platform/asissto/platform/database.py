@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from asissto.platform.errors import DatabaseDown
-from asissto.platform.lexeme_codec import encode_tsvector
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -101,11 +100,9 @@ def _register_types(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 
 
 async def register_types(connection: asyncpg.Connection) -> None:
-    """Teaches a connection to send vectors and lexemes in binary, which COPY needs."""
+    """Teaches a connection to send vectors and packed lexemes in binary, which COPY needs."""
     await register_vector(connection)
-    await connection.set_type_codec(
-        "tsvector", schema="pg_catalog", encoder=encode_tsvector, decoder=bytes, format="binary"
-    )
+    await connection.set_type_codec("tsvector", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
 
 
 async def driver(session: AsyncSession) -> asyncpg.Connection:

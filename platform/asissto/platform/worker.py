@@ -108,13 +108,13 @@ class Worker:
                 log.warning("lease not renewed", error=str(error))
 
     async def _give_back(self, job: ClaimedJob, error: str | None) -> None:
-        with suppress(LeaseLost):
+        with suppress(LeaseLost, DatabaseDown):  # without a database the lease runs out, which is as good
             async with self._services.database.system() as session:
                 await jobs.put_back(session, job, error)
 
     async def _give_up(self, job: ClaimedJob, error: str) -> None:
         give_up = self._handlers[job.kind].give_up
-        with suppress(LeaseLost):
+        with suppress(LeaseLost, DatabaseDown):
             async with self._services.database.system() as session:
                 await jobs.bury(session, job, error)
                 if give_up is not None:

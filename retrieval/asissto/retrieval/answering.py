@@ -256,6 +256,8 @@ def _turned(answer: Answer) -> Turned:
     return Turned(
         text=answer.text,
         outcome=answer.outcome,
+        mode=answer.mode,
+        notes=list(answer.notes),
         confidence=answer.confidence,
         citations=answer.citations,
         passages=[_receipt_line(passage) for passage in answer.found[:_KEPT_IN_RECEIPT]],

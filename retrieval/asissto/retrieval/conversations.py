@@ -55,6 +55,8 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str
     outcome: str
+    mode: str
+    notes: list[str]
     confidence: float
     citations: Sequence[Citation]
     passages: list[dict[str, Any]]
@@ -69,7 +71,8 @@ async def store_turn(session: AsyncSession, asked: Asked, turned: Turned) -> tup
     kind, sender = ("contact", asked.contact_id) if asked.contact_id else ("user", asked.user_id)
     session.add(Message(**same, id=new_id(), sender_kind=kind, sender_id=sender, content=asked.question))
     message_id = new_id()
-    said = {"sender_kind": "assistant", "sender_id": asked.assistant_id, "content": turned.text}
+    told = {"outcome": turned.outcome, "mode": turned.mode, "notes": turned.notes}
+    said = {"sender_kind": "assistant", "sender_id": asked.assistant_id, "content": turned.text, "metadata_": told}
     session.add(Message(**same, id=message_id, **said))
     await session.flush()
     session.add_all(_citation_row(asked.tenant_id, message_id, citation) for citation in turned.citations)

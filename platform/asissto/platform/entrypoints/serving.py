@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import uvicorn
 
 from asissto.platform.entrypoints.web import build_app
-from asissto.platform.errors import PortInUse
+from asissto.platform.errors import BadSetting, PortInUse
 from asissto.platform.log import configure_log
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
@@ -60,11 +61,13 @@ def make_server(services: Services) -> WebServer:
 
 
 def check_port(settings: Settings) -> None:
-    """Raises PortInUse."""
+    """Raises PortInUse, and BadSetting for a host that is none of this machine."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
-        except OSError:
-            raise PortInUse(port=settings.port) from None
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                raise PortInUse(port=settings.port) from None
+            raise BadSetting(name="ASISSTO_HOST", detail=error.strerror or str(error)) from None
