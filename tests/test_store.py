@@ -173,3 +173,12 @@ def test_prefixes_of_two_tenants_never_begin_alike() -> None:
     prefixes = [lexeme_prefix(number) for number in range(1, 600)]
     assert len(set(prefixes)) == len(prefixes)
     assert not [one for one in prefixes for other in prefixes if one != other and one.startswith(other)]
+
+
+async def test_a_known_embedding_space_uses_up_no_number(services: Services, superuser: asyncpg.Connection) -> None:
+    """Every question asks for it, and there are 32,767 numbers."""
+    numbers = {await embedding_space(services.database, services.embedder) for _ in range(3)}
+    used = await superuser.fetchval(
+        "SELECT last_value FROM pg_sequences WHERE sequencename = 'embedding_spaces_id_seq'"
+    )
+    assert numbers == {used}

@@ -125,10 +125,14 @@ async def tenant_number(session: AsyncSession, tenant_id: UUID) -> int:
 async def embedding_space(database: Database, embedder: Embedder) -> int:
     """The number of the embedder's space, which is made when it is new."""
     same = (EmbeddingSpace.model == embedder.model, EmbeddingSpace.dimensions == embedder.dimensions)
+    number = select(EmbeddingSpace.id).where(*same)
     async with database.system() as session:
-        row = insert(EmbeddingSpace).values(model=embedder.model, dimensions=embedder.dimensions)
-        await session.execute(row.on_conflict_do_nothing())
-        return (await session.scalars(select(EmbeddingSpace.id).where(*same))).one()
+        found = await session.scalar(number)
+        if found is None:  # each attempt to insert uses up one of 32,767 numbers, also where it comes second
+            row = insert(EmbeddingSpace).values(model=embedder.model, dimensions=embedder.dimensions)
+            await session.execute(row.on_conflict_do_nothing())
+            found = (await session.scalars(number)).one()
+        return found
 
 
 def check_type(name: str) -> str:

@@ -12,7 +12,14 @@ from sqlalchemy import func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
-from asissto.ingestion.documents import chunk_sizes, embedding_space, find_collection, find_document, tenant_number
+from asissto.ingestion.documents import (
+    FINISHED,
+    chunk_sizes,
+    embedding_space,
+    find_collection,
+    find_document,
+    tenant_number,
+)
 from asissto.ingestion.parse_process import parse_apart
 from asissto.ingestion.parsing import ParsedDocument
 from asissto.ingestion.store import (
@@ -79,7 +86,7 @@ async def _begin(services: Services, job: ClaimedJob) -> Task | None:
     space_id = await embedding_space(services.database, services.embedder)
     async with services.database.tenant(job.tenant_id) as session:
         version = await session.get(DocumentVersion, (job.tenant_id, version_id))
-        if version is None or version.state in ("ready", "failed", "superseded"):
+        if version is None or version.state in FINISHED:
             await jobs.finish(session, job)
             return None
         version.attempts = job.attempts

@@ -27,7 +27,6 @@ def new_id() -> UUID:
 
 
 Json = dict[str, Any]
-Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 CreatedAt = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.now())]
 
 
