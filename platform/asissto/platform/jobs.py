@@ -32,9 +32,18 @@ class LeaseLost(Exception):
     """Another worker has the job now: whatever this one did in the transaction must not be seen."""
 
 
-async def enqueue(session: AsyncSession, tenant_id: UUID, kind: str, key: str, payload: dict[str, Any]) -> None:
-    """Adds a job to the caller's transaction; a job of that kind and key that still waits is enough."""
-    row = insert(Job).values(tenant_id=tenant_id, id=new_id(), kind=kind, key=key, payload=payload)
+async def enqueue(  # noqa: PLR0913 - a job has that many parts
+    session: AsyncSession,
+    tenant_id: UUID,
+    kind: str,
+    key: str,
+    payload: dict[str, Any],
+    *,
+    run_at: datetime | None = None,
+) -> None:
+    """Adds a job to the caller's transaction, due now or at `run_at`; one of that kind and key that waits is enough."""
+    due = func.now() if run_at is None else run_at
+    row = insert(Job).values(tenant_id=tenant_id, id=new_id(), kind=kind, key=key, payload=payload, run_at=due)
     waiting = text("state = 'todo'")
     await session.execute(row.on_conflict_do_nothing(index_elements=["tenant_id", "kind", "key"], index_where=waiting))
     await session.execute(select(func.pg_notify(CHANNEL, kind)))
