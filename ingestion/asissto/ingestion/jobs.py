@@ -1,11 +1,8 @@
 """The jobs of this component."""
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from asissto.ingestion.documents import DELETE_FILES, INGEST
-from asissto.ingestion.pipeline import ingest, mark_failed
+from asissto.ingestion.pipeline import ingest, mark_failed, mark_postponed
 from asissto.platform import jobs
-from asissto.platform.errors import AsisstoError
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 from asissto.platform.worker import Handler
@@ -18,8 +15,4 @@ async def delete_files(services: Services, job: ClaimedJob) -> None:
         await jobs.finish(session, job)
 
 
-async def give_up_ingesting(session: AsyncSession, job: ClaimedJob) -> None:
-    await mark_failed(session, job, AsisstoError())
-
-
-HANDLERS = {INGEST: Handler(ingest, give_up_ingesting), DELETE_FILES: Handler(delete_files)}
+HANDLERS = {INGEST: Handler(ingest, mark_failed, mark_postponed), DELETE_FILES: Handler(delete_files)}
