@@ -52,8 +52,7 @@ async def add_passages(
         )
     counts = sorted(making.counts.items())
     lexemes_, numbers = [lexeme for lexeme, _ in counts], [number for _, number in counts]
-    await connection.execute(_COUNT_LEXEMES, place.tenant_id, lexemes_, numbers)
-    await connection.execute(_GROW, place.tenant_id, len(chunks), making.length)
+    await connection.execute(_COUNT, place.tenant_id, lexemes_, numbers, len(chunks), making.length)
 
 
 async def remove_passages(session: AsyncSession, tenant_id: UUID, tenant_number: int, version_id: UUID) -> None:
@@ -92,13 +91,13 @@ Columns = tuple[Sequence[Any], ...]
 
 
 async def _made_ahead(makers: Sequence[Callable[[], Columns]]) -> AsyncIterator[Columns]:
-    """What each maker gives, in order; a thread works on the next one while the caller is busy with this one."""
+    """What each maker gives, one after the other; a thread works on the next while the caller is busy with this one."""
     made: asyncio.Task[Columns] | None = None
     for maker in makers:
-        following = asyncio.create_task(asyncio.to_thread(maker))
-        if made is not None:
-            yield await made
-        made = following
+        before = await made if made else None
+        made = asyncio.create_task(asyncio.to_thread(maker))
+        if before is not None:
+            yield before
     if made is not None:
         yield await made
 
@@ -166,17 +165,18 @@ _INSERT = r"""
 """
 # Nobody else writes counts of this tenant meanwhile. INSERT … ON CONFLICT locks each row before it changes it: 51 us a
 # passage instead of 37.
-_COUNT_LEXEMES = """
+_COUNT = """
     WITH incoming AS MATERIALIZED (
         SELECT * FROM unnest($2::text[], $3::int[]) AS row (lexeme, chunks)
     ), counted AS (
         UPDATE lexeme_counts l SET chunks = l.chunks + i.chunks FROM incoming i
         WHERE l.tenant_id = $1 AND l.lexeme = i.lexeme RETURNING l.lexeme
+    ), grown AS (
+        UPDATE knowledge_bases SET chunks = chunks + $4, lexemes = lexemes + $5 WHERE tenant_id = $1
     )
     INSERT INTO lexeme_counts (tenant_id, lexeme, chunks) SELECT $1, i.lexeme, i.chunks FROM incoming i
     WHERE NOT EXISTS (SELECT FROM counted c WHERE c.lexeme = i.lexeme)
 """
-_GROW = "UPDATE knowledge_bases SET chunks = chunks + $2, lexemes = lexemes + $3 WHERE tenant_id = $1"
 _DISCOUNT = """
     WITH gone AS (
         SELECT x.length, x.lexemes FROM chunk_lexemes x JOIN chunks c ON c.tenant_id = x.tenant_id AND c.id = x.chunk_id
