@@ -33,15 +33,22 @@ class Place(msgspec.Struct, frozen=True):
     space_id: int
 
 
-async def add_passages(
-    session: AsyncSession, place: Place, stored_text: str, chunks: Sequence[Chunk], vectors: Sequence[Vector | None]
+async def add_passages(  # noqa: PLR0913, PLR0917 - texts, places and vectors of the passages
+    session: AsyncSession,
+    place: Place,
+    stored_text: str,
+    chunks: Sequence[Chunk],
+    vectors: Sequence[Vector | None],
+    ids: Sequence[UUID] | None = None,
 ) -> None:
     """Makes the passages searchable when the transaction commits; a chunk without a vector is found by its words.
 
-    COPY is refused under row-level security, so the rows go through a temporary table.
+    One that is switched off is kept, and neither counted nor found. `ids` are given where passages take the place of
+    others; new ones sort as the chunks do. COPY is refused under row-level security, so the rows go through a temporary
+    table.
     """
     prefix = lexeme_prefix(place.tenant_number).encode()
-    rows, counts = await asyncio.to_thread(_rows, stored_text, chunks, vectors, prefix)
+    rows, counts = await asyncio.to_thread(_rows, stored_text, chunks, vectors, prefix, ids)
     connection = await driver(session)
     await connection.execute(_INCOMING)
     await connection.copy_records_to_table("incoming", records=rows, schema_name="pg_temp")
@@ -50,16 +57,24 @@ async def add_passages(
     await connection.execute(_INSERT_LEXEMES, tenant, collection)
     await connection.execute(_INSERT_EMBEDDINGS, tenant, collection, place.space_id)
     await connection.execute(_COUNT_LEXEMES, tenant, list(counts), list(counts.values()))
-    await connection.execute(_GROW, tenant, len(rows), sum(row[-4] for row in rows))
+    await connection.execute(_GROW, tenant)
     await connection.execute("DROP TABLE pg_temp.incoming")
 
 
 async def remove_passages(session: AsyncSession, tenant_id: UUID, tenant_number: int, version_id: UUID) -> None:
     """Takes the version's passages out of both indexes and out of the lexeme counts."""
     connection = await driver(session)
-    await connection.execute(_DISCOUNT, tenant_id, version_id, len(lexeme_prefix(tenant_number)))
+    query = "SELECT id FROM chunks WHERE tenant_id = $1 AND version_id = $2"
+    ids = [row[0] for row in await connection.fetch(query, tenant_id, version_id)]
+    await remove_chunks(session, tenant_id, tenant_number, ids)
+
+
+async def remove_chunks(session: AsyncSession, tenant_id: UUID, tenant_number: int, ids: Sequence[UUID]) -> None:
+    """The same for single passages."""
+    connection = await driver(session)
+    await connection.execute(_DISCOUNT, tenant_id, ids, len(lexeme_prefix(tenant_number)))
     await connection.execute("DELETE FROM lexeme_counts WHERE tenant_id = $1 AND chunks <= 0", tenant_id)
-    await connection.execute("DELETE FROM chunks WHERE tenant_id = $1 AND version_id = $2", tenant_id, version_id)
+    await connection.execute("DELETE FROM chunks WHERE tenant_id = $1 AND id = ANY($2)", tenant_id, ids)
 
 
 async def lock_knowledge(session: AsyncSession, tenant_id: UUID) -> None:
@@ -78,27 +93,41 @@ def input_sha(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+def passage_sha(passage: str) -> bytes:
+    """By which an edit knows its passage again in the next version, wherever it breaks its lines."""
+    return input_sha(" ".join(passage.split()))
+
+
 def lexeme_prefix(tenant_number: int) -> str:
     """Stands before each lexeme of the tenant in the index, so that postings of two tenants never mix."""
     return f"{tenant_number:x}:"
 
 
 def _rows(
-    stored_text: str, chunks: Sequence[Chunk], vectors: Sequence[Vector | None], prefix: bytes
+    stored_text: str,
+    chunks: Sequence[Chunk],
+    vectors: Sequence[Vector | None],
+    prefix: bytes,
+    ids: Sequence[UUID] | None,
 ) -> tuple[list[tuple[Any, ...]], dict[str, int]]:
     """Rows for the temporary table, and in how many of them each lexeme stands, in the order of the lexemes."""
     counts: Counter[str] = Counter()
-    rows = [_row(chunk, stored_text, vector, prefix, counts) for chunk, vector in zip(chunks, vectors, strict=True)]
+    ids = [new_id() for _ in chunks] if ids is None else ids
+    rows = [
+        (id_, *_row(chunk, stored_text, vector, prefix, counts))
+        for id_, chunk, vector in zip(ids, chunks, vectors, strict=True)
+    ]
     return rows, dict(sorted(counts.items()))
 
 
 def _row(chunk: Chunk, stored_text: str, vector: Vector | None, prefix: bytes, counts: Counter[str]) -> tuple[Any, ...]:
     passage = stored_text[chunk.start : chunk.end]
-    found = lexemes(f"{chunk.header}\n{passage}")
+    found = lexemes(f"{chunk.header}\n{passage}") if chunk.enabled else []
     occurrences = Counter(found)
     counts.update(occurrences.keys())
+    source = chunk.source or (None, None)
+    original = passage if chunk.source is None else stored_text[slice(*chunk.source)]
     return (
-        new_id(),
         chunk.ord,
         chunk.start,
         chunk.end,
@@ -111,6 +140,9 @@ def _row(chunk: Chunk, stored_text: str, vector: Vector | None, prefix: bytes, c
         chunk.header,
         passage,
         chunk.tokens,
+        chunk.enabled,
+        *source,
+        passage_sha(original),
         len(found),
         encode_tsvector(prefix, occurrences),
         vector,
@@ -122,32 +154,38 @@ _INCOMING = """
     CREATE TEMPORARY TABLE incoming (
         id uuid, ord int, start_offset int, end_offset int, section_start int, section_end int, page int,
         heading_path text[], kind text, language text, header text, text text, tokens int,
-        length int, lexemes tsvector, embedding halfvec, input_sha bytea
+        enabled bool, source_start int, source_end int, source_sha bytea, length int, lexemes tsvector,
+        embedding halfvec, input_sha bytea
     ) WITH (toast_tuple_target = 8160) ON COMMIT DROP
 """
 _INSERT_CHUNKS = """
     INSERT INTO chunks (tenant_id, collection_id, document_id, version_id, id, ord, start_offset, end_offset,
-        section_start, section_end, page, heading_path, kind, language, header, text, tokens)
+        section_start, section_end, page, heading_path, kind, language, header, text, tokens,
+        enabled, source_start, source_end, source_sha)
     SELECT $1, $2, $3, $4, id, ord, start_offset, end_offset,
-        section_start, section_end, page, heading_path, kind, language, header, text, tokens FROM pg_temp.incoming
+        section_start, section_end, page, heading_path, kind, language, header, text, tokens,
+        enabled, source_start, source_end, source_sha FROM pg_temp.incoming
 """
 _INSERT_LEXEMES = """
     INSERT INTO chunk_lexemes (tenant_id, chunk_id, collection_id, length, lexemes)
-    SELECT $1, id, $2, length, lexemes FROM pg_temp.incoming
+    SELECT $1, id, $2, length, lexemes FROM pg_temp.incoming WHERE enabled
 """
 _INSERT_EMBEDDINGS = """
     INSERT INTO chunk_embeddings (tenant_id, space_id, chunk_id, collection_id, input_sha, embedding)
-    SELECT $1, $3, id, $2, input_sha, embedding FROM pg_temp.incoming WHERE embedding IS NOT NULL
+    SELECT $1, $3, id, $2, input_sha, embedding FROM pg_temp.incoming WHERE enabled AND embedding IS NOT NULL
 """
 _COUNT_LEXEMES = """
     INSERT INTO lexeme_counts (tenant_id, lexeme, chunks) SELECT $1, * FROM unnest($2::text[], $3::int[])
     ON CONFLICT (tenant_id, lexeme) DO UPDATE SET chunks = lexeme_counts.chunks + excluded.chunks
 """
-_GROW = "UPDATE knowledge_bases SET chunks = chunks + $2, lexemes = lexemes + $3 WHERE tenant_id = $1"
+_GROW = """
+    UPDATE knowledge_bases k SET chunks = k.chunks + added.chunks, lexemes = k.lexemes + added.lexemes
+    FROM (SELECT count(*) AS chunks, coalesce(sum(length), 0) AS lexemes FROM pg_temp.incoming WHERE enabled) added
+    WHERE k.tenant_id = $1
+"""
 _DISCOUNT = """
     WITH gone AS (
-        SELECT x.length, x.lexemes FROM chunk_lexemes x JOIN chunks c ON c.tenant_id = x.tenant_id AND c.id = x.chunk_id
-        WHERE x.tenant_id = $1 AND c.tenant_id = $1 AND c.version_id = $2
+        SELECT length, lexemes FROM chunk_lexemes WHERE tenant_id = $1 AND chunk_id = ANY ($2)
     ), counted AS (
         SELECT substr(u.lexeme, $3 + 1) AS lexeme, count(*) AS chunks FROM gone, unnest(gone.lexemes) u GROUP BY 1
     ), lowered AS (

@@ -177,6 +177,10 @@ class NameTaken(Conflict):
     code = "name_taken"
 
 
+class VersionConflict(Conflict):
+    code = "version_conflict"
+
+
 class LastOwner(Conflict):
     code = "last_owner"
 
