@@ -95,11 +95,10 @@ async def publish_edit(session: AsyncSession, what: Prepared, by: UUID | None) -
     if version.id != place.version_id or await _read(session, version, place, before.source_sha) != before:
         raise VersionConflict
     stored = _stored(version)
-    sources = [_source(chunk, stored.text) for chunk in before.chunks]
-    await _keep(session, what, stored.text[sources[0].start : sources[0].end] if sources else "", by)
-    if not sources:
+    await _keep(session, what, stored, by)
+    if not before.chunks:
         return
-    edited, chunks = apply_edits(stored, sources, [] if what.edit is None else [what.edit])
+    edited, chunks = _edited(stored, before, what.edit)
     await remove_chunks(session, place.tenant_id, place.tenant_number, before.ids)
     await add_passages(session, place, edited.text, chunks, what.vectors, before.ids)
     version.text = edited.text
@@ -150,9 +149,7 @@ async def _prepare(
     edit = change(target.edit)
     if edit == target.edit:
         return None
-    stored = _stored(version)
-    sources = [_source(chunk, stored.text) for chunk in target.chunks]
-    edited, chunks = apply_edits(stored, sources, [] if edit is None else [edit])
+    edited, chunks = _edited(_stored(version), target, edit)
 
     async def silent(_done: int, _total: int) -> None: ...
 
@@ -190,6 +187,12 @@ def _as_chunk(row: ChunkRow) -> Chunk:
     )
 
 
+def _edited(stored: ParsedDocument, target: Target, edit: Edit | None) -> tuple[ParsedDocument, list[Chunk]]:
+    if edit is not None and target.edit is not None and edit.text == target.edit.text:  # only the switch was used
+        return stored, [msgspec.structs.replace(chunk, enabled=edit.enabled) for chunk in target.chunks]
+    return apply_edits(stored, [_source(chunk, stored.text) for chunk in target.chunks], [edit] if edit else [])
+
+
 def _source(chunk: Chunk, text: str) -> Chunk:
     """The passage as it was cut, without any edit."""
     start, end = chunk.source or (chunk.start, chunk.end)
@@ -202,15 +205,17 @@ def _stored(version: DocumentVersion) -> ParsedDocument:
     return ParsedDocument(title="", text=version.text or "", elements=(), pages=None, warnings=())
 
 
-async def _keep(session: AsyncSession, what: Prepared, source: str, by: UUID | None) -> None:
+async def _keep(session: AsyncSession, what: Prepared, stored: ParsedDocument, by: UUID | None) -> None:
     place, edit = what.target.place, what.edit
     keys = {"tenant_id": place.tenant_id, "document_id": place.document_id, "source_sha": what.target.source_sha}
     if edit is None:
         mine = [getattr(PassageEdit, name) == value for name, value in keys.items()]
         await session.execute(delete(PassageEdit).where(*mine))
         return
+    first = _source(what.target.chunks[0], stored.text)
+    source_text = stored.text[first.start : first.end]
     row = insert(PassageEdit).values(
-        **keys, id=new_id(), source_text=source, text=edit.text, enabled=edit.enabled, created_by=by
+        **keys, id=new_id(), source_text=source_text, text=edit.text, enabled=edit.enabled, created_by=by
     )
     changed = {"text": row.excluded.text, "enabled": row.excluded.enabled, "updated_at": func.now()}
     await session.execute(row.on_conflict_do_update(index_elements=list(keys), set_=changed))
