@@ -15,15 +15,20 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from asissto.channels.channels import api_channel
-from asissto.ingestion.tables import Collection
+from asissto.ingestion.chunking import Chunk
+from asissto.ingestion.documents import newest_version, tenant_number
+from asissto.ingestion.store import Place, add_passages, passage_sha
+from asissto.ingestion.tables import Collection, Document, PassageEdit
 from asissto.platform.database import Addresses, Database
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.permissions import PERMISSIONS, Need, open_to_all
 from asissto.platform.services import Services
+from asissto.platform.tables import new_id
 from asissto.retrieval.assistants import first_assistant
 from asissto.retrieval.conversations import Asked, Turned, store_turn
 from people import PASSWORD, Person, bearer, make_client
 
+DIARY = "Dear diary, it is me."
 OWN = 200
 """The stranger gets what is his own."""
 
@@ -52,6 +57,8 @@ class World:
     collection_id: UUID
     collection_name: str
     document_id: UUID
+    chunk_id: UUID
+    edit_id: UUID
     assistant_id: UUID
     assistant_name: str
     channel_id: UUID
@@ -91,6 +98,13 @@ CASES = {
     "documents.upload": Case(HIDDEN, query={"name": "intruder.txt"}, content=b"An intruder was here."),
     "documents.read": Case(HIDDEN),
     "documents.delete": Case(HIDDEN),
+    "passages.list": Case(HIDDEN),
+    "passages.read": Case(HIDDEN),
+    "passages.update": Case(HIDDEN, {"text": "An intruder was here."}),
+    "passages.reset": Case(HIDDEN),
+    "passages.citations": Case(HIDDEN),
+    "edits.list": Case(HIDDEN),
+    "edits.delete": Case(HIDDEN),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
     "assistants.read": Case(HIDDEN),
@@ -136,20 +150,50 @@ async def alices_world(services: Services, alice: Person) -> World:
         )
         conversation_id, message_id = await store_turn(session, asked, turned)
     address = f"/api/v1/collections/{collection.id}/documents"
-    upload = await alice.client.post(address, params={"name": "alices-diary.txt"}, content=b"Dear diary, it is me.")
+    upload = await alice.client.post(address, params={"name": "alices-diary.txt"}, content=DIARY.encode())
+    document_id = UUID(upload.raise_for_status().json()["id"])
+    chunk_id, edit_id = await switch_off_its_passage(services, alice.tenant_id, document_id)
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
         email=alice.email,
         collection_id=collection.id,
         collection_name=collection.name,
-        document_id=UUID(upload.raise_for_status().json()["id"]),
+        document_id=document_id,
+        chunk_id=chunk_id,
+        edit_id=edit_id,
         assistant_id=assistant.id,
         assistant_name=assistant.name,
         channel_id=channel_id,
         conversation_id=conversation_id,
         message_id=message_id,
     )
+
+
+async def switch_off_its_passage(services: Services, tenant_id: UUID, document_id: UUID) -> tuple[UUID, UUID]:
+    """Publishes the diary as one passage that is switched off, without a worker; gives passage and edit."""
+    only = Chunk(0, 0, len(DIARY), 0, len(DIARY), None, (), "text", "", "en", 6, enabled=False)
+    async with services.database.tenant(tenant_id) as session:
+        document = await session.get(Document, (tenant_id, document_id))
+        version = await newest_version(session, tenant_id, document_id)
+        assert document is not None
+        assert version is not None
+        number = await tenant_number(session, tenant_id)
+        place = Place(tenant_id, number, document.collection_id, document_id, version.id, 0)
+        version.text = DIARY
+        document.active_version_id = version.id
+        edit = PassageEdit(
+            tenant_id=tenant_id,
+            id=new_id(),
+            document_id=document_id,
+            source_sha=passage_sha(DIARY),
+            source_text=DIARY,
+            enabled=False,
+        )
+        session.add(edit)
+        chunk_id = new_id()
+        await add_passages(session, place, DIARY, [only], [None], [chunk_id])
+    return chunk_id, edit.id
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ class Chunk(Struct, frozen=True):
     """A passage; its text is `document.text[start:end]`.
 
     `header` goes before the text for embedding and index, and is never cited: the headings, and the head row of a table
-    that began in an earlier passage. `section_start:section_end` is what a reader is shown around the passage.
+    that began in an earlier passage. `section_start:section_end` is what a reader is shown around the passage. `source`
+    is the span of the words that an edit took the place of.
     """
 
     ord: int
@@ -44,6 +45,8 @@ class Chunk(Struct, frozen=True):
     header: str
     language: str
     tokens: int
+    enabled: bool = True
+    source: tuple[int, int] | None = None
 
 
 class Unit(Struct, frozen=True):

@@ -27,6 +27,7 @@ from asissto.ingestion.documents import (
 )
 from asissto.ingestion.parse_process import parse_apart
 from asissto.ingestion.parsing import ParsedDocument
+from asissto.ingestion.passage_edits import Edit, apply_edits, read_edits
 from asissto.ingestion.store import (
     Place,
     Vector,
@@ -64,6 +65,7 @@ class Passages(msgspec.Struct, frozen=True):
     parsed: ParsedDocument
     chunks: Sequence[Chunk]
     vectors: Sequence[Vector | None]
+    edits: Sequence[Edit] = ()
 
 
 async def ingest(services: Services, job: ClaimedJob) -> None:
@@ -74,17 +76,15 @@ async def ingest(services: Services, job: ClaimedJob) -> None:
     try:
         parsed = task.parsed or await _parse(services, task)
         chunks = await asyncio.to_thread(chunk, parsed, task.sizes)
-        vectors = await embed_chunks(
-            services, task.place, parsed, chunks, partial(_report, services, task, "embedding")
-        )
+        made = await _edit_and_embed(services, task, parsed, chunks)
+        while not await _publish(services, job, task, made):
+            made = await _edit_and_embed(services, task, parsed, chunks)
     except DocumentRefused as error:
         await _refuse(services, job, error)
     except ProviderError as error:
         if error.temporary:
             raise
         await _refuse(services, job, error)
-    else:
-        await _publish(services, job, task, Passages(parsed, chunks, vectors))
 
 
 async def _begin(services: Services, job: ClaimedJob) -> Task | None:
@@ -130,6 +130,14 @@ async def _parse(services: Services, task: Task) -> ParsedDocument:
     return parsed
 
 
+async def _edit_and_embed(services: Services, task: Task, parsed: ParsedDocument, chunks: Sequence[Chunk]) -> Passages:
+    async with services.database.tenant(task.place.tenant_id) as session:
+        edits = await read_edits(session, task.place.tenant_id, task.place.document_id)
+    edited, passages = apply_edits(parsed, chunks, edits)
+    report = partial(_report, services, task, "embedding")
+    return Passages(edited, passages, await embed_chunks(services, task.place, edited, passages, report), edits)
+
+
 async def embed_chunks(
     services: Services,
     place: Place,
@@ -140,7 +148,9 @@ async def embed_chunks(
     """Vectors of the chunks in the embedder's languages; texts that the space knows already are not embedded again."""
     embedder = services.embedder
     texts = {
-        at: embedding_input(each, parsed.text) for at, each in enumerate(chunks) if speaks(embedder, each.language)
+        at: embedding_input(each, parsed.text)
+        for at, each in enumerate(chunks)
+        if each.enabled and speaks(embedder, each.language)
     }
     shas = {at: input_sha(text) for at, text in texts.items()}
     known = await _known_vectors(services, place, shas.values())
@@ -187,20 +197,25 @@ async def _keep_vectors(services: Services, place: Place, vectors: Mapping[bytes
         await connection.execute(query, place.tenant_id, place.version_id, place.space_id, list(vectors), made)
 
 
-async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passages) -> None:
-    """One transaction: the old passages go, the new ones come, the job is done. Search sees all of it or nothing."""
+async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passages) -> bool:
+    """One transaction: the old passages go, the new ones come, the job is done. Search sees all of it or nothing.
+
+    False where somebody edited a passage of the document after the edits were made into these ones.
+    """
     await _report(services, task, "publishing")
     place = task.place
     async with services.database.tenant(place.tenant_id) as session:
         await lock_knowledge(session, place.tenant_id)
+        if await read_edits(session, place.tenant_id, place.document_id) != made.edits:
+            return False
         await jobs.finish(session, job)
         document = await session.get(Document, (place.tenant_id, place.document_id))
         if document is None:
-            return
+            return True
         await _forget_attempts(session, place)
         if document.active_version_id is not None and document.active_version_id > place.version_id:
             await _set(session, place, state="superseded", finished_at=func.now())
-            return
+            return True
         if document.active_version_id is not None:
             await remove_passages(session, place.tenant_id, place.tenant_number, document.active_version_id)
             old = msgspec.structs.replace(place, version_id=document.active_version_id)
@@ -208,14 +223,10 @@ async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passag
         await add_passages(session, place, made.parsed.text, made.chunks, made.vectors)
         document.active_version_id = place.version_id
         document.title = made.parsed.title
-        await _set(
-            session,
-            place,
-            state="ready",
-            stage="ready",
-            warnings=list(made.parsed.warnings),
-            finished_at=func.now(),
-        )
+        edited = {"text": made.parsed.text} if made.edits else {}
+        warnings = list(made.parsed.warnings)
+        await _set(session, place, state="ready", stage="ready", warnings=warnings, finished_at=func.now(), **edited)
+        return True
 
 
 async def _refuse(services: Services, job: ClaimedJob, error: AsisstoError) -> None:

@@ -35,32 +35,48 @@ class Place(msgspec.Struct, frozen=True):
     space_id: int
 
 
-async def add_passages(
-    session: AsyncSession, place: Place, stored_text: str, chunks: Sequence[Chunk], vectors: Sequence[Vector | None]
+async def add_passages(  # noqa: PLR0913, PLR0917 - texts, places and vectors of the passages
+    session: AsyncSession,
+    place: Place,
+    stored_text: str,
+    chunks: Sequence[Chunk],
+    vectors: Sequence[Vector | None],
+    ids: Sequence[UUID] | None = None,
 ) -> None:
     """Makes the passages searchable when the transaction commits; a chunk without a vector is found by its words.
 
-    Rows go to the server as arrays, because COPY is refused under row-level security, and a temporary table in between
-    would be written and read once more. The next rows are made while the server stores the ones before.
+    One that is switched off is kept, and neither counted nor found. `ids` are given where passages take the place of
+    others; new ones sort as the chunks do. Rows go to the server as arrays, because COPY is refused under row-level
+    security, and a temporary table in between would be written and read once more. The next rows are made while the
+    server stores the ones before.
     """
     connection = await driver(session)
     making = _Rows(stored_text, lexeme_prefix(place.tenant_number))
+    ids = [new_id() for _ in chunks] if ids is None else ids
     portions = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(chunks), _ROWS_AT_ONCE)]
-    async for columns in _made_ahead([partial(making.columns, chunks[part], vectors[part]) for part in portions]):
-        await connection.execute(
-            _INSERT, place.tenant_id, place.collection_id, place.document_id, place.version_id, place.space_id, *columns
-        )
+    makers = [partial(making.columns, ids[part], chunks[part], vectors[part]) for part in portions]
+    where = (place.tenant_id, place.collection_id, place.document_id, place.version_id, place.space_id)
+    async for columns in _made_ahead(makers):
+        await connection.execute(_INSERT, *where, *columns)
     counts = sorted(making.counts.items())
     lexemes_, numbers = [lexeme for lexeme, _ in counts], [number for _, number in counts]
-    await connection.execute(_COUNT, place.tenant_id, lexemes_, numbers, len(chunks), making.length)
+    await connection.execute(_COUNT, place.tenant_id, lexemes_, numbers, making.found_chunks, making.length)
 
 
 async def remove_passages(session: AsyncSession, tenant_id: UUID, tenant_number: int, version_id: UUID) -> None:
     """Takes the version's passages out of both indexes and out of the lexeme counts."""
     connection = await driver(session)
-    await connection.execute(_DISCOUNT, tenant_id, version_id, len(lexeme_prefix(tenant_number)))
+    query = "SELECT id FROM chunks WHERE tenant_id = $1 AND version_id = $2"
+    ids = [row[0] for row in await connection.fetch(query, tenant_id, version_id)]
+    await remove_chunks(session, tenant_id, tenant_number, ids)
+
+
+async def remove_chunks(session: AsyncSession, tenant_id: UUID, tenant_number: int, ids: Sequence[UUID]) -> None:
+    """The same for single passages."""
+    connection = await driver(session)
+    await connection.execute(_DISCOUNT, tenant_id, ids, len(lexeme_prefix(tenant_number)))
     await connection.execute("DELETE FROM lexeme_counts WHERE tenant_id = $1 AND chunks <= 0", tenant_id)
-    await connection.execute("DELETE FROM chunks WHERE tenant_id = $1 AND version_id = $2", tenant_id, version_id)
+    await connection.execute("DELETE FROM chunks WHERE tenant_id = $1 AND id = ANY($2)", tenant_id, ids)
 
 
 async def lock_knowledge(session: AsyncSession, tenant_id: UUID) -> None:
@@ -77,6 +93,11 @@ def embedding_input(chunk: Chunk, stored_text: str) -> str:
 
 def input_sha(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
+
+
+def passage_sha(passage: str) -> bytes:
+    """By which an edit knows its passage again in the next version, wherever it breaks its lines."""
+    return input_sha(" ".join(passage.split()))
 
 
 def lexeme_prefix(tenant_number: int) -> str:
@@ -107,22 +128,23 @@ class _Rows:
 
     def __init__(self, stored_text: str, prefix: str) -> None:
         self.counts: Counter[str] = Counter()
-        self.length = 0
+        self.found_chunks = self.length = 0
         self._text = stored_text
         self._encoder = TsvectorEncoder(prefix)
 
-    def columns(self, chunks: Sequence[Chunk], vectors: Sequence[Vector | None]) -> Columns:
-        rows = [self._row(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
+    def columns(self, ids: Sequence[UUID], chunks: Sequence[Chunk], vectors: Sequence[Vector | None]) -> Columns:
+        rows = [self._row(*each) for each in zip(ids, chunks, vectors, strict=True)]
         return tuple(zip(*rows, strict=True))
 
-    def _row(self, chunk: Chunk, vector: Vector | None) -> tuple[Any, ...]:
+    def _row(self, id_: UUID, chunk: Chunk, vector: Vector | None) -> tuple[Any, ...]:
         passage = self._text[chunk.start : chunk.end]
-        found = lexemes(f"{chunk.header}\n{passage}")
+        found = lexemes(f"{chunk.header}\n{passage}") if chunk.enabled else []
         occurrences = Counter(found)
         self.counts.update(occurrences.keys())
         self.length += len(found)
+        self.found_chunks += chunk.enabled
         return (
-            new_id(),
+            id_,
             chunk.ord,
             chunk.start,
             chunk.end,
@@ -135,6 +157,9 @@ class _Rows:
             chunk.header,
             passage,
             chunk.tokens,
+            chunk.enabled,
+            *(chunk.source or (None, None)),
+            passage_sha(self._text[slice(*chunk.source)] if chunk.source else passage),
             len(found),
             self._encoder.encode(occurrences),
             None if vector is None else HalfVector(vector),
@@ -148,20 +173,24 @@ _INSERT = r"""
     WITH incoming AS MATERIALIZED (
         SELECT * FROM unnest($6::uuid[], $7::int[], $8::int[], $9::int[], $10::int[], $11::int[], $12::int[],
             $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::int[],
-            $19::int[], $20::tsvector[], $21::halfvec[], $22::bytea[])
+            $19::bool[], $20::int[], $21::int[], $22::bytea[],
+            $23::int[], $24::tsvector[], $25::halfvec[], $26::bytea[])
         AS row (id, ord, start_offset, end_offset, section_start, section_end, page,
-            heading_path, kind, language, header, text, tokens, length, lexemes, embedding, input_sha)
+            heading_path, kind, language, header, text, tokens,
+            enabled, source_start, source_end, source_sha, length, lexemes, embedding, input_sha)
     ), lexical AS (
         INSERT INTO chunk_lexemes (tenant_id, chunk_id, collection_id, length, lexemes)
-        SELECT $1, id, $2, length, lexemes FROM incoming
+        SELECT $1, id, $2, length, lexemes FROM incoming WHERE enabled
     ), dense AS (
         INSERT INTO chunk_embeddings (tenant_id, space_id, chunk_id, collection_id, input_sha, embedding)
-        SELECT $1, $5, id, $2, input_sha, embedding FROM incoming WHERE embedding IS NOT NULL
+        SELECT $1, $5, id, $2, input_sha, embedding FROM incoming WHERE enabled AND embedding IS NOT NULL
     )
     INSERT INTO chunks (tenant_id, collection_id, document_id, version_id, id, ord, start_offset, end_offset,
-        section_start, section_end, page, heading_path, kind, language, header, text, tokens)
+        section_start, section_end, page, heading_path, kind, language, header, text, tokens,
+        enabled, source_start, source_end, source_sha)
     SELECT $1, $2, $3, $4, id, ord, start_offset, end_offset, section_start, section_end, page,
-        string_to_array(heading_path, E'\x1f'), kind, language, header, text, tokens FROM incoming
+        string_to_array(heading_path, E'\x1f'), kind, language, header, text, tokens,
+        enabled, source_start, source_end, source_sha FROM incoming
 """
 # Nobody else writes counts of this tenant meanwhile. INSERT … ON CONFLICT locks each row before it changes it: 51 us a
 # passage instead of 37.
@@ -179,8 +208,7 @@ _COUNT = """
 """
 _DISCOUNT = """
     WITH gone AS (
-        SELECT x.length, x.lexemes FROM chunk_lexemes x JOIN chunks c ON c.tenant_id = x.tenant_id AND c.id = x.chunk_id
-        WHERE x.tenant_id = $1 AND c.tenant_id = $1 AND c.version_id = $2
+        SELECT length, lexemes FROM chunk_lexemes WHERE tenant_id = $1 AND chunk_id = ANY ($2)
     ), counted AS (
         SELECT substr(u.lexeme, $3 + 1) AS lexeme, count(*) AS chunks FROM gone, unnest(gone.lexemes) u GROUP BY 1
     ), lowered AS (

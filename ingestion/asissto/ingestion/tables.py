@@ -111,7 +111,10 @@ class DocumentVersion(TenantRow, Base):
 
 
 class Chunk(TenantRow, Base):
-    """A published span of a version's text, indexed and cited as one; `header` is searched but never cited."""
+    """A published span of a version's text, indexed and cited as one; `header` is searched but never cited.
+
+    One that is switched off is listed and nothing more: it is in no index and no count.
+    """
 
     __tablename__ = "chunks"
     __table_args__ = (
@@ -134,6 +137,29 @@ class Chunk(TenantRow, Base):
     header: Mapped[str]
     text: Mapped[str]
     tokens: Mapped[int] = mapped_column(Integer)
+    enabled: Mapped[bool] = mapped_column(server_default="true")
+    source_start: Mapped[int | None] = mapped_column(Integer, comment="where the words stand that an edit replaced")
+    source_end: Mapped[int | None] = mapped_column(Integer)
+    source_sha: Mapped[bytes] = mapped_column(comment="of the words in the source, by which an edit knows its passage")
+
+
+class PassageEdit(TenantRow, Base):
+    """What people made of a passage; it holds for every passage of the document with the same words in the source."""
+
+    __tablename__ = "passage_edits"
+    __table_args__ = (
+        within_tenant("document_id", "documents"),
+        UniqueConstraint("tenant_id", "document_id", "source_sha"),
+    )
+
+    document_id: Mapped[UUID]
+    source_sha: Mapped[bytes]
+    source_text: Mapped[str]
+    text: Mapped[str | None] = mapped_column(comment="empty: the words of the source")
+    enabled: Mapped[bool]
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
 
 
 class ChunkLexemes(Base):

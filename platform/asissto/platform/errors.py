@@ -185,6 +185,10 @@ class DocumentBusy(Conflict):
     code = "document_busy"
 
 
+class VersionConflict(Conflict):
+    code = "version_conflict"
+
+
 class LastOwner(Conflict):
     code = "last_owner"
 

@@ -150,6 +150,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The name “{name}” is taken. Choose another.",
         "Название «{name}» занято. Выберите другое.",
     ),
+    "error.version_conflict": (
+        "Somebody else has changed this in the meantime. Load it anew and repeat your change.",
+        "Пока вы правили, это изменил кто-то другой. Загрузите заново и повторите изменение.",
+    ),
     "error.last_owner": (
         "A workspace keeps at least one owner. Make somebody else an owner first.",
         "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
@@ -203,6 +207,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invalid.kind": ("it is of another type than expected", "оно другого типа, чем ожидается"),
     "invalid.email": ("it is not an e-mail address", "это не адрес электронной почты"),
     "invalid.cursor": ("no list has given it out", "ни один список его не выдавал"),
+    "invalid.empty_passage": (
+        "a passage cannot be empty; switch it off instead",
+        "фрагмент не может быть пустым; выключите его",
+    ),
     "invalid.characters": ("it holds characters that cannot be stored", "в нём есть знаки, которые нельзя сохранить"),
     # What clashes, within error.conflict.
     "conflict.exists": ("it is there already", "это уже есть"),
@@ -215,8 +223,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.contact": ("contact", "контакт"),
     "kind.conversation": ("conversation", "диалог"),
     "kind.document": ("document", "документ"),
+    "kind.edit": ("edit", "правка"),
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
+    "kind.passage": ("passage", "фрагмент"),
     "kind.receipt": ("receipt", "протокол ответа"),
     "kind.user": ("user", "пользователь"),
     "kind.version": ("version", "версия"),

@@ -18,6 +18,7 @@ from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
 from asissto.platform.permissions import need
+from asissto.retrieval import citation_routes
 from asissto.retrieval.assistants import (
     AssistantIn,
     AssistantPatch,
@@ -214,7 +215,7 @@ class ConversationController(Controller):
         return ReceiptOut.of(found)
 
 
-HANDLERS: list[ControllerRouterHandler] = [AssistantController, ConversationController]
+HANDLERS: list[ControllerRouterHandler] = [AssistantController, ConversationController, *citation_routes.HANDLERS]
 
 
 async def _citations(

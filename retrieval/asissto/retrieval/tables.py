@@ -85,7 +85,11 @@ class Citation(TenantRow, Base):
     """Where an answer stands: `quote` is `text[start_offset:end_offset]` of the document's version."""
 
     __tablename__ = "citations"
-    __table_args__ = (within_tenant("message_id", "messages"), Index("ix_citations_message", "tenant_id", "message_id"))
+    __table_args__ = (
+        within_tenant("message_id", "messages"),
+        Index("ix_citations_message", "tenant_id", "message_id"),
+        Index("ix_citations_document", "tenant_id", "document_id", "id"),
+    )
 
     message_id: Mapped[UUID]
     number: Mapped[int] = mapped_column(Integer)
