@@ -58,7 +58,7 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
         if not stored.bytes:
             raise DocumentEmpty(name=what.name)
         async with services.database.tenant(tenant_id) as session:
-            document_id, wanted = await _receive(session, tenant_id, what, stored, services.embedder)
+            document_id, wanted = await _receive(session, tenant_id, what, stored)
             actor = what.by or Actor(tenant_id=tenant_id, kind="system")
             await record(session, actor, "documents.upload", "document", document_id, file_name=what.name)
     except BaseException:
@@ -148,9 +148,12 @@ def explain(version: DocumentVersion, language: Language) -> str | None:
     return version.reason and text(f"error.{version.reason}", language, **{"field": "", **version.reason_params})
 
 
-def pipeline_sha(embedder: Embedder, sizes: ChunkSizes) -> bytes:
-    """Tells one way of making passages from another, so that unchanged input in an unchanged pipeline is no work."""
-    parts = [PIPELINE, embedder.model, str(embedder.dimensions), msgspec.json.encode(sizes).decode()]
+def pipeline_sha(sizes: ChunkSizes) -> bytes:
+    """Tells one way of making passages from another, so that unchanged input in an unchanged pipeline is no work.
+
+    Without the embedding model, because a switch to another makes its vectors by itself.
+    """
+    parts = [PIPELINE, msgspec.json.encode(sizes).decode()]
     return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
@@ -158,12 +161,10 @@ def chunk_sizes(collection: Collection) -> ChunkSizes:
     return msgspec.convert(collection.settings.get("chunks", {}), ChunkSizes)
 
 
-async def _receive(
-    session: AsyncSession, tenant_id: UUID, what: Upload, stored: StoredFile, embedder: Embedder
-) -> tuple[UUID, bool]:
+async def _receive(session: AsyncSession, tenant_id: UUID, what: Upload, stored: StoredFile) -> tuple[UUID, bool]:
     """The document's id, and whether there is anything to do."""
     collection = await find_collection(session, tenant_id, what.collection_id)
-    pipeline = pipeline_sha(embedder, chunk_sizes(collection))
+    pipeline = pipeline_sha(chunk_sizes(collection))
     document_id = await _document(session, tenant_id, what)
     newest = await newest_version(session, tenant_id, document_id)
     if newest is not None and newest.state != "failed" and _same_work(newest, stored.sha, pipeline):

@@ -7,27 +7,27 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-import numpy as np
-from sqlalchemy import func, text, update
+from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
 from asissto.ingestion.documents import (
     FINISHED,
     chunk_sizes,
-    embedding_space,
     find_collection,
     find_document,
     tenant_number,
 )
 from asissto.ingestion.parse_process import parse_apart
 from asissto.ingestion.parsing import ParsedDocument
+from asissto.ingestion.spaces import embedder_of, find_space, space_to_fill
 from asissto.ingestion.store import (
     Place,
     Vector,
     add_passages,
     embedding_input,
     input_sha,
+    known_vectors,
     lock_knowledge,
     remove_passages,
 )
@@ -83,7 +83,7 @@ async def ingest(services: Services, job: ClaimedJob) -> None:
 async def _begin(services: Services, job: ClaimedJob) -> Task | None:
     """None where the document was deleted meanwhile or the version has ended before."""
     version_id = UUID(job.payload["version_id"])
-    space_id = await embedding_space(services.database, services.embedder)
+    space_id = await space_to_fill(services, job.tenant_id)
     async with services.database.tenant(job.tenant_id) as session:
         version = await session.get(DocumentVersion, (job.tenant_id, version_id))
         if version is None or version.state in FINISHED:
@@ -118,7 +118,9 @@ async def embed_chunks(
     report: Callable[[int, int], Awaitable[None]],
 ) -> list[Vector | None]:
     """Vectors of the chunks in the embedder's languages; texts that the space knows already are not embedded again."""
-    embedder = services.embedder
+    embedder = embedder_of(services, await find_space(services, place.tenant_id, place.space_id))
+    if embedder is None:
+        return [None] * len(chunks)
     texts = {
         at: embedding_input(each, parsed.text) for at, each in enumerate(chunks) if speaks(embedder, each.language)
     }
@@ -139,13 +141,8 @@ def speaks(embedder: Embedder, language: str) -> bool:
 
 
 async def _known_vectors(services: Services, place: Place, shas: list[bytes]) -> dict[bytes, Vector]:
-    query = text("""
-        SELECT DISTINCT ON (input_sha) input_sha, embedding::text FROM chunk_embeddings
-        WHERE tenant_id = :tenant AND space_id = :space AND input_sha = ANY(:shas)
-    """)
     async with services.database.tenant(place.tenant_id) as session:
-        rows = await session.execute(query, {"tenant": place.tenant_id, "space": place.space_id, "shas": shas})
-        return {sha: np.array(msgspec.json.decode(vector), dtype=np.float32) for sha, vector in rows}
+        return await known_vectors(session, place.tenant_id, place.space_id, shas)
 
 
 async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passages) -> None:

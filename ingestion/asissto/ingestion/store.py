@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.lexemes import lexemes
 from asissto.platform.database import driver
+from asissto.platform.errors import SpaceChanged, WrongDimensions
 from asissto.platform.lexeme_codec import encode_tsvector
 from asissto.platform.tables import new_id
 
@@ -38,7 +39,8 @@ async def add_passages(
 ) -> None:
     """Makes the passages searchable when the transaction commits; a chunk without a vector is found by its words.
 
-    COPY is refused under row-level security, so the rows go through a temporary table.
+    COPY is refused under row-level security, so the rows go through a temporary table. Raises SpaceChanged where the
+    vectors belong to a space that the tenant has left meanwhile.
     """
     prefix = lexeme_prefix(place.tenant_number).encode()
     rows, counts = await asyncio.to_thread(_rows, stored_text, chunks, vectors, prefix)
@@ -50,6 +52,7 @@ async def add_passages(
     await connection.execute(_INSERT_LEXEMES, tenant, collection)
     await connection.execute(_INSERT_EMBEDDINGS, tenant, collection, place.space_id)
     await connection.execute(_COUNT_LEXEMES, tenant, list(counts), list(counts.values()))
+    await _check_space(connection, place, vectors)
     await connection.execute(_GROW, tenant, len(rows), sum(row[-4] for row in rows))
     await connection.execute("DROP TABLE pg_temp.incoming")
 
@@ -66,6 +69,28 @@ async def lock_knowledge(session: AsyncSession, tenant_id: UUID) -> None:
     """Publishing and deleting within a tenant happen one after the other; search never waits."""
     statement = text("UPDATE knowledge_bases SET version = version + 1 WHERE tenant_id = :tenant")
     await session.execute(statement, {"tenant": tenant_id})
+
+
+async def known_vectors(
+    session: AsyncSession, tenant_id: UUID, space_id: int, shas: list[bytes]
+) -> dict[bytes, Vector]:
+    """What the space has for these inputs already, whichever passage it was made for."""
+    query = text("""
+        SELECT DISTINCT ON (input_sha) input_sha, embedding::text FROM chunk_embeddings
+        WHERE tenant_id = :tenant AND space_id = :space AND input_sha = ANY(:shas)
+    """)
+    rows = await session.execute(query, {"tenant": tenant_id, "space": space_id, "shas": shas})
+    return {sha: np.array(msgspec.json.decode(vector), dtype=np.float32) for sha, vector in rows}
+
+
+async def _check_space(connection: Any, place: Place, vectors: Sequence[Vector | None]) -> None:
+    """The first passages decide the tenant's space; all later vectors belong to it, until a switch changes it."""
+    space = await connection.fetchrow(_SPACE, place.tenant_id, place.space_id)
+    if space["id"] != place.space_id:
+        raise SpaceChanged
+    for vector in vectors:
+        if vector is not None and len(vector) != space["dimensions"]:
+            raise WrongDimensions(model=space["model"], given=len(vector), wanted=space["dimensions"])
 
 
 def embedding_input(chunk: Chunk, stored_text: str) -> str:
@@ -142,6 +167,10 @@ _INSERT_EMBEDDINGS = """
 _COUNT_LEXEMES = """
     INSERT INTO lexeme_counts (tenant_id, lexeme, chunks) SELECT $1, * FROM unnest($2::text[], $3::int[])
     ON CONFLICT (tenant_id, lexeme) DO UPDATE SET chunks = lexeme_counts.chunks + excluded.chunks
+"""
+_SPACE = """
+    UPDATE knowledge_bases k SET space_id = coalesce(k.space_id, $2) FROM embedding_spaces s
+    WHERE k.tenant_id = $1 AND s.id = coalesce(k.space_id, $2) RETURNING s.id, s.model, s.dimensions
 """
 _GROW = "UPDATE knowledge_bases SET chunks = chunks + $2, lexemes = lexemes + $3 WHERE tenant_id = $1"
 _DISCOUNT = """
