@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from asissto.ingestion import reembedding
 from asissto.ingestion.documents import embedding_space
 from asissto.ingestion.switching import begin_wanted_switches, choose_space
+from asissto.platform import embedding
 from asissto.platform.embedding import OpenAIEmbedder
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.services import Services
@@ -622,6 +623,44 @@ async def test_a_model_whose_endpoint_is_gone_does_without(services: Services, a
     await choose(alice, **OUTSIDE)
     await work(services)
     await check_answer(services, alice, 10)
+
+
+async def test_a_document_whose_vectors_have_the_wrong_length_says_so(
+    services: Services, alice: Person, peer: OpenAIPeer, superuser: asyncpg.Connection
+) -> None:
+    """The version that was published before stays."""
+    await choose(alice, **OUTSIDE)
+    await publish(services, alice, "handbook.md", handbook(0, 3))
+    peer.dimensions = 32
+    failed = await publish(services, alice, "handbook.md", handbook(0, 4))
+    assert (failed["state"], failed["reason"], failed["searchable"]) == ("failed", "wrong_dimensions", True)
+    assert "gives vectors of 32 numbers instead of 64" in failed["detail"]
+    peer.dimensions = 64
+    await check_answer(services, alice, 2)
+    await check_vectors(superuser)
+
+
+@pytest.mark.parametrize("fault", [429, 503, "hang", "garbage", "half"])
+async def test_a_document_survives_a_fault_of_the_embedding_model(
+    services: Services,
+    alice: Person,
+    peer: OpenAIPeer,
+    superuser: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault | int,
+) -> None:
+    """It is tried again, and ready in the end."""
+    monkeypatch.setattr(embedding, "SECONDS", 0.3)
+    monkeypatch.setattr(embedding, "RETRIES", 0)
+    await choose(alice, **OUTSIDE)
+    await services.close_embedders()
+    peer.fail_with(fault, times=2)
+    await send(alice, "handbook.md", handbook(0, 3))
+    for _ in range(3):
+        await bring_forward(superuser)
+        await work(services)
+    await check_vectors(superuser)
+    await check_answer(services, alice, 2)
 
 
 async def test_choices_are_in_the_audit_trail(services: Services, alice: Person, superuser: asyncpg.Connection) -> None:
