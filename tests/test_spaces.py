@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import numpy as np
 import pytest
+from alembic import command
 from msgspec import structs
 from numpy.typing import NDArray
 
@@ -18,12 +19,14 @@ from asissto.ingestion.switching import begin_wanted_switches, choose_space
 from asissto.platform import embedding
 from asissto.platform.embedding import OpenAIEmbedder
 from asissto.platform.entrypoints.worker import make_worker
+from asissto.platform.migrate import alembic_config, migrate
 from asissto.platform.services import Services
 from asissto.retrieval import dense
 from asissto.retrieval.answering import Answer, answer_question, whole_workspace
 from openai_peer import Fault, OpenAIPeer
 from people import Person
 from test_ingestion import CountingEmbedder, check_consistency, publish, send, wait_until, work
+from test_migrations import run
 
 ROOMS = 210
 ADDRESS = "/api/v1/knowledge/embedding"
@@ -678,6 +681,19 @@ async def test_a_document_survives_a_fault_of_the_embedding_model(
         await work(services)
     await check_vectors(superuser)
     await check_answer(services, alice, 2)
+
+
+async def test_an_older_database_keeps_the_space_of_its_vectors(
+    services: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """The migration finds out in which space each workspace has been searched."""
+    await publish(services, alice, "handbook.md", handbook(0, 3))
+    addresses, bases = services.database.addresses, "SELECT tenant_id, space_id FROM knowledge_bases ORDER BY 1"
+    before = await superuser.fetch(bases)
+    await run(addresses, lambda connection: command.downgrade(alembic_config(connection), "0003"))
+    await migrate(addresses)
+    assert await superuser.fetch(bases) == before
+    assert {row["space_id"] is None for row in before if row["tenant_id"] == alice.tenant_id} == {False}
 
 
 async def test_choices_are_in_the_audit_trail(services: Services, alice: Person, superuser: asyncpg.Connection) -> None:
