@@ -137,7 +137,7 @@ async def test_a_search_sees_one_version_whole(
     scope = await whole_workspace(services, alice.tenant_id)
     terms = dict.fromkeys(lexemes("bicycle rules"), 1.0)
     vector = (await services.embedder.embed(["bicycle rules"]))[0]
-    query = Query(terms=terms, vector=vector, space_id=scope.space_id, collections=None, wanted=30)
+    query = Query(terms=terms, vector=vector, space_id=scope.space.id, collections=None, wanted=30)
     seen: list[tuple[int, int]] = []
     published, searched = 0, 0
 

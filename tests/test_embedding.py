@@ -248,7 +248,13 @@ async def test_a_wrong_size_names_both_numbers(peer: OpenAIPeer) -> None:
         await embedder.embed(["one"])
     await embedder.close()
     assert caught.value.permanent
-    assert caught.value.reason == "wrong_dimensions: m gives 64, the settings say 32"
+    assert caught.value.params == {
+        "reason": "wrong_dimensions",
+        "retry_after": None,
+        "model": "m",
+        "given": 64,
+        "wanted": 32,
+    }
 
 
 def test_importing_the_model_side_stays_light() -> None:

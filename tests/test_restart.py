@@ -17,12 +17,13 @@ import psutil
 import pytest
 from sqlalchemy import func, select, text
 
-from asissto.ingestion.documents import Upload, newest_version, upload
-from asissto.ingestion.tables import Chunk, Collection, Document, DocumentVersion
+from asissto.ingestion.documents import Upload, embedding_space, newest_version, upload
+from asissto.ingestion.tables import Chunk, Collection, Document, DocumentVersion, KnowledgeBase, SpaceSwitch
 from asissto.platform.entrypoints.workspace import first_workspace
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
 from asissto.platform.tables import Job
+from openai_peer import OpenAIPeer
 from people import PASSWORD
 
 LONG = "\n\n".join(
@@ -115,6 +116,47 @@ async def test_a_killed_workers_document_is_finished_by_another(folder: Path) ->
     assert [tuple(version) for version in versions] == [(active[0], "ready")]
     assert tuple(chunks) == (counted, counted, counted, 60)
     assert taken < 45
+
+
+async def test_a_worker_started_with_another_embedding_model_switches_to_it(folder: Path) -> None:
+    """Killed in the middle of the switch, the next one goes on; the question is answered before and after."""
+    async with OpenAIPeer() as peer, open_services(Settings(data_dir=folder / "data")) as services:
+        tenant_id, _ = await send(services, LONG)
+        settings = {"OPENAI_BASE_URL": peer.base_url}
+        another = settings | {"ASISSTO_EMBEDDING_MODEL": "some-embedder", "ASISSTO_EMBEDDING_DIMENSIONS": "64"}
+        old, switch = await embedding_space(services.database, services.embedder), select(SpaceSwitch.state)
+
+        async def active() -> int | None:
+            async with services.database.tenant(tenant_id) as session:
+                return await session.scalar(select(KnowledgeBase.space_id).where(KnowledgeBase.chunks > 0))
+
+        async def has_old() -> bool:
+            return await active() == old
+
+        async def has_new() -> bool:
+            return await active() not in {old, None}
+
+        async def is_asked() -> bool:
+            return len(peer.requests) == 1
+
+        async with running(folder, "work", **settings):
+            await wait_for(has_old, 60)
+        peer.fail_with("hang", times=1)
+        async with running(folder, "work", **another) as killed:
+            await wait_for(is_asked, 60)
+            killed.kill()
+        assert await has_old()
+        async with running(folder, "work", **another):
+            await wait_for(has_new, 60)
+        async with services.database.tenant(tenant_id) as session:
+            states = list(await session.scalars(switch))
+            missing = await session.scalar(
+                text(
+                    "SELECT count(*) FROM chunks c WHERE NOT EXISTS (SELECT FROM chunk_embeddings e "
+                    "JOIN knowledge_bases k ON k.space_id = e.space_id WHERE e.chunk_id = c.id)"
+                )
+            )
+    assert (states, missing) == (["active"], 0)
 
 
 async def read_until(process: asyncio.subprocess.Process, words: str) -> str:

@@ -125,7 +125,7 @@ async def test_another_tenants_passages_are_never_found(services: Services, libr
     mine = await load_passages(services, charlie.tenant_id, [SetPassage(id="a", doc="a", text="Чужой склад.")], ignore)
     assert await names(services, mine, "Где хранятся велосипеды на складе?") == ["a"]
     assert await found(services, mine, "SKU-4471/B") == ()
-    words = query("велосипеды курьер складе", library.scope.space_id)
+    words = query("велосипеды курьер складе", library.scope.space.id)
     async with services.database.tenant(charlie.tenant_id) as session:
         stolen = await search(session, charlie.tenant_id, library.scope.tenant_number, words)
     assert stolen.passages == ()
@@ -134,7 +134,7 @@ async def test_another_tenants_passages_are_never_found(services: Services, libr
 async def search_as(services: Services, tenant_id: UUID, library: Loaded) -> Found:
     """With alice's id in a transaction of somebody else."""
     async with services.database.tenant(tenant_id) as session:
-        words = query("велосипеды", library.scope.space_id)
+        words = query("велосипеды", library.scope.space.id)
         return await search(session, library.scope.tenant_id, library.scope.tenant_number, words)
 
 
@@ -167,7 +167,7 @@ async def test_collections_are_a_filter_and_nothing_else(services: Services, ali
     words = "курьер велосипед склад поддержка кабель заказы круглосуточно телефону"
     async with services.database.tenant(alice.tenant_id) as session:
         everything, one, two, both, none = [
-            await search(session, alice.tenant_id, scope.tenant_number, query(words, scope.space_id, chosen))
+            await search(session, alice.tenant_id, scope.tenant_number, query(words, scope.space.id, chosen))
             for chosen in (None, [first], [other.id], [first, other.id], [])
         ]
     assert both == everything
@@ -194,7 +194,7 @@ async def test_a_document_is_seen_whole_or_not_at_all(services: Services, alice:
     async def look() -> None:
         while not stop.is_set():
             async with services.database.tenant(alice.tenant_id) as session:
-                result = await search(session, alice.tenant_id, scope.tenant_number, query("bicycle", scope.space_id))
+                result = await search(session, alice.tenant_id, scope.tenant_number, query("bicycle", scope.space.id))
             versions = frozenset(passage.version_id for passage in result.passages)
             seen.add((versions, len(result.passages), result.chunks, result.term_chunks["bicycl"]))
 

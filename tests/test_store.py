@@ -16,6 +16,7 @@ from asissto.ingestion.lexemes import lexemes
 from asissto.ingestion.parsing import Element, ParsedDocument
 from asissto.ingestion.store import Place, Vector, add_passages, lexeme_prefix, remove_passages
 from asissto.ingestion.tables import Collection, Document, DocumentVersion
+from asissto.platform.errors import SpaceChanged, WrongDimensions
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 from people import Person
@@ -182,3 +183,19 @@ async def test_a_known_embedding_space_uses_up_no_number(services: Services, sup
         "SELECT last_value FROM pg_sequences WHERE sequencename = 'embedding_spaces_id_seq'"
     )
     assert numbers == {used}
+
+
+async def test_no_vector_of_another_space_is_published(
+    services: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """Neither of another length nor of another model: the first passages decide what the later ones must fit."""
+    chunks = chunk(parsed("A bicycle."))
+    first, second = [await make_place(services, alice.tenant_id) for _ in range(2)]
+    await add(services, first, "A bicycle.", chunks, [axis(0, 384)])
+    with pytest.raises(WrongDimensions) as wrong:
+        await add(services, second, "A bicycle.", chunks, [axis(0, 64)])
+    assert (wrong.value.params["given"], wrong.value.params["wanted"]) == (64, 384)
+    other = await superuser.fetchval("INSERT INTO embedding_spaces (model, dimensions) VALUES ('m', 384) RETURNING id")
+    with pytest.raises(SpaceChanged):
+        await add(services, structs.replace(second, space_id=other), "A bicycle.", chunks, [axis(0, 384)])
+    assert await superuser.fetchval("SELECT count(*) FROM chunks") == 1

@@ -58,7 +58,7 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
         if not stored.bytes:
             raise DocumentEmpty(name=what.name)
         async with services.database.tenant(tenant_id) as session:
-            document_id, wanted = await _receive(session, tenant_id, what, stored, services.embedder)
+            document_id, wanted = await _receive(session, tenant_id, what, stored)
             actor = what.by or Actor(tenant_id=tenant_id, kind="system")
             await record(session, actor, "documents.upload", "document", document_id, file_name=what.name)
     except BaseException:
@@ -69,7 +69,7 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
     return document_id
 
 
-async def reprocess(session: AsyncSession, tenant_id: UUID, document_id: UUID, embedder: Embedder) -> Document:
+async def reprocess(session: AsyncSession, tenant_id: UUID, document_id: UUID) -> Document:
     """Reads the stored file anew: a version that failed gets another try, a published one a successor.
 
     Raises NotFound, and DocumentBusy while the newest version is on its way.
@@ -79,7 +79,7 @@ async def reprocess(session: AsyncSession, tenant_id: UUID, document_id: UUID, e
     if newest is None or newest.state in ON_THE_WAY:
         raise DocumentBusy(title=document.title)
     collection = await find_collection(session, tenant_id, document.collection_id)
-    pipeline = pipeline_sha(embedder, chunk_sizes(collection))
+    pipeline = pipeline_sha(chunk_sizes(collection))
     if newest.state == "failed":
         await _try_again(session, newest, pipeline)
     else:
@@ -89,12 +89,10 @@ async def reprocess(session: AsyncSession, tenant_id: UUID, document_id: UUID, e
     return document
 
 
-async def reprocess_collection(
-    session: AsyncSession, tenant_id: UUID, collection_id: UUID, embedder: Embedder
-) -> list[UUID]:
+async def reprocess_collection(session: AsyncSession, tenant_id: UUID, collection_id: UUID) -> list[UUID]:
     """Every document of the collection that failed, or whose passages would be made otherwise by now."""
     collection = await find_collection(session, tenant_id, collection_id)
-    pipeline = pipeline_sha(embedder, chunk_sizes(collection))
+    pipeline = pipeline_sha(chunk_sizes(collection))
     newest = (
         select(DocumentVersion)
         .join(Document, (Document.tenant_id == tenant_id) & (Document.id == DocumentVersion.document_id))
@@ -108,7 +106,7 @@ async def reprocess_collection(
         if version.state == "failed" or (version.state == "ready" and version.pipeline_sha != pipeline)
     ]
     for document_id in due:
-        await reprocess(session, tenant_id, document_id, embedder)
+        await reprocess(session, tenant_id, document_id)
     return due
 
 
@@ -205,9 +203,12 @@ def explain(version: DocumentVersion, language: Language) -> str | None:
     return version.reason and text(f"error.{version.reason}", language, **{"field": "", **version.reason_params})
 
 
-def pipeline_sha(embedder: Embedder, sizes: ChunkSizes) -> bytes:
-    """Tells one way of making passages from another, so that unchanged input in an unchanged pipeline is no work."""
-    parts = [PIPELINE, embedder.model, str(embedder.dimensions), msgspec.json.encode(sizes).decode()]
+def pipeline_sha(sizes: ChunkSizes) -> bytes:
+    """Tells one way of making passages from another, so that unchanged input in an unchanged pipeline is no work.
+
+    Without the embedding model, because a switch to another makes its vectors by itself.
+    """
+    parts = [PIPELINE, msgspec.json.encode(sizes).decode()]
     return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
@@ -215,12 +216,10 @@ def chunk_sizes(collection: Collection) -> ChunkSizes:
     return msgspec.convert(collection.settings.get("chunks", {}), ChunkSizes)
 
 
-async def _receive(
-    session: AsyncSession, tenant_id: UUID, what: Upload, stored: StoredFile, embedder: Embedder
-) -> tuple[UUID, bool]:
+async def _receive(session: AsyncSession, tenant_id: UUID, what: Upload, stored: StoredFile) -> tuple[UUID, bool]:
     """The document's id, and whether there is anything to do."""
     collection = await find_collection(session, tenant_id, what.collection_id)
-    pipeline = pipeline_sha(embedder, chunk_sizes(collection))
+    pipeline = pipeline_sha(chunk_sizes(collection))
     document_id = await _document(session, tenant_id, what)
     newest = await newest_version(session, tenant_id, document_id)
     if newest is not None and newest.state != "failed" and _same_work(newest, stored.sha, pipeline):

@@ -2,7 +2,10 @@
 
 from asissto.ingestion.documents import DELETE_FILES, INGEST
 from asissto.ingestion.pipeline import ingest, mark_failed, mark_postponed
+from asissto.ingestion.reembedding import drop_space, give_up_reembedding, reembed
+from asissto.ingestion.switching import DROP_SPACE, REEMBED
 from asissto.platform import jobs
+from asissto.platform.errors import SpaceChanged
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 from asissto.platform.worker import Handler
@@ -15,4 +18,17 @@ async def delete_files(services: Services, job: ClaimedJob) -> None:
         await jobs.finish(session, job)
 
 
-HANDLERS = {INGEST: Handler(ingest, mark_failed, mark_postponed), DELETE_FILES: Handler(delete_files)}
+async def ingest_in_active_space(services: Services, job: ClaimedJob) -> None:
+    """Begins anew where the tenant's embedding model was switched while the vectors were made."""
+    try:
+        await ingest(services, job)
+    except SpaceChanged:
+        await ingest(services, job)
+
+
+HANDLERS = {
+    INGEST: Handler(ingest_in_active_space, mark_failed, mark_postponed),
+    DELETE_FILES: Handler(delete_files),
+    REEMBED: Handler(reembed, give_up_reembedding, slow=True),
+    DROP_SPACE: Handler(drop_space, slow=True),
+}

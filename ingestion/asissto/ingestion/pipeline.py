@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 from pgvector import HalfVector
-from sqlalchemy import delete, func, text, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
@@ -19,7 +19,6 @@ from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
 from asissto.ingestion.documents import (
     FINISHED,
     chunk_sizes,
-    embedding_space,
     find_collection,
     find_document,
     pipeline_sha,
@@ -28,12 +27,14 @@ from asissto.ingestion.documents import (
 from asissto.ingestion.parse_process import parse_apart
 from asissto.ingestion.parsing import ParsedDocument
 from asissto.ingestion.passage_edits import Edit, apply_edits, read_edits
+from asissto.ingestion.spaces import embedder_of, find_space, space_to_fill
 from asissto.ingestion.store import (
     Place,
     Vector,
     add_passages,
     embedding_input,
     input_sha,
+    known_vectors,
     lock_knowledge,
     remove_passages,
 )
@@ -90,7 +91,7 @@ async def ingest(services: Services, job: ClaimedJob) -> None:
 async def _begin(services: Services, job: ClaimedJob) -> Task | None:
     """None where the document was deleted meanwhile or the version has ended before."""
     version_id = UUID(job.payload["version_id"])
-    space_id = await embedding_space(services.database, services.embedder)
+    space_id = await space_to_fill(services, job.tenant_id)
     async with services.database.tenant(job.tenant_id) as session:
         version = await session.get(DocumentVersion, (job.tenant_id, version_id), options=_WITH_PARSED)
         if version is None or version.state in FINISHED:
@@ -100,7 +101,7 @@ async def _begin(services: Services, job: ClaimedJob) -> Task | None:
         collection = await find_collection(session, job.tenant_id, document.collection_id)
         number = await tenant_number(session, job.tenant_id)
         sizes = chunk_sizes(collection)
-        parsed = _read_before(version, pipeline_sha(services.embedder, sizes))
+        parsed = _read_before(version, pipeline_sha(sizes))
         version.attempts = job.attempts
         version.started_at = version.started_at or func.now()
         version.state = version.stage = "chunking" if parsed else "parsing"
@@ -146,7 +147,9 @@ async def embed_chunks(
     report: Callable[[int, int], Awaitable[None]],
 ) -> list[Vector | None]:
     """Vectors of the chunks in the embedder's languages; texts that the space knows already are not embedded again."""
-    embedder = services.embedder
+    embedder = embedder_of(services, await find_space(services, place.tenant_id, place.space_id))
+    if embedder is None:
+        return [None] * len(chunks)
     texts = {
         at: embedding_input(each, parsed.text)
         for at, each in enumerate(chunks)
@@ -172,16 +175,14 @@ def speaks(embedder: Embedder, language: str) -> bool:
 
 async def _known_vectors(services: Services, place: Place, shas: Collection[bytes]) -> dict[bytes, Vector]:
     """Those of published passages, and those of earlier attempts at what is on its way."""
-    query = text("""
-        SELECT input_sha, embedding::text FROM chunk_embeddings
-        WHERE tenant_id = :tenant AND space_id = :space AND input_sha = ANY(:shas)
-        UNION ALL SELECT input_sha, embedding::text FROM embedding_cache
-        WHERE tenant_id = :tenant AND version_id = :version AND space_id = :space
-    """)
-    where = {"tenant": place.tenant_id, "version": place.version_id, "space": place.space_id, "shas": list(shas)}
+    made = select(EmbeddingCache.input_sha, EmbeddingCache.embedding).where(
+        EmbeddingCache.tenant_id == place.tenant_id,
+        EmbeddingCache.version_id == place.version_id,
+        EmbeddingCache.space_id == place.space_id,
+    )
     async with services.database.tenant(place.tenant_id) as session:
-        rows = await session.execute(query, where)
-        return {sha: np.array(msgspec.json.decode(vector), dtype=np.float32) for sha, vector in rows}
+        published = await known_vectors(session, place.tenant_id, place.space_id, list(shas))
+        return published | {sha: np.array(vector, np.float32) for sha, vector in await session.execute(made)}
 
 
 async def _keep_vectors(services: Services, place: Place, vectors: Mapping[bytes, Vector]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.ingestion import passage_routes
+from asissto.ingestion import embedding_routes, passage_routes
 from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.documents import (
     Upload,
@@ -217,9 +217,7 @@ class CollectionController(Controller):
         what = Upload(collection_id, name, name, principal)
         document_id = await upload(services, principal.tenant_id, what, request.stream())
         async with services.database.tenant(principal.tenant_id) as session:
-            return await _show(
-                session, services, await find_document(session, principal.tenant_id, document_id), language
-            )
+            return await _show(session, await find_document(session, principal.tenant_id, document_id), language)
 
     @post(
         "/{collection_id:uuid}/reprocess",
@@ -232,10 +230,9 @@ class CollectionController(Controller):
         collection_id: FromPath[UUID],
         principal: NamedDependency[Principal],
         session: Session,
-        services: Open,
     ) -> Reprocessed:
         """Reads anew what failed, and what was cut before the collection's sizes were changed."""
-        due = await reprocess_collection(session, principal.tenant_id, collection_id, services.embedder)
+        due = await reprocess_collection(session, principal.tenant_id, collection_id)
         await record(session, principal, "collections.reprocess", "collection", collection_id, documents=len(due))
         return Reprocessed(due)
 
@@ -249,7 +246,6 @@ class DocumentController(Controller):
         self,
         principal: NamedDependency[Principal],
         session: Session,
-        services: Open,
         language: NamedDependency[Language],
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
@@ -259,7 +255,7 @@ class DocumentController(Controller):
         if collection_id is not None:
             mine = mine.where(Document.collection_id == collection_id)
         found = await page(session, mine, Document.id, limit, after)
-        shown = await _show_all(session, services, found.items, language)
+        shown = await _show_all(session, found.items, language)
         return found.map(lambda document: shown[document.id])
 
     @get("/{document_id:uuid}", operation_id="documents.read", guards=[need("documents.read")])
@@ -268,10 +264,9 @@ class DocumentController(Controller):
         document_id: FromPath[UUID],
         principal: NamedDependency[Principal],
         session: Session,
-        services: Open,
         language: NamedDependency[Language],
     ) -> DocumentOut:
-        return await _show(session, services, await find_document(session, principal.tenant_id, document_id), language)
+        return await _show(session, await find_document(session, principal.tenant_id, document_id), language)
 
     @post(
         "/{document_id:uuid}/reprocess",
@@ -284,13 +279,12 @@ class DocumentController(Controller):
         document_id: FromPath[UUID],
         principal: NamedDependency[Principal],
         session: Session,
-        services: Open,
         language: NamedDependency[Language],
     ) -> DocumentOut:
         """Reads the stored file anew, after a failure or with the sizes that its collection has now."""
-        document = await reprocess(session, principal.tenant_id, document_id, services.embedder)
+        document = await reprocess(session, principal.tenant_id, document_id)
         await record(session, principal, "documents.reprocess", "document", document.id, title=document.title)
-        return await _show(session, services, document, language)
+        return await _show(session, document, language)
 
     @delete("/{document_id:uuid}", operation_id="documents.delete", guards=[need("documents.write")])
     async def remove(
@@ -301,7 +295,12 @@ class DocumentController(Controller):
         await record(session, principal, "documents.delete", "document", document.id, title=document.title)
 
 
-HANDLERS: list[ControllerRouterHandler] = [CollectionController, DocumentController, *passage_routes.HANDLERS]
+HANDLERS: list[ControllerRouterHandler] = [
+    CollectionController,
+    DocumentController,
+    *embedding_routes.HANDLERS,
+    *passage_routes.HANDLERS,
+]
 
 
 async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None:
@@ -310,13 +309,11 @@ async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None
         raise NameTaken(name=name, field="name")
 
 
-async def _show(session: AsyncSession, services: Services, document: Document, language: Language) -> DocumentOut:
-    return (await _show_all(session, services, [document], language))[document.id]
+async def _show(session: AsyncSession, document: Document, language: Language) -> DocumentOut:
+    return (await _show_all(session, [document], language))[document.id]
 
 
-async def _show_all(
-    session: AsyncSession, services: Services, documents: "list[Document]", language: Language
-) -> dict[UUID, DocumentOut]:
+async def _show_all(session: AsyncSession, documents: "list[Document]", language: Language) -> dict[UUID, DocumentOut]:
     if not documents:
         return {}
     tenant_id, ids = documents[0].tenant_id, [document.id for document in documents]
@@ -328,7 +325,7 @@ async def _show_all(
     collections = await session.scalars(
         select(Collection).where(Collection.tenant_id == tenant_id, Collection.id.in_(theirs))
     )
-    pipelines = {row.id: pipeline_sha(services.embedder, chunk_sizes(row)) for row in collections}
+    pipelines = {row.id: pipeline_sha(chunk_sizes(row)) for row in collections}
     return {
         document.id: DocumentOut.of(document, versions[document.id], language, pipelines[document.collection_id])
         for document in documents

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.lexemes import lexemes
 from asissto.platform.database import driver
+from asissto.platform.errors import SpaceChanged, WrongDimensions
 from asissto.platform.lexeme_codec import TsvectorEncoder
 from asissto.platform.tables import new_id
 
@@ -48,9 +49,10 @@ async def add_passages(  # noqa: PLR0913, PLR0917 - texts, places and vectors of
     One that is switched off is kept, and neither counted nor found. `ids` are given where passages take the place of
     others; new ones sort as the chunks do. Rows go to the server as arrays, because COPY is refused under row-level
     security, and a temporary table in between would be written and read once more. The next rows are made while the
-    server stores the ones before.
+    server stores the ones before. Raises SpaceChanged where the vectors belong to a space that the tenant has left.
     """
     connection = await driver(session)
+    await _check_space(connection, place, vectors)
     making = _Rows(stored_text, lexeme_prefix(place.tenant_number))
     ids = [new_id() for _ in chunks] if ids is None else ids
     portions = [slice(start, start + _ROWS_AT_ONCE) for start in range(0, len(chunks), _ROWS_AT_ONCE)]
@@ -83,6 +85,28 @@ async def lock_knowledge(session: AsyncSession, tenant_id: UUID) -> None:
     """Publishing and deleting within a tenant happen one after the other; search never waits."""
     statement = text("UPDATE knowledge_bases SET version = version + 1 WHERE tenant_id = :tenant")
     await session.execute(statement, {"tenant": tenant_id})
+
+
+async def known_vectors(
+    session: AsyncSession, tenant_id: UUID, space_id: int, shas: list[bytes]
+) -> dict[bytes, Vector]:
+    """What the space has for these inputs already, whichever passage it was made for."""
+    query = text("""
+        SELECT DISTINCT ON (input_sha) input_sha, embedding::text FROM chunk_embeddings
+        WHERE tenant_id = :tenant AND space_id = :space AND input_sha = ANY(:shas)
+    """)
+    rows = await session.execute(query, {"tenant": tenant_id, "space": space_id, "shas": shas})
+    return {sha: np.array(msgspec.json.decode(vector), dtype=np.float32) for sha, vector in rows}
+
+
+async def _check_space(connection: Any, place: Place, vectors: Sequence[Vector | None]) -> None:
+    """The first passages decide the tenant's space; all later vectors belong to it, until a switch changes it."""
+    space = await connection.fetchrow(_SPACE, place.tenant_id, place.space_id)
+    if space["id"] != place.space_id:
+        raise SpaceChanged
+    for vector in vectors:
+        if vector is not None and len(vector) != space["dimensions"]:
+            raise WrongDimensions(model=space["model"], given=len(vector), wanted=space["dimensions"])
 
 
 def embedding_input(chunk: Chunk, stored_text: str) -> str:
@@ -205,6 +229,10 @@ _COUNT = """
     )
     INSERT INTO lexeme_counts (tenant_id, lexeme, chunks) SELECT $1, i.lexeme, i.chunks FROM incoming i
     WHERE NOT EXISTS (SELECT FROM counted c WHERE c.lexeme = i.lexeme)
+"""
+_SPACE = """
+    UPDATE knowledge_bases k SET space_id = coalesce(k.space_id, $2) FROM embedding_spaces s
+    WHERE k.tenant_id = $1 AND s.id = coalesce(k.space_id, $2) RETURNING s.id, s.model, s.dimensions
 """
 _DISCOUNT = """
     WITH gone AS (

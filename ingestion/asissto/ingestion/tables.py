@@ -5,7 +5,17 @@ from typing import Any
 from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, Identity, Index, Integer, SmallInteger, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,7 +31,10 @@ class EmbeddingSpace(Base):
     model: Mapped[str]
     dimensions: Mapped[int] = mapped_column(Integer)
 
-    __table_args__ = (UniqueConstraint("model", "dimensions"),)
+    __table_args__ = (
+        UniqueConstraint("model", "dimensions"),
+        CheckConstraint("dimensions BETWEEN 1 AND 4000", name="dimensions"),  # longer ones get no index
+    )
 
 
 class KnowledgeBase(Base):
@@ -33,6 +46,35 @@ class KnowledgeBase(Base):
     version: Mapped[int] = mapped_column(server_default="0", comment="grows with each change of what search can find")
     chunks: Mapped[int] = mapped_column(server_default="0")
     lexemes: Mapped[int] = mapped_column(server_default="0", comment="sum of the chunks' lengths in lexemes")
+    space_id: Mapped[int | None] = mapped_column(
+        SmallInteger, ForeignKey("embedding_spaces.id"), comment="where search compares vectors; NULL before the first"
+    )
+    chosen_space_id: Mapped[int | None] = mapped_column(
+        SmallInteger, ForeignKey("embedding_spaces.id"), comment="the tenant's own choice; NULL: that of the settings"
+    )
+
+
+class SpaceSwitch(TenantRow, Base):
+    """A change of a tenant's embedding model: search stays in the old space until the new one has every vector."""
+
+    __tablename__ = "space_switches"
+    __table_args__ = (
+        Index("ix_space_switches_building", "tenant_id", unique=True, postgresql_where=text("state = 'building'")),
+    )
+
+    from_space_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("embedding_spaces.id"))
+    to_space_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("embedding_spaces.id"))
+    state: Mapped[str] = mapped_column(server_default="building", comment="building, active, failed or cancelled")
+    done: Mapped[int] = mapped_column(Integer, server_default="0")
+    total: Mapped[int] = mapped_column(Integer, server_default="0")
+    failures: Mapped[int] = mapped_column(
+        Integer, server_default="0", comment="of the provider since it last gave vectors"
+    )
+    reason: Mapped[str | None] = mapped_column(comment="code of the error that ended it or that it waits for")
+    reason_params: Mapped[Json] = mapped_column(server_default=text("'{}'"))
+    retry_at: Mapped[datetime | None]
+    created_at: Mapped[CreatedAt]
+    finished_at: Mapped[datetime | None]
 
 
 class Collection(TenantRow, Base):
@@ -88,9 +130,7 @@ class DocumentVersion(TenantRow, Base):
     media_type: Mapped[str]
     size: Mapped[int] = mapped_column(comment="bytes")
     content_sha: Mapped[bytes]
-    pipeline_sha: Mapped[bytes] = mapped_column(
-        comment="what parser, chunker and embedder were, so that a change shows"
-    )
+    pipeline_sha: Mapped[bytes] = mapped_column(comment="what parser and chunker were, so that a change shows")
     storage_key: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="queued")
     stage: Mapped[str] = mapped_column(server_default="queued", comment="the last step reached, also after a failure")

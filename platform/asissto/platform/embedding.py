@@ -1,6 +1,8 @@
 """Turns texts into vectors: by the built-in English model, or by an OpenAI-compatible endpoint."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Protocol
 
 import msgspec
@@ -9,9 +11,12 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from asissto.platform.endpoint import Endpoint, provider_errors
-from asissto.platform.errors import ProviderError
-from asissto.platform.minilm import MiniLM
+from asissto.platform.errors import ProviderError, WrongDimensions
+from asissto.platform.minilm import MODEL, MiniLM
 from asissto.platform.settings import Settings
+
+LOCAL = "local"
+"""What settings and API call the built-in model."""
 
 SECONDS = 30.0
 RETRIES = 2
@@ -33,13 +38,19 @@ class Embedder(Protocol):
 
 def make_embedder(settings: Settings) -> "MiniLM | OpenAIEmbedder":
     """The embedder of the settings; it loads or connects at the first text."""
-    if settings.embedding_model == "local":
+    if settings.embedding_model in (LOCAL, MODEL):
         return MiniLM(settings.data_dir / "models")
     return OpenAIEmbedder(settings)
 
 
+def impatient(embedder: Embedder, seconds: float) -> Embedder:
+    """Asks an endpoint once and waits no longer, for those who can do without the vectors or come again later."""
+    return embedder.impatient(seconds) if isinstance(embedder, OpenAIEmbedder) else embedder
+
+
 class OpenAIEmbedder:
     languages: frozenset[str] | None = None
+    patience: float | None = None
 
     def __init__(self, settings: Settings) -> None:
         self.model = settings.embedding_model
@@ -52,21 +63,29 @@ class OpenAIEmbedder:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True).clip(min=1e-12)
         return vectors
 
+    def impatient(self, seconds: float) -> "OpenAIEmbedder":
+        other = copy(self)
+        other.patience = seconds
+        return other
+
     async def close(self) -> None:
         await self._endpoint.close()
 
     async def _request(self, batch: list[str]) -> NDArray[np.float32]:
         client = await self._endpoint.client()
+        if self.patience is not None:
+            client = client.with_options(max_retries=0)
         from openai import omit
 
         # Read without the SDK's parser: it hands on an HTML page, or half a reply, as if it were vectors.
         with provider_errors():
-            response = await client.embeddings.with_raw_response.create(
-                model=self.model,
-                input=batch,
-                encoding_format="float",
-                dimensions=self.dimensions if self.model.startswith("text-embedding-3") else omit,
-            )
+            async with asyncio.timeout(self.patience):
+                response = await client.embeddings.with_raw_response.create(
+                    model=self.model,
+                    input=batch,
+                    encoding_format="float",
+                    dimensions=self.dimensions if self.model.startswith("text-embedding-3") else omit,
+                )
             reply = msgspec.json.decode(response.content, type=_Reply)
         return self._vectors(reply, len(batch))
 
@@ -76,8 +95,7 @@ class OpenAIEmbedder:
             raise ProviderError(permanent=False, reason="server_error")
         for row in rows.values():
             if len(row) != self.dimensions:
-                reason = f"wrong_dimensions: {self.model} gives {len(row)}, the settings say {self.dimensions}"
-                raise ProviderError(permanent=True, reason=reason)
+                raise WrongDimensions(model=self.model, given=len(row), wanted=self.dimensions)
         return np.array([rows[index] for index in range(count)], np.float32)
 
 

@@ -7,10 +7,11 @@ AsisstoError
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
 ├── Forbidden               403 (CsrfMissing, RegistrationClosed)
 ├── NotFound                404
-├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, …)
+├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
 ├── TooManyRequests         429
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
+│   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
 └── NotReady                503 (DatabaseDown, DatabaseTooOld, DataDirUnusable, PortInUse)
 """
 
@@ -197,6 +198,12 @@ class AssistantPaused(Conflict):
     code = "assistant_paused"
 
 
+class SpaceChanged(Conflict):
+    """The tenant's embedding model was switched while vectors were made: they belong to the old one."""
+
+    code = "space_changed"
+
+
 class TooLarge(AsisstoError):
     status = 413
     code = "too_large"
@@ -213,12 +220,20 @@ class ProviderError(AsisstoError):
     status = 502
     code = "provider_failed"
 
-    def __init__(self, *, permanent: bool, reason: str, retry_after: float | None = None) -> None:
+    def __init__(self, *, permanent: bool, reason: str, retry_after: float | None = None, **params: str | int) -> None:
         self.permanent = permanent
         self.temporary = not permanent
         self.reason = reason
         self.retry_after = retry_after
-        super().__init__(reason=reason, retry_after=retry_after)
+        super().__init__(field=None, reason=reason, retry_after=retry_after, **params)
+
+
+class WrongDimensions(ProviderError):
+    code = "wrong_dimensions"
+
+    def __init__(self, *, model: str, given: int, wanted: int) -> None:
+        self.given = given
+        super().__init__(permanent=True, reason=self.code, model=model, given=given, wanted=wanted)
 
 
 class NotReady(AsisstoError):

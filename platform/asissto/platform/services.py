@@ -7,21 +7,42 @@ import msgspec
 
 from asissto.platform.chat import ChatModel, make_chat_model
 from asissto.platform.database import Addresses, Database
-from asissto.platform.embedding import Embedder, make_embedder
+from asissto.platform.embedding import Embedder, OpenAIEmbedder, make_embedder
 from asissto.platform.files import FileStore
 from asissto.platform.keys import KeyRing, open_key_ring
 from asissto.platform.migrate import embedded_addresses, migrate, outside_addresses
+from asissto.platform.minilm import MiniLM
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.settings import Settings
 
 
 class Services(msgspec.Struct, frozen=True):
+    """`embedder` is the one of the settings, `other_embedders` those of tenants whose vectors are of another model."""
+
     settings: Settings
     keys: KeyRing
     database: Database
     files: FileStore
     embedder: Embedder
     chat: ChatModel | None
+    other_embedders: dict[Settings, MiniLM | OpenAIEmbedder] = msgspec.field(default_factory=dict)
+
+    def embedder_for(self, model: str, dimensions: int) -> Embedder | None:
+        """None where the settings name no endpoint that could have the model."""
+        if (model, dimensions) == (self.embedder.model, self.embedder.dimensions):
+            return self.embedder
+        settings = msgspec.structs.replace(self.settings, embedding_model=model, embedding_dimensions=dimensions)
+        if settings not in self.other_embedders:
+            embedder = make_embedder(settings)
+            if isinstance(embedder, OpenAIEmbedder) and not settings.has_chat_model:
+                return None
+            self.other_embedders[settings] = embedder
+        return self.other_embedders[settings]
+
+    async def close_embedders(self) -> None:
+        for embedder in self.other_embedders.values():
+            await embedder.close()
+        self.other_embedders.clear()
 
 
 @asynccontextmanager
@@ -36,7 +57,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         embedder = make_embedder(settings)
         chat = make_chat_model(settings)
         files = FileStore(settings.data_dir / "files")
-        yield Services(settings=settings, keys=keys, database=database, files=files, embedder=embedder, chat=chat)
+        services = Services(settings=settings, keys=keys, database=database, files=files, embedder=embedder, chat=chat)
+        stack.push_async_callback(services.close_embedders)
+        yield services
 
 
 async def _addresses(settings: Settings, keys: KeyRing, stack: AsyncExitStack) -> Addresses:

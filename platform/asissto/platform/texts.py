@@ -162,6 +162,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "This assistant is paused and does not answer. Make it active again, or ask another one.",
         "Этот ассистент приостановлен и не отвечает. Включите его снова или спросите другого.",
     ),
+    "error.space_changed": (
+        "The embedding model of this workspace has just changed. Send the request again.",
+        "Модель эмбеддингов этого рабочего пространства только что сменилась. Отправьте запрос снова.",
+    ),
     "error.too_large": (
         "The request is larger than allowed ({limit}).",
         "Запрос больше допустимого ({limit}).",
@@ -173,6 +177,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.provider_failed": (
         "The model provider did not answer as expected: {reason}.",
         "Поставщик модели ответил не так, как ожидалось: {reason}.",
+    ),
+    "error.wrong_dimensions": (
+        "The embedding model {model} gives vectors of {given} numbers instead of {wanted}. Correct the dimensions.",
+        "Модель эмбеддингов {model} даёт векторы из {given} чисел, а не из {wanted}. Исправьте размерность.",
     ),
     "error.not_ready": ("The service is starting. Try again in a moment.", "Служба запускается. Повторите чуть позже."),
     "error.database_down": (
@@ -212,6 +220,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "фрагмент не может быть пустым; выключите его",
     ),
     "invalid.characters": ("it holds characters that cannot be stored", "в нём есть знаки, которые нельзя сохранить"),
+    "invalid.dimensions": ("the model gives vectors of {limit} numbers", "модель даёт векторы из {limit} чисел"),
+    # Why a provider did not answer as expected, within error.provider_failed and of a field.
+    "provider.bad_api_key": ("it refused the API key", "он не принял ключ API"),
+    "provider.no_endpoint": (
+        "neither OPENAI_API_KEY nor OPENAI_BASE_URL is set",
+        "не заданы ни OPENAI_API_KEY, ни OPENAI_BASE_URL",
+    ),
+    "provider.rate_limited": ("its limit of requests is reached", "исчерпан его лимит запросов"),
+    "provider.refused": ("it refused the request", "он отклонил запрос"),
+    "provider.server_error": ("it had an error of its own", "на его стороне произошла ошибка"),
+    "provider.timeout": ("it took too long", "он отвечал слишком долго"),
+    "provider.unknown_model": ("it does not know this model", "он не знает такой модели"),
+    "provider.unreachable": ("its address cannot be reached", "его адрес недоступен"),
     # What clashes, within error.conflict.
     "conflict.exists": ("it is there already", "это уже есть"),
     "conflict.member": ("this person is a member already", "этот человек уже участник"),

@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import select
 
-from asissto.ingestion.documents import embedding_space
-from asissto.ingestion.pipeline import speaks
+from asissto.ingestion.spaces import Space, no_space_yet
 from asissto.ingestion.store import Vector
+from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
 from asissto.platform.chat import ChatModel, Usage
 from asissto.platform.errors import AssistantPaused, ProviderError, QuestionEmpty, QuestionTooLong
 from asissto.platform.languages import language_of
@@ -20,7 +20,8 @@ from asissto.platform.texts import Language, text
 from asissto.retrieval.assistants import AssistantSettings, find_assistant, settings_of
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
 from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
-from asissto.retrieval.extractive import Quote, Reading, quote_answer, read
+from asissto.retrieval.dense import Dense
+from asissto.retrieval.extractive import Quote, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
 from asissto.retrieval.grounding import Claims, Grounded, generate
 from asissto.retrieval.passages import Citation, Passage
@@ -46,7 +47,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: UUID
     tenant_number: int
     language: Language
-    space_id: int
+    space: Space
     settings: AssistantSettings = msgspec.field(default_factory=AssistantSettings)
     persona: Persona = Persona("", "", "")
     model: str | None = None
@@ -55,7 +56,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """`outcome` is answered or abstained; `mode` says whether a model wrote it; `notes` why it did not.
 
-    `best_sentences` are the quotes that answer best, in the order of their scores, also where it abstains.
+    `best_sentences` are the quotes that answer best, in the order of their scores, also where it abstains. A note that
+    begins with `embedding:` tells why it was found by words alone.
     """
 
     text: str
@@ -129,13 +131,14 @@ async def answer_in_pieces(
     language = _language(question, scope)
     said = [turn.text for turn in history if turn.role == "user"]
     terms = follow_up_terms(question, said)
-    vector = await _embed(services, search_text(question, said))
+    dense = Dense(services, scope.space)
+    vector = await dense.vector(search_text(question, said))
     watch.lap("embed")
     found = await _search(services, scope, terms, vector)
     watch.lap("search")
     kept = found.passages[: scope.settings.passages]
     reading = read(question, terms, found.idf(), kept)
-    cosines = await _cosines(services, reading, vector)
+    cosines = await dense.cosines(reading, vector)
     sure = confidence(gather(reading, cosines, found.passages))
     quotes = quote_answer(reading, cosines)
     watch.lap("read")
@@ -146,6 +149,7 @@ async def answer_in_pieces(
         found=found.passages,
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
+        notes=tuple(dense.notes),
     )
     chat = _chat_model(services, scope)
     if chat is not None and sure >= MODEL_MAY_TRY:
@@ -159,10 +163,10 @@ async def answer_in_pieces(
                 else:
                     yield Piece(event)
         except ProviderError as error:
-            answer = msgspec.structs.replace(answer, notes=(error.reason,))
+            answer = msgspec.structs.replace(answer, notes=(*answer.notes, error.reason))
         watch.lap("generate")
         if grounded is not None:
-            answer = msgspec.structs.replace(answer, usage=_used(grounded), notes=grounded.notes)
+            answer = msgspec.structs.replace(answer, usage=_used(grounded), notes=(*answer.notes, *grounded.notes))
             if not grounded.knows or grounded.citations:
                 yield _generated(answer, grounded)
                 return
@@ -179,11 +183,17 @@ def check_question(question: str) -> None:
 
 async def whole_workspace(services: Services, tenant_id: UUID) -> Scope:
     """A scope without an assistant of its own: everything of the tenant, default settings."""
-    space_id = await embedding_space(services.database, services.embedder)
+    tenant_and_space = (
+        select(Tenant, EmbeddingSpace)
+        .outerjoin(KnowledgeBase, KnowledgeBase.tenant_id == Tenant.id)
+        .outerjoin(EmbeddingSpace, EmbeddingSpace.id == KnowledgeBase.space_id)
+        .where(Tenant.id == tenant_id)
+    )
     async with services.database.tenant(tenant_id) as session:
-        tenant = (await session.scalars(select(Tenant).where(Tenant.id == tenant_id))).one()
+        tenant, active = (await session.execute(tenant_and_space)).one()
+    space = no_space_yet(services) if active is None else Space.of(active)
     language: Language = "ru" if tenant.language == "ru" else "en"
-    return Scope(tenant_id=tenant_id, tenant_number=tenant.number, language=language, space_id=space_id)
+    return Scope(tenant_id=tenant_id, tenant_number=tenant.number, language=language, space=space)
 
 
 async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]:
@@ -209,27 +219,12 @@ def _chat_model(services: Services, scope: Scope) -> ChatModel | None:
     return services.chat.named(scope.model)
 
 
-async def _embed(services: Services, question: str) -> Vector | None:
-    """None where the embedder does not know the language: its vector would drag the words down."""
-    if not speaks(services.embedder, language_of(question)):
-        return None
-    vector: Vector = (await services.embedder.embed([question]))[0]
-    return vector
-
-
 async def _search(services: Services, scope: Scope, terms: Mapping[str, float], vector: Vector | None) -> Found:
     query = Query(
-        terms=terms, vector=vector, space_id=scope.space_id, collections=scope.settings.collections, wanted=FOUND
+        terms=terms, vector=vector, space_id=scope.space.id, collections=scope.settings.collections, wanted=FOUND
     )
     async with services.database.tenant(scope.tenant_id) as session:
         return await search(session, scope.tenant_id, scope.tenant_number, query)
-
-
-async def _cosines(services: Services, reading: Reading, vector: Vector | None) -> list[float] | None:
-    if vector is None or not reading.candidates:
-        return None
-    vectors = await services.embedder.embed([candidate.text for candidate in reading.candidates])
-    return [float(cosine) for cosine in vectors @ vector]
 
 
 def _used(grounded: Grounded) -> tuple[Usage, ...]:

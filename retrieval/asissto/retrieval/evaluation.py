@@ -13,9 +13,10 @@ import numpy as np
 from sqlalchemy import select
 
 from asissto.ingestion.chunking import Chunk, chunk
-from asissto.ingestion.documents import embedding_space, tenant_number
+from asissto.ingestion.documents import tenant_number
 from asissto.ingestion.parsing import Element, ParsedDocument
 from asissto.ingestion.pipeline import embed_chunks
+from asissto.ingestion.spaces import space_to_fill
 from asissto.ingestion.store import Place, add_passages, lock_knowledge
 from asissto.ingestion.tables import Collection, Document, DocumentVersion
 from asissto.platform.services import Services
@@ -210,7 +211,7 @@ def _moved(each: Chunk, shift: int, before: int) -> Chunk:
 async def _store(
     services: Services, tenant_id: UUID, name: str, parsed: ParsedDocument, chunks: Sequence[Chunk]
 ) -> UUID:
-    space_id = await embedding_space(services.database, services.embedder)
+    space_id = await space_to_fill(services, tenant_id)
     async with services.database.tenant(tenant_id) as session:
         collection_id = (await session.scalars(select(Collection.id).order_by(Collection.id).limit(1))).one()
         number = await tenant_number(session, tenant_id)

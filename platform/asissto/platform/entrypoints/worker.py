@@ -5,6 +5,7 @@ import os
 import signal
 
 from asissto.ingestion.jobs import HANDLERS as INGESTION
+from asissto.ingestion.switching import begin_wanted_switches
 from asissto.platform.log import configure_log
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
@@ -21,6 +22,7 @@ async def work(settings: Settings, *, with_parent: bool = False) -> None:
     """Until SIGTERM or SIGINT; jobs that are running go back into the queue."""
     configure_log(settings)
     async with open_services(settings) as services:
+        await begin_wanted_switches(services)
         running = asyncio.create_task(make_worker(services).run())
         watching = asyncio.create_task(_end_with_parent(running)) if with_parent else None
         loop = asyncio.get_running_loop()
