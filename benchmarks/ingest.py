@@ -16,6 +16,7 @@ DOCUMENT = 500  # passages to a transaction, as many as a book has
 LABELS = {
     "ours": "Asissto, with text index",
     "hybrid": "PGVectorStore, with text index",
+    "indexed": "PGVectorStore, with text index and HNSW",
     "plain": "PGVectorStore, vectors only",
 }
 

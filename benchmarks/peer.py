@@ -99,9 +99,10 @@ class Peer:
         }
 
     def _store(self, table: str) -> PGVectorStore:
-        """`plain` has vectors only, the others text search too, and `hnsw` both indexes."""
+        """`plain` has vectors only, the others text search too; `hnsw` and `indexed` have both indexes."""
         if table not in self._stores:
-            kinds = {"hybrid_search": table != "plain", "hnsw_kwargs": dict(HNSW) if table == "hnsw" else None}
+            hnsw = dict(HNSW) if table in {"hnsw", "indexed"} else None
+            kinds = {"hybrid_search": table != "plain", "hnsw_kwargs": hnsw}
             self._stores[table] = PGVectorStore(**self._settings(table), **kinds)
         return self._stores[table]
 

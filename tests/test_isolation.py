@@ -85,6 +85,8 @@ CASES = {
     "collections.read": Case(HIDDEN),
     "collections.update": Case(HIDDEN, {"name": "stolen"}),
     "collections.delete": Case(HIDDEN),
+    "collections.reprocess": Case(HIDDEN),
+    "documents.reprocess": Case(HIDDEN),
     "documents.list": Case(OWN, query={"collection_id": "{collection_id}"}),
     "documents.upload": Case(HIDDEN, query={"name": "intruder.txt"}, content=b"An intruder was here."),
     "documents.read": Case(HIDDEN),

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.documents import Upload, upload
 from asissto.ingestion.tables import Collection
 from asissto.platform.entrypoints.worker import make_worker
+from asissto.platform.errors import AsisstoError
 from asissto.platform.jobs import LEASE, MOST_ATTEMPTS, ClaimedJob, LeaseLost, claim, enqueue, finish, put_back, renew
 from asissto.platform.services import Services
 from asissto.platform.tables import Job, Tenant, new_id
@@ -178,7 +179,7 @@ async def test_what_fails_each_time_is_given_up(
     async def fail(_services: Services, job: ClaimedJob) -> None:
         raise ValueError(f"attempt {job.attempts}")
 
-    async def tell(session: AsyncSession, job: ClaimedJob) -> None:
+    async def tell(session: AsyncSession, job: ClaimedJob, _error: AsisstoError) -> None:
         await rename(session, job.tenant_id, "told")
         told.append(job.key)
 

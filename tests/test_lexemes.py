@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asissto.ingestion.lexemes import is_stop, lexemes, question_terms
+from asissto.ingestion.lexemes import _of_text, is_stop, lexemes, question_terms
 
 SAME = [
     ("Ёлочные игрушки", "елочная ИГРУШКА"),
@@ -70,3 +70,9 @@ def test_lexemes_are_fit_for_an_index(text: str) -> None:
     assert all(found)
     assert all(lexeme == lexeme.casefold() for lexeme in found)
     assert lexemes(unicodedata.normalize("NFD", text)) == lexemes(unicodedata.normalize("NFC", text))
+
+
+@given(st.text(st.sampled_from("ab 01\u00a0\n.,-+()/\u00ad\u200bё№７8"), max_size=40))
+def test_words_one_by_one_give_what_the_whole_text_gives(text: str) -> None:
+    """The short way is taken only where no number reaches across a space."""
+    assert lexemes(text) == list(_of_text(text))

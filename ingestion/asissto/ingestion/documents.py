@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.chunking import ChunkSizes
@@ -17,7 +17,7 @@ from asissto.ingestion.tables import Collection, Document, DocumentVersion, Embe
 from asissto.platform.audit import Actor, record
 from asissto.platform.database import Database
 from asissto.platform.embedding import Embedder
-from asissto.platform.errors import DocumentEmpty, DocumentTypeUnknown, NotFound
+from asissto.platform.errors import DocumentBusy, DocumentEmpty, DocumentTypeUnknown, NotFound
 from asissto.platform.files import StoredFile
 from asissto.platform.jobs import enqueue
 from asissto.platform.services import Services
@@ -69,6 +69,61 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
     return document_id
 
 
+async def reprocess(session: AsyncSession, tenant_id: UUID, document_id: UUID) -> Document:
+    """Reads the stored file anew: a version that failed gets another try, a published one a successor.
+
+    Raises NotFound, and DocumentBusy while the newest version is on its way.
+    """
+    document = await find_document(session, tenant_id, document_id)
+    newest = await newest_version(session, tenant_id, document_id)
+    if newest is None or newest.state in ON_THE_WAY:
+        raise DocumentBusy(title=document.title)
+    collection = await find_collection(session, tenant_id, document.collection_id)
+    pipeline = pipeline_sha(chunk_sizes(collection))
+    if newest.state == "failed":
+        await _try_again(session, newest, pipeline)
+    else:
+        kept = ("file_name", "media_type", "size", "content_sha", "storage_key")
+        same = {name: getattr(newest, name) for name in kept}
+        await _queue(session, DocumentVersion(document_id=document_id, pipeline_sha=pipeline, **same), tenant_id)
+    return document
+
+
+async def reprocess_collection(session: AsyncSession, tenant_id: UUID, collection_id: UUID) -> list[UUID]:
+    """Every document of the collection that failed, or whose passages would be made otherwise by now."""
+    collection = await find_collection(session, tenant_id, collection_id)
+    pipeline = pipeline_sha(chunk_sizes(collection))
+    newest = (
+        select(DocumentVersion)
+        .join(Document, (Document.tenant_id == tenant_id) & (Document.id == DocumentVersion.document_id))
+        .where(DocumentVersion.tenant_id == tenant_id, Document.collection_id == collection_id)
+        .ext(distinct_on(DocumentVersion.document_id))
+        .order_by(DocumentVersion.document_id, DocumentVersion.id.desc())
+    )
+    due = [
+        version.document_id
+        for version in await session.scalars(newest)
+        if version.state == "failed" or (version.state == "ready" and version.pipeline_sha != pipeline)
+    ]
+    for document_id in due:
+        await reprocess(session, tenant_id, document_id)
+    return due
+
+
+async def _try_again(session: AsyncSession, version: DocumentVersion, pipeline: bytes) -> None:
+    version.state, version.pipeline_sha, version.attempts, version.done, version.total = "queued", pipeline, 0, 0, 0
+    version.reason, version.reason_params, version.retry_at = None, {}, None
+    version.started_at = version.finished_at = None
+    await enqueue(session, version.tenant_id, INGEST, str(version.id), {"version_id": str(version.id)})
+
+
+async def _queue(session: AsyncSession, version: DocumentVersion, tenant_id: UUID) -> None:
+    version.tenant_id, version.id = tenant_id, new_id()
+    session.add(version)
+    await session.flush()
+    await enqueue(session, tenant_id, INGEST, str(version.id), {"version_id": str(version.id)})
+
+
 async def delete_document(session: AsyncSession, tenant_id: UUID, document_id: UUID) -> Document:
     """Takes document, versions and passages out at once; the originals go by a job that cannot be lost."""
     await lock_knowledge(session, tenant_id)
@@ -77,7 +132,7 @@ async def delete_document(session: AsyncSession, tenant_id: UUID, document_id: U
         number = await tenant_number(session, tenant_id)
         await remove_passages(session, tenant_id, number, document.active_version_id)
     mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id == document_id)
-    keys = list(await session.scalars(select(DocumentVersion.storage_key).where(*mine)))
+    keys = list(await session.scalars(select(DocumentVersion.storage_key).where(*mine).distinct()))
     await enqueue(session, tenant_id, DELETE_FILES, str(document_id), {"keys": keys})
     await session.execute(delete(Document).where(Document.tenant_id == tenant_id, Document.id == document_id))
     return document
@@ -144,7 +199,7 @@ def check_type(name: str) -> str:
 
 
 def explain(version: DocumentVersion, language: Language) -> str | None:
-    """Why the version failed, in the reader's language."""
+    """Why the version failed or waits, in the reader's language."""
     return version.reason and text(f"error.{version.reason}", language, **{"field": "", **version.reason_params})
 
 
@@ -170,8 +225,6 @@ async def _receive(session: AsyncSession, tenant_id: UUID, what: Upload, stored:
     if newest is not None and newest.state != "failed" and _same_work(newest, stored.sha, pipeline):
         return document_id, False
     version = DocumentVersion(
-        tenant_id=tenant_id,
-        id=new_id(),
         document_id=document_id,
         file_name=what.name,
         media_type=check_type(what.name),
@@ -180,9 +233,7 @@ async def _receive(session: AsyncSession, tenant_id: UUID, what: Upload, stored:
         pipeline_sha=pipeline,
         storage_key=stored.key,
     )
-    session.add(version)
-    await session.flush()
-    await enqueue(session, tenant_id, INGEST, str(version.id), {"version_id": str(version.id)})
+    await _queue(session, version, tenant_id)
     return document_id, True
 
 

@@ -1,13 +1,11 @@
 """The jobs of this component."""
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from asissto.ingestion.documents import DELETE_FILES, INGEST
-from asissto.ingestion.pipeline import ingest, mark_failed
-from asissto.ingestion.reembedding import drop_space, give_up_reembedding, reembed
+from asissto.ingestion.pipeline import ingest, mark_failed, mark_postponed
+from asissto.ingestion.reembedding import drop_space, mark_switch_failed, mark_switch_waiting, reembed
 from asissto.ingestion.switching import DROP_SPACE, REEMBED
 from asissto.platform import jobs
-from asissto.platform.errors import AsisstoError, SpaceChanged
+from asissto.platform.errors import SpaceChanged
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 from asissto.platform.worker import Handler
@@ -28,13 +26,9 @@ async def ingest_in_active_space(services: Services, job: ClaimedJob) -> None:
         await ingest(services, job)
 
 
-async def give_up_ingesting(session: AsyncSession, job: ClaimedJob) -> None:
-    await mark_failed(session, job, AsisstoError())
-
-
 HANDLERS = {
-    INGEST: Handler(ingest_in_active_space, give_up_ingesting),
+    INGEST: Handler(ingest_in_active_space, mark_failed, mark_postponed),
     DELETE_FILES: Handler(delete_files),
-    REEMBED: Handler(reembed, give_up_reembedding),
-    DROP_SPACE: Handler(drop_space),
+    REEMBED: Handler(reembed, mark_switch_failed, mark_switch_waiting, slow=True),
+    DROP_SPACE: Handler(drop_space, slow=True),
 }

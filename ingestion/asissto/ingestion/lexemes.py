@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain
 
@@ -18,6 +19,7 @@ _TOKEN = re.compile(
     r"|\d+(?:,\d+)+(?!\w))"  # 1,000 and 3,5
     r"|\w+(?:[-./@_‐‑]\w+)*"
 )
+_SPACED_NUMBER = re.compile(r"\d\W{0,3}\s\W{0,3}\d")  # no other token reaches across a space
 _PART = re.compile(r"[^\W\d_]+|\d+")
 _HAS_DIGIT = re.compile(r"\d")
 _LATIN = re.compile(r"[a-z]")
@@ -55,7 +57,9 @@ def lexemes(text: str) -> list[str]:
     Case, width, accents and ё are folded. A code gives itself and its parts (`ab-123/4`, `ab`, `123`, `4`), a telephone
     number its parts and its digits joined.
     """
-    return list(chain.from_iterable(map(_of_token, _TOKEN.findall(_folded(text)))))
+    if _SPACED_NUMBER.search(text):
+        return list(_of_text(text))
+    return list(chain.from_iterable(map(_of_word, text.split())))
 
 
 def question_terms(text: str) -> list[str]:
@@ -67,6 +71,16 @@ def question_terms(text: str) -> list[str]:
 def is_stop(lexeme: str) -> bool:
     """Whether the lexeme says nothing about the subject: function and question words, greetings."""
     return lexeme in _STOPS
+
+
+def _of_text(text: str) -> Iterator[str]:
+    return chain.from_iterable(map(_of_token, _TOKEN.findall(_folded(text))))
+
+
+@lru_cache(maxsize=1 << 17)
+def _of_word(word: str) -> tuple[str, ...]:
+    """What stands between two spaces, folded and taken apart once: 36 us a passage instead of 64."""
+    return tuple(_of_text(word))
 
 
 def _folded(text: str) -> str:

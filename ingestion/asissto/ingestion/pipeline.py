@@ -1,14 +1,19 @@
 """From a file to passages in the index: parse, chunk, embed, publish. Until the last step nothing is seen."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, update
+import numpy as np
+from pgvector import HalfVector
+from sqlalchemy import delete, func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import undefer
 
 from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
 from asissto.ingestion.documents import (
@@ -16,6 +21,7 @@ from asissto.ingestion.documents import (
     chunk_sizes,
     find_collection,
     find_document,
+    pipeline_sha,
     tenant_number,
 )
 from asissto.ingestion.parse_process import parse_apart
@@ -27,12 +33,12 @@ from asissto.ingestion.store import (
     add_passages,
     embedding_input,
     input_sha,
-    known_vectors,
     lock_knowledge,
     remove_passages,
 )
-from asissto.ingestion.tables import Document, DocumentVersion
+from asissto.ingestion.tables import Document, DocumentVersion, EmbeddingCache
 from asissto.platform import jobs
+from asissto.platform.database import driver
 from asissto.platform.embedding import Embedder
 from asissto.platform.errors import AsisstoError, DocumentRefused, ProviderError
 from asissto.platform.jobs import ClaimedJob
@@ -43,12 +49,13 @@ EMBED_AT_ONCE = 64
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One version on its way; `sizes` are its collection's."""
+    """One version on its way; `sizes` are its collection's; `parsed` is what an earlier attempt has read already."""
 
     place: Place
     name: str
     storage_key: str
     sizes: ChunkSizes
+    parsed: ParsedDocument | None
 
 
 class Passages(msgspec.Struct, frozen=True):
@@ -60,20 +67,20 @@ class Passages(msgspec.Struct, frozen=True):
 
 
 async def ingest(services: Services, job: ClaimedJob) -> None:
-    """The job: it may start anew at any time, because only publishing changes what search sees."""
+    """The job: it may start anew at any time and goes on where it was; only publishing changes what search sees."""
     task = await _begin(services, job)
     if task is None:
         return
     try:
-        parsed = await _parse(services, task)
-        chunks = await _chunk(services, task, parsed)
+        parsed = task.parsed or await _parse(services, task)
+        chunks = await asyncio.to_thread(chunk, parsed, task.sizes)
         vectors = await embed_chunks(
             services, task.place, parsed, chunks, partial(_report, services, task, "embedding")
         )
     except DocumentRefused as error:
         await _refuse(services, job, error)
     except ProviderError as error:
-        if not error.permanent:
+        if error.temporary:
             raise
         await _refuse(services, job, error)
     else:
@@ -85,29 +92,42 @@ async def _begin(services: Services, job: ClaimedJob) -> Task | None:
     version_id = UUID(job.payload["version_id"])
     space_id = await space_to_fill(services, job.tenant_id)
     async with services.database.tenant(job.tenant_id) as session:
-        version = await session.get(DocumentVersion, (job.tenant_id, version_id))
+        version = await session.get(DocumentVersion, (job.tenant_id, version_id), options=_WITH_PARSED)
         if version is None or version.state in FINISHED:
             await jobs.finish(session, job)
             return None
-        version.attempts = job.attempts
-        version.started_at = func.now()
         document = await find_document(session, job.tenant_id, version.document_id)
         collection = await find_collection(session, job.tenant_id, document.collection_id)
         number = await tenant_number(session, job.tenant_id)
+        sizes = chunk_sizes(collection)
+        parsed = _read_before(version, pipeline_sha(sizes))
+        version.attempts = job.attempts
+        version.started_at = version.started_at or func.now()
+        version.state = version.stage = "chunking" if parsed else "parsing"
+        version.reason, version.reason_params, version.retry_at = None, {}, None
         place = Place(job.tenant_id, number, collection.id, document.id, version_id, space_id)
-        return Task(place=place, name=version.file_name, storage_key=version.storage_key, sizes=chunk_sizes(collection))
+        return Task(place, version.file_name, version.storage_key, sizes, parsed)
+
+
+_WITH_PARSED = (undefer(DocumentVersion.text), undefer(DocumentVersion.parsed))
+
+
+def _read_before(version: DocumentVersion, pipeline: bytes) -> ParsedDocument | None:
+    """What an earlier attempt has read, unless files are read in another way by now."""
+    if version.parsed is None or version.text is None or version.pipeline_sha != pipeline:
+        return None
+    structure = msgspec.msgpack.decode(version.parsed, type=ParsedDocument)
+    return msgspec.structs.replace(structure, text=version.text)
 
 
 async def _parse(services: Services, task: Task) -> ParsedDocument:
-    await _report(services, task, "parsing")
     limits = services.settings
     path = services.files.path(task.storage_key)
-    return await parse_apart(path, task.name, seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb)
-
-
-async def _chunk(services: Services, task: Task, parsed: ParsedDocument) -> list[Chunk]:
-    await _report(services, task, "chunking")
-    return await asyncio.to_thread(chunk, parsed, task.sizes)
+    parsed = await parse_apart(path, task.name, seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb)
+    structure = msgspec.msgpack.encode(msgspec.structs.replace(parsed, text=""))
+    async with services.database.tenant(task.place.tenant_id) as session:
+        await _set(session, task.place, state="chunking", stage="chunking", text=parsed.text, parsed=structure)
+    return parsed
 
 
 async def embed_chunks(
@@ -124,15 +144,17 @@ async def embed_chunks(
     texts = {
         at: embedding_input(each, parsed.text) for at, each in enumerate(chunks) if speaks(embedder, each.language)
     }
-    known = await _known_vectors(services, place, [input_sha(text) for text in texts.values()])
-    vectors = [known.get(input_sha(texts[at])) if at in texts else None for at in range(len(chunks))]
-    missing = [at for at in texts if vectors[at] is None]
-    for start in range(0, len(missing), EMBED_AT_ONCE):
-        await report(start, len(missing))
-        batch = missing[start : start + EMBED_AT_ONCE]
-        for at, vector in zip(batch, await embedder.embed([texts[at] for at in batch]), strict=True):
-            vectors[at] = vector
-    return vectors
+    shas = {at: input_sha(text) for at, text in texts.items()}
+    known = await _known_vectors(services, place, shas.values())
+    missing = {sha: texts[at] for at, sha in shas.items() if sha not in known}  # equal texts are embedded once
+    for done in range(0, len(missing), EMBED_AT_ONCE):
+        await report(done, len(missing))
+        batch = dict(islice(missing.items(), done, done + EMBED_AT_ONCE))
+        made = dict(zip(batch, await embedder.embed(list(batch.values())), strict=True))
+        if done + EMBED_AT_ONCE < len(missing):  # what follows the last batch is the publication
+            await _keep_vectors(services, place, made)
+        known |= made
+    return [known.get(shas[at]) if at in shas else None for at in range(len(chunks))]
 
 
 def speaks(embedder: Embedder, language: str) -> bool:
@@ -140,9 +162,31 @@ def speaks(embedder: Embedder, language: str) -> bool:
     return embedder.languages is None or language in embedder.languages
 
 
-async def _known_vectors(services: Services, place: Place, shas: list[bytes]) -> dict[bytes, Vector]:
+async def _known_vectors(services: Services, place: Place, shas: Collection[bytes]) -> dict[bytes, Vector]:
+    """Those of published passages, and those of earlier attempts at what is on its way."""
+    query = text("""
+        SELECT input_sha, embedding::text FROM chunk_embeddings
+        WHERE tenant_id = :tenant AND space_id = :space AND input_sha = ANY(:shas)
+        UNION ALL SELECT input_sha, embedding::text FROM embedding_cache
+        WHERE tenant_id = :tenant AND version_id = :version AND space_id = :space
+    """)
+    where = {"tenant": place.tenant_id, "version": place.version_id, "space": place.space_id, "shas": list(shas)}
     async with services.database.tenant(place.tenant_id) as session:
-        return await known_vectors(session, place.tenant_id, place.space_id, shas)
+        rows = await session.execute(query, where)
+        return {sha: np.array(msgspec.json.decode(vector), dtype=np.float32) for sha, vector in rows}
+
+
+async def _keep_vectors(services: Services, place: Place, vectors: Mapping[bytes, Vector]) -> None:
+    """Nothing is kept where the document was deleted meanwhile."""
+    query = """
+        INSERT INTO embedding_cache (tenant_id, version_id, space_id, input_sha, embedding)
+        SELECT $1, $2, $3, * FROM unnest($4::bytea[], $5::halfvec[])
+        WHERE EXISTS (SELECT FROM document_versions v WHERE v.tenant_id = $1 AND v.id = $2) ON CONFLICT DO NOTHING
+    """
+    async with services.database.tenant(place.tenant_id) as session:
+        connection = await driver(session)
+        made = list(map(HalfVector, vectors.values()))
+        await connection.execute(query, place.tenant_id, place.version_id, place.space_id, list(vectors), made)
 
 
 async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passages) -> None:
@@ -155,6 +199,7 @@ async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passag
         document = await session.get(Document, (place.tenant_id, place.document_id))
         if document is None:
             return
+        await _forget_attempts(session, place)
         if document.active_version_id is not None and document.active_version_id > place.version_id:
             await _set(session, place, state="superseded", finished_at=func.now())
             return
@@ -170,7 +215,6 @@ async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passag
             place,
             state="ready",
             stage="ready",
-            text=made.parsed.text,
             warnings=list(made.parsed.warnings),
             finished_at=func.now(),
         )
@@ -182,12 +226,27 @@ async def _refuse(services: Services, job: ClaimedJob, error: AsisstoError) -> N
         await mark_failed(session, job, error)
 
 
+async def _forget_attempts(session: AsyncSession, place: Place) -> None:
+    mine = (EmbeddingCache.tenant_id == place.tenant_id, EmbeddingCache.version_id == place.version_id)
+    await session.execute(delete(EmbeddingCache).where(*mine))
+    await _set(session, place, parsed=None)
+
+
 async def mark_failed(session: AsyncSession, job: ClaimedJob, error: AsisstoError) -> None:
     """What was published before stays; `stage` keeps telling how far this version came."""
+    await _tell(session, job, error, state="failed", finished_at=func.now())
+
+
+async def mark_postponed(session: AsyncSession, job: ClaimedJob, error: AsisstoError, run_at: datetime) -> None:
+    """The version waits for what is away, says what that is, and goes on from the stage it has reached."""
+    await _tell(session, job, error, state="queued", retry_at=run_at)
+
+
+async def _tell(session: AsyncSession, job: ClaimedJob, error: AsisstoError, **values: Any) -> None:
     params = {name: str(value) for name, value in error.params.items()}
     mine = (DocumentVersion.tenant_id == job.tenant_id, DocumentVersion.id == UUID(job.payload["version_id"]))
-    values: dict[str, Any] = {"state": "failed", "reason": error.code, "reason_params": params}
-    await session.execute(update(DocumentVersion).where(*mine).values(**values, finished_at=func.now()))
+    why = {"reason": error.code, "reason_params": params}
+    await session.execute(update(DocumentVersion).where(*mine).values(**why, **values))
 
 
 async def _report(services: Services, task: Task, stage: str, done: int = 0, total: int = 0) -> None:

@@ -20,12 +20,15 @@ from asissto.ingestion import embedding_routes
 from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.documents import (
     Upload,
+    chunk_sizes,
     delete_collection,
     delete_document,
     explain,
     find_collection,
     find_document,
-    newest_version,
+    pipeline_sha,
+    reprocess,
+    reprocess_collection,
     upload,
 )
 from asissto.ingestion.tables import Collection, Document, DocumentVersion
@@ -80,7 +83,8 @@ class CollectionOut(msgspec.Struct, frozen=True, kw_only=True):
 class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
     """State of the newest version; `searchable` tells whether any version can be found now.
 
-    `stage` is the last step reached, `done` of `total` its progress; `reason` and `detail` say why it failed.
+    `stage` is the last step reached, `done` of `total` its progress; `reason` and `detail` say why it failed, or why it
+    waits until `retry_at`. `outdated` passages were made in another way than new ones would be: reprocess the document.
     """
 
     id: UUID
@@ -98,21 +102,30 @@ class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None
     warnings: list[str]
     searchable: bool
+    outdated: bool
     created_at: datetime
+    retry_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, document: Document, version: DocumentVersion, language: Language) -> Self:
+    def of(cls, document: Document, version: DocumentVersion, language: Language, pipeline: bytes) -> Self:
         same = ("file_name", "media_type", "size", "state", "stage", "done", "total", "attempts", "reason", "warnings")
         return cls(
             id=document.id,
             collection_id=document.collection_id,
             title=document.title,
-            **{name: getattr(version, name) for name in (*same, "created_at", "started_at", "finished_at")},
+            **{name: getattr(version, name) for name in (*same, "created_at", "retry_at", "started_at", "finished_at")},
             detail=explain(version, language),
             searchable=document.active_version_id is not None,
+            outdated=version.state == "ready" and version.pipeline_sha != pipeline,
         )
+
+
+class Reprocessed(msgspec.Struct, frozen=True):
+    """The documents that are read anew."""
+
+    documents: list[UUID]
 
 
 @dataclass
@@ -204,7 +217,24 @@ class CollectionController(Controller):
         what = Upload(collection_id, name, name, principal)
         document_id = await upload(services, principal.tenant_id, what, request.stream())
         async with services.database.tenant(principal.tenant_id) as session:
-            return await _show(session, principal.tenant_id, document_id, language)
+            return await _show(session, await find_document(session, principal.tenant_id, document_id), language)
+
+    @post(
+        "/{collection_id:uuid}/reprocess",
+        operation_id="collections.reprocess",
+        status_code=202,
+        guards=[need("documents.write")],
+    )
+    async def reprocess(
+        self,
+        collection_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        session: Session,
+    ) -> Reprocessed:
+        """Reads anew what failed, and what was cut before the collection's sizes were changed."""
+        due = await reprocess_collection(session, principal.tenant_id, collection_id)
+        await record(session, principal, "collections.reprocess", "collection", collection_id, documents=len(due))
+        return Reprocessed(due)
 
 
 class DocumentController(Controller):
@@ -225,8 +255,8 @@ class DocumentController(Controller):
         if collection_id is not None:
             mine = mine.where(Document.collection_id == collection_id)
         found = await page(session, mine, Document.id, limit, after)
-        versions = await _newest(session, principal.tenant_id, [document.id for document in found.items])
-        return found.map(lambda document: DocumentOut.of(document, versions[document.id], language))
+        shown = await _show_all(session, found.items, language)
+        return found.map(lambda document: shown[document.id])
 
     @get("/{document_id:uuid}", operation_id="documents.read", guards=[need("documents.read")])
     async def read(
@@ -236,7 +266,25 @@ class DocumentController(Controller):
         session: Session,
         language: NamedDependency[Language],
     ) -> DocumentOut:
-        return await _show(session, principal.tenant_id, document_id, language)
+        return await _show(session, await find_document(session, principal.tenant_id, document_id), language)
+
+    @post(
+        "/{document_id:uuid}/reprocess",
+        operation_id="documents.reprocess",
+        status_code=202,
+        guards=[need("documents.write")],
+    )
+    async def reprocess(
+        self,
+        document_id: FromPath[UUID],
+        principal: NamedDependency[Principal],
+        session: Session,
+        language: NamedDependency[Language],
+    ) -> DocumentOut:
+        """Reads the stored file anew, after a failure or with the sizes that its collection has now."""
+        document = await reprocess(session, principal.tenant_id, document_id)
+        await record(session, principal, "documents.reprocess", "document", document.id, title=document.title)
+        return await _show(session, document, language)
 
     @delete("/{document_id:uuid}", operation_id="documents.delete", guards=[need("documents.write")])
     async def remove(
@@ -256,15 +304,24 @@ async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None
         raise NameTaken(name=name, field="name")
 
 
-async def _show(session: AsyncSession, tenant_id: UUID, document_id: UUID, language: Language) -> DocumentOut:
-    document = await find_document(session, tenant_id, document_id)
-    version = await newest_version(session, tenant_id, document_id)
-    assert version is not None, "a document is made together with its first version"
-    return DocumentOut.of(document, version, language)
+async def _show(session: AsyncSession, document: Document, language: Language) -> DocumentOut:
+    return (await _show_all(session, [document], language))[document.id]
 
 
-async def _newest(session: AsyncSession, tenant_id: UUID, document_ids: "list[UUID]") -> dict[UUID, DocumentVersion]:
-    mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id.in_(document_ids))
+async def _show_all(session: AsyncSession, documents: "list[Document]", language: Language) -> dict[UUID, DocumentOut]:
+    if not documents:
+        return {}
+    tenant_id, ids = documents[0].tenant_id, [document.id for document in documents]
+    mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id.in_(ids))
     newest = select(DocumentVersion).where(*mine).ext(distinct_on(DocumentVersion.document_id))
     rows = await session.scalars(newest.order_by(DocumentVersion.document_id, DocumentVersion.id.desc()))
-    return {row.document_id: row for row in rows}
+    versions = {row.document_id: row for row in rows}
+    theirs = {document.collection_id for document in documents}
+    collections = await session.scalars(
+        select(Collection).where(Collection.tenant_id == tenant_id, Collection.id.in_(theirs))
+    )
+    pipelines = {row.id: pipeline_sha(chunk_sizes(row)) for row in collections}
+    return {
+        document.id: DocumentOut.of(document, versions[document.id], language, pipelines[document.collection_id])
+        for document in documents
+    }

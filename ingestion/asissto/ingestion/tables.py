@@ -67,9 +67,6 @@ class SpaceSwitch(TenantRow, Base):
     state: Mapped[str] = mapped_column(server_default="building", comment="building, active, failed or cancelled")
     done: Mapped[int] = mapped_column(Integer, server_default="0")
     total: Mapped[int] = mapped_column(Integer, server_default="0")
-    failures: Mapped[int] = mapped_column(
-        Integer, server_default="0", comment="of the provider since it last gave vectors"
-    )
     reason: Mapped[str | None] = mapped_column(comment="code of the error that ended it or that it waits for")
     reason_params: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     retry_at: Mapped[datetime | None]
@@ -141,6 +138,10 @@ class DocumentVersion(TenantRow, Base):
     reason_params: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     warnings: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     text: Mapped[str | None] = mapped_column(deferred=True)
+    parsed: Mapped[bytes | None] = mapped_column(
+        deferred=True, comment="structure of `text`, from the end of parsing to publication: an attempt goes on from it"
+    )
+    retry_at: Mapped[datetime | None] = mapped_column(comment="when an attempt follows that waits for a provider")
     created_at: Mapped[CreatedAt]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -203,6 +204,23 @@ class ChunkEmbedding(Base):
     chunk_id: Mapped[UUID] = mapped_column(primary_key=True)
     collection_id: Mapped[UUID]
     input_sha: Mapped[bytes] = mapped_column(comment="of header and text, which is what was embedded")
+    embedding: Mapped[Any] = mapped_column(HALFVEC)
+
+
+class EmbeddingCache(Base):
+    """Vectors of a version that is on its way, so that a later attempt does not make them again."""
+
+    __tablename__ = "embedding_cache"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "version_id"], ["document_versions.tenant_id", "document_versions.id"], ondelete="CASCADE"
+        ),
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version_id: Mapped[UUID] = mapped_column(primary_key=True)
+    space_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("embedding_spaces.id"), primary_key=True)
+    input_sha: Mapped[bytes] = mapped_column(primary_key=True)
     embedding: Mapped[Any] = mapped_column(HALFVEC)
 
 

@@ -107,7 +107,8 @@ async def register_types(connection: asyncpg.Connection) -> None:
 
 async def driver(session: AsyncSession) -> asyncpg.Connection:
     """The asyncpg connection inside the session's transaction, for COPY and for what the ORM would slow down."""
-    await session.execute(text("SELECT 1"))  # the transaction begins at the first statement
+    if "tenant_id" not in session.info:  # else naming the tenant has begun it
+        await session.execute(text("SELECT 1"))  # the transaction begins at the first statement
     raw = await (await session.connection()).get_raw_connection()
     connection = raw.driver_connection
     assert isinstance(connection, asyncpg.Connection)

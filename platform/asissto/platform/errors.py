@@ -7,7 +7,7 @@ AsisstoError
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
 ├── Forbidden               403 (CsrfMissing, RegistrationClosed)
 ├── NotFound                404
-├── Conflict                409 (EmailTaken, NameTaken, VersionConflict, SpaceChanged)
+├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, SpaceChanged, …)
 ├── TooLarge                413
 ├── TooManyRequests         429
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
@@ -25,6 +25,10 @@ class AsisstoError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
+    temporary = False
+    """Whether what failed is away for a while, so that the same call may work later."""
+    retry_after: float | None = None
+    """The pause in seconds that the other side asked for."""
 
     def __init__(self, *, field: str | None = None, **params: object) -> None:
         self.field = field
@@ -178,6 +182,10 @@ class NameTaken(Conflict):
     code = "name_taken"
 
 
+class DocumentBusy(Conflict):
+    code = "document_busy"
+
+
 class LastOwner(Conflict):
     code = "last_owner"
 
@@ -210,7 +218,9 @@ class ProviderError(AsisstoError):
 
     def __init__(self, *, permanent: bool, reason: str, retry_after: float | None = None, **params: str | int) -> None:
         self.permanent = permanent
+        self.temporary = not permanent
         self.reason = reason
+        self.retry_after = retry_after
         super().__init__(field=None, reason=reason, retry_after=retry_after, **params)
 
 
@@ -225,6 +235,7 @@ class WrongDimensions(ProviderError):
 class NotReady(AsisstoError):
     status = 503
     code = "not_ready"
+    temporary = True
 
 
 class DatabaseDown(NotReady):

@@ -15,6 +15,12 @@ LEASE = timedelta(seconds=15)
 """A killed worker's job runs again after this long; the heartbeat renews it three times as often."""
 
 MOST_ATTEMPTS = 5
+
+PATIENCE = timedelta(hours=24)
+"""How long a job waits for a provider or a store that is away; whoever waits for the job is told at once."""
+
+_WAITS = timedelta(seconds=2), timedelta(minutes=5)
+
 CHANNEL = "asissto_jobs"
 
 
@@ -26,6 +32,7 @@ class ClaimedJob(msgspec.Struct, frozen=True):
     payload: dict[str, Any]
     attempts: int
     worker: UUID
+    waiting_since: datetime | None = None
 
 
 class LeaseLost(Exception):
@@ -49,26 +56,52 @@ async def enqueue(  # noqa: PLR0913 - a job has that many parts
     await session.execute(select(func.pg_notify(CHANNEL, kind)))
 
 
-_CLAIM = text("""
-    WITH busy AS (
+_ABANDONED = """
+    SELECT tenant_id, id FROM jobs WHERE kind = ANY(:kinds) AND state = 'doing' AND lease_until < now()
+    ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+# Walks the tenants that have jobs by the index, not the jobs: a hundred thousand of one tenant cost as much as one.
+_DUE = """
+    WITH RECURSIVE waiting AS (
+        (SELECT tenant_id FROM jobs WHERE state = 'todo' ORDER BY tenant_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT j.tenant_id FROM jobs j WHERE j.state = 'todo' AND j.tenant_id > w.tenant_id
+                ORDER BY j.tenant_id LIMIT 1)
+        FROM waiting w WHERE w.tenant_id IS NOT NULL
+    ), busy AS (
         SELECT tenant_id, count(*) AS jobs FROM jobs WHERE state = 'doing' AND lease_until >= now() GROUP BY tenant_id
-    ), next AS (
-        SELECT j.tenant_id, j.id FROM jobs j LEFT JOIN busy USING (tenant_id)
-        WHERE j.kind = ANY(:kinds)
-          AND ((j.state = 'todo' AND j.run_at <= now()) OR (j.state = 'doing' AND j.lease_until < now()))
-        ORDER BY coalesce(busy.jobs, 0), j.run_at LIMIT 1 FOR UPDATE OF j SKIP LOCKED
+    ), turns AS (
+        SELECT w.tenant_id FROM waiting w LEFT JOIN busy USING (tenant_id) LEFT JOIN job_turns t USING (tenant_id)
+        WHERE w.tenant_id IS NOT NULL ORDER BY coalesce(busy.jobs, 0), t.served_at NULLS FIRST, w.tenant_id
+    )
+    SELECT j.tenant_id, j.id FROM turns CROSS JOIN LATERAL (
+        SELECT tenant_id, id FROM jobs
+        WHERE tenant_id = turns.tenant_id AND state = 'todo' AND run_at <= now() AND kind = ANY(:kinds)
+        ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) j LIMIT 1
+"""
+"""The tenant with the fewest running jobs comes first, of those the one that was served longest ago: a bulk upload
+keeps nobody else waiting, even where one job runs at a time."""
+
+_TAKE = """
+    WITH next AS ({next}), served AS (
+        INSERT INTO job_turns (tenant_id, served_at) SELECT tenant_id, clock_timestamp() FROM next
+        ON CONFLICT (tenant_id) DO UPDATE SET served_at = excluded.served_at
     )
     UPDATE jobs SET state = 'doing', worker = :worker, lease_until = now() + :lease, attempts = attempts + 1
     FROM next WHERE jobs.tenant_id = next.tenant_id AND jobs.id = next.id
-    RETURNING jobs.tenant_id, jobs.id, jobs.kind, jobs.key, jobs.payload, jobs.attempts, jobs.worker
-""")
-"""The tenant with the fewest running jobs comes first, so that a bulk upload does not keep the others waiting."""
+    RETURNING jobs.tenant_id, jobs.id, jobs.kind, jobs.key, jobs.payload, jobs.attempts, jobs.worker, jobs.waiting_since
+"""
+_CLAIMS = [text(_TAKE.format(next=query)) for query in (_ABANDONED, _DUE)]
 
 
 async def claim(session: AsyncSession, worker: UUID, kinds: list[str]) -> ClaimedJob | None:
-    """Takes the next job, or one whose worker died; None where nothing is due."""
-    row = (await session.execute(_CLAIM, {"kinds": kinds, "worker": worker, "lease": LEASE})).one_or_none()
-    return None if row is None else ClaimedJob(*row)
+    """Takes a job whose worker died, or the next one that is due; None where there is none."""
+    for query in _CLAIMS:
+        row = (await session.execute(query, {"kinds": kinds, "worker": worker, "lease": LEASE})).one_or_none()
+        if row is not None:
+            return ClaimedJob(*row)
+    return None
 
 
 async def renew(session: AsyncSession, job: ClaimedJob) -> None:
@@ -83,14 +116,33 @@ async def finish(session: AsyncSession, job: ClaimedJob) -> None:
 
 async def put_back(session: AsyncSession, job: ClaimedJob, error: str | None) -> None:
     """Back into the queue: later each time after a failure, at once and without counting the attempt after a stop."""
+    wait = timedelta(seconds=0 if error is None else 2**job.attempts)
+    attempts = job.attempts - (error is None)
+    await _requeue(session, job, error=error, run_at=datetime.now(UTC) + wait, attempts=attempts)
+
+
+async def postpone(session: AsyncSession, job: ClaimedJob, error: str, at_least: timedelta) -> datetime | None:
+    """Back into the queue until what is away may have come back; does not count as an attempt.
+
+    Each pause is as long as all those before. Returns when the job runs again, None where the patience is at its end.
+    """
+    now = datetime.now(UTC)
+    waited = now - (job.waiting_since or now)
+    if waited > PATIENCE:
+        return None
+    run_at = now + max(at_least, min(max(waited, _WAITS[0]), _WAITS[1]))
+    since = job.waiting_since or now
+    await _requeue(session, job, error=error, run_at=run_at, attempts=job.attempts - 1, waiting_since=since)
+    return run_at
+
+
+async def _requeue(session: AsyncSession, job: ClaimedJob, **values: Any) -> None:
+    """A twin that waits already does the work."""
     twin = select(Job.id).where(*_same_key(job), Job.state == "todo")
     if (await session.execute(twin)).first():
         await session.execute(delete(Job).where(*_mine(job)))
-        return
-    wait = timedelta(seconds=0 if error is None else 2**job.attempts)
-    attempts = job.attempts - (error is None)
-    run_at = datetime.now(UTC) + wait
-    await _change(session, job, state="todo", error=error, run_at=run_at, lease_until=None, attempts=attempts)
+    else:
+        await _change(session, job, state="todo", lease_until=None, **values)
 
 
 async def bury(session: AsyncSession, job: ClaimedJob, error: str) -> None:

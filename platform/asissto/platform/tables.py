@@ -149,7 +149,7 @@ class Job(TenantRow, Base):
     __tablename__ = "jobs"
     __table_args__ = (
         Index("ix_jobs_open_key", "tenant_id", "kind", "key", unique=True, postgresql_where=text("state = 'todo'")),
-        Index("ix_jobs_claim", "kind", "run_at", postgresql_where=text("state = 'todo'")),
+        Index("ix_jobs_due", "tenant_id", "run_at", postgresql_where=text("state = 'todo'")),
         Index("ix_jobs_lease", "lease_until", postgresql_where=text("state = 'doing'")),
     )
 
@@ -162,8 +162,18 @@ class Job(TenantRow, Base):
     worker: Mapped[UUID | None]
     lease_until: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(comment="class and message of the last failure")
+    waiting_since: Mapped[datetime | None] = mapped_column(comment="when what the job needs was first found to be away")
     created_at: Mapped[CreatedAt]
     finished_at: Mapped[datetime | None]
+
+
+class JobTurn(Base):
+    """When a tenant was last served by the queue, so that tenants take turns. Only the system role writes it."""
+
+    __tablename__ = "job_turns"
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
+    served_at: Mapped[datetime]
 
 
 class AuditEntry(TenantRow, Base):

@@ -57,6 +57,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The setting {name} has a value that cannot be used: {detail}.",
         "У настройки {name} неподходящее значение: {detail}.",
     ),
+    "error.document_busy": (
+        "“{title}” is being worked on. Wait until it is ready or has failed, then try again.",
+        "Документ «{title}» ещё обрабатывается. Дождитесь, пока он будет готов или завершится ошибкой, и повторите.",
+    ),
     "error.document_refused": (
         "The file “{name}” could not be read: {detail}.",
         "Файл «{name}» не удалось прочитать: {detail}.",

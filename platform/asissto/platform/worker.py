@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 import asyncpg
 import msgspec
@@ -10,17 +11,23 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import jobs
-from asissto.platform.errors import DatabaseDown
+from asissto.platform.errors import AsisstoError, DatabaseDown
 from asissto.platform.jobs import ClaimedJob, LeaseLost
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """`run` does the work and calls `jobs.finish` in the transaction of its effects; `give_up` tells whoever waits."""
+    """`run` does the work and calls `jobs.finish` in the transaction of its effects.
+
+    `give_up` and `postpone` tell whoever waits that it failed, and that it goes on at a later time. What is `slow` (a
+    crawl, a new embedding of everything) has a place of its own, so that it keeps no document waiting.
+    """
 
     run: Callable[[Services, ClaimedJob], Awaitable[None]]
-    give_up: Callable[[AsyncSession, ClaimedJob], Awaitable[None]] | None = None
+    give_up: Callable[[AsyncSession, ClaimedJob, AsisstoError], Awaitable[None]] | None = None
+    postpone: Callable[[AsyncSession, ClaimedJob, AsisstoError, datetime], Awaitable[None]] | None = None
+    slow: bool = False
 
 
 POLL_SECONDS = 2.0
@@ -40,7 +47,8 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._services.settings.worker_jobs):
-                    group.create_task(self._work())
+                    group.create_task(self._work(self._kinds(slow=False)))
+                group.create_task(self._work(self._kinds(slow=True)))
         finally:
             await listener.close(timeout=5)
 
@@ -56,18 +64,21 @@ class Worker:
         await connection.add_listener(jobs.CHANNEL, lambda *_: self._wake.set())
         return connection
 
-    async def _work(self) -> None:
+    def _kinds(self, *, slow: bool) -> list[str]:
+        return [kind for kind, handler in self._handlers.items() if handler.slow == slow]
+
+    async def _work(self, kinds: list[str]) -> None:
         while True:
             self._wake.clear()  # before the look, so that what comes during it is not missed
-            if not await self.run_one():
+            if not await self.run_one(kinds):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
-    async def run_one(self) -> bool:
-        """Runs the next job that is due; False where there is none."""
+    async def run_one(self, kinds: list[str] | None = None) -> bool:
+        """Runs the next job that is due, of these kinds or any; False where there is none."""
         try:
             async with self._services.database.system() as session:
-                job = await jobs.claim(session, self._id, list(self._handlers))
+                job = await jobs.claim(session, self._id, list(self._handlers) if kinds is None else kinds)
         except Exception as error:  # the database may be away for a while: the loop outlives it
             log.error("jobs cannot be claimed", error=repr(error))  # noqa: TRY400
             return False
@@ -81,7 +92,7 @@ class Worker:
             heartbeat = asyncio.create_task(self._keep_lease(job))
             try:
                 if job.attempts > jobs.MOST_ATTEMPTS:  # it killed its worker each time
-                    await self._give_up(job, "the worker died")
+                    await self._give_up(job, AsisstoError(), "the worker died")
                 else:
                     await self._handlers[job.kind].run(self._services, job)
             except LeaseLost:
@@ -90,11 +101,22 @@ class Worker:
                 await asyncio.shield(self._give_back(job, None))
                 raise
             except Exception as error:
-                log.exception("job failed", attempt=job.attempts)
-                end = self._give_back if job.attempts < jobs.MOST_ATTEMPTS else self._give_up
-                await end(job, f"{type(error).__name__}: {error}")
+                await self._fail(job, error)
             finally:
                 heartbeat.cancel()
+
+    async def _fail(self, job: ClaimedJob, error: Exception) -> None:
+        known = error if isinstance(error, AsisstoError) else AsisstoError()
+        what = f"{type(error).__name__}: {error}"
+        if known.temporary:
+            log.warning("job postponed", error=what)
+            await self._postpone(job, known, what)
+            return
+        log.error("job failed", attempt=job.attempts, exc_info=error)
+        if job.attempts < jobs.MOST_ATTEMPTS:
+            await self._give_back(job, what)
+        else:
+            await self._give_up(job, known, what)
 
     async def _keep_lease(self, job: ClaimedJob) -> None:
         while True:
@@ -112,10 +134,20 @@ class Worker:
             async with self._services.database.system() as session:
                 await jobs.put_back(session, job, error)
 
-    async def _give_up(self, job: ClaimedJob, error: str) -> None:
+    async def _postpone(self, job: ClaimedJob, error: AsisstoError, what: str) -> None:
+        tell = self._handlers[job.kind].postpone
+        with suppress(LeaseLost, DatabaseDown):
+            async with self._services.database.system() as session:
+                run_at = await jobs.postpone(session, job, what, timedelta(seconds=error.retry_after or 0))
+                if run_at is not None and tell is not None:
+                    await tell(session, job, error, run_at)
+            if run_at is None:
+                await self._give_up(job, error, what)
+
+    async def _give_up(self, job: ClaimedJob, error: AsisstoError, what: str) -> None:
         give_up = self._handlers[job.kind].give_up
         with suppress(LeaseLost, DatabaseDown):
             async with self._services.database.system() as session:
-                await jobs.bury(session, job, error)
+                await jobs.bury(session, job, what)
                 if give_up is not None:
-                    await give_up(session, job)
+                    await give_up(session, job, error)
