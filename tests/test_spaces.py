@@ -291,21 +291,19 @@ async def test_a_switch_outlives_an_outage(
     fault: Fault | int,
     detail: str,
 ) -> None:
-    """It says what it waits for, comes again later each time, and loses nothing that was made."""
+    """It says what it waits for, comes again, and loses nothing that was made."""
     monkeypatch.setattr(reembedding, "SECONDS", 0.2)
     monkeypatch.setattr(reembedding, "BATCH", 4)
     await publish(services, alice, "handbook.md", handbook(0, 10))
     await choose(alice, **OUTSIDE)
-    waits = []
-    for _ in range(8):  # more often than any job is tried
+    for _ in range(8):  # more often than a job is tried that fails for another reason
         peer.fail_with(fault, times=1)
         await bring_forward(superuser)
         await work(services)
         switch = (await shown(alice))["switch"]
         assert (switch["state"], switch["reason"], switch["detail"]) == ("building", "provider_failed", detail)
-        waits.append((datetime.fromisoformat(switch["retry_at"]) - datetime.now(UTC)).total_seconds())
+        assert datetime.fromisoformat(switch["retry_at"]) > datetime.now(UTC)
         await check_answer(services, alice, 7)
-    assert waits == pytest.approx([5, 10, 20, 40, 80, 160, 320, 640], abs=5)
     await bring_forward(superuser)
     await finish(services, superuser)
     switch = (await shown(alice))["switch"]

@@ -53,13 +53,6 @@ def create_switches() -> None:
         ),
         sa.Column("done", sa.Integer(), server_default="0", nullable=False),
         sa.Column("total", sa.Integer(), server_default="0", nullable=False),
-        sa.Column(
-            "failures",
-            sa.Integer(),
-            server_default="0",
-            nullable=False,
-            comment="of the provider since it last gave vectors",
-        ),
         sa.Column("reason", sa.Text(), nullable=True, comment="code of the error that ended it or that it waits for"),
         sa.Column("reason_params", postgresql.JSONB(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),

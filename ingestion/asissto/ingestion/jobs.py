@@ -2,7 +2,7 @@
 
 from asissto.ingestion.documents import DELETE_FILES, INGEST
 from asissto.ingestion.pipeline import ingest, mark_failed, mark_postponed
-from asissto.ingestion.reembedding import drop_space, give_up_reembedding, reembed
+from asissto.ingestion.reembedding import drop_space, mark_switch_failed, mark_switch_waiting, reembed
 from asissto.ingestion.switching import DROP_SPACE, REEMBED
 from asissto.platform import jobs
 from asissto.platform.errors import SpaceChanged
@@ -29,6 +29,6 @@ async def ingest_in_active_space(services: Services, job: ClaimedJob) -> None:
 HANDLERS = {
     INGEST: Handler(ingest_in_active_space, mark_failed, mark_postponed),
     DELETE_FILES: Handler(delete_files),
-    REEMBED: Handler(reembed, give_up_reembedding, slow=True),
+    REEMBED: Handler(reembed, mark_switch_failed, mark_switch_waiting, slow=True),
     DROP_SPACE: Handler(drop_space, slow=True),
 }

@@ -1,13 +1,13 @@
 """The job behind a switch of the embedding model: makes the missing vectors, then changes the space in one step."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from pgvector import HalfVector
-from sqlalchemy import text, update
+from sqlalchemy import func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.spaces import Space, embedder_of
@@ -15,7 +15,6 @@ from asissto.ingestion.store import Vector, input_sha, known_vectors
 from asissto.ingestion.switching import (
     KEPT,
     REEMBED,
-    Trouble,
     drop_others,
     end_switch,
     hold_knowledge,
@@ -33,7 +32,6 @@ BATCHES_AT_ONCE = 8
 """About 25 s of the local embedder; then whatever else waits has its turn, so that no switch keeps uploads waiting."""
 
 SECONDS = 30.0
-FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(hours=1)
 
 
 class Switch(msgspec.Struct, frozen=True):
@@ -68,7 +66,9 @@ async def reembed(services: Services, job: ClaimedJob) -> None:
         if switch is not None:
             await _go_on(services, job, switch)
     except ProviderError as error:
-        await _stumble(services, job, error)
+        if error.temporary:
+            raise
+        await _fail(services, job, error)
 
 
 async def drop_space(services: Services, job: ClaimedJob) -> None:
@@ -84,10 +84,21 @@ async def drop_space(services: Services, job: ClaimedJob) -> None:
                 return
 
 
-async def give_up_reembedding(session: AsyncSession, job: ClaimedJob, error: AsisstoError) -> None:
+async def mark_switch_failed(session: AsyncSession, job: ClaimedJob, error: AsisstoError) -> None:
+    """Search stays where it is, and what was made is kept for another attempt."""
+    await _tell(session, job, error, state="failed", retry_at=None, finished_at=func.now())
+
+
+async def mark_switch_waiting(session: AsyncSession, job: ClaimedJob, error: AsisstoError, run_at: datetime) -> None:
+    """It goes on at that time where it was."""
+    await _tell(session, job, error, retry_at=run_at)
+
+
+async def _tell(session: AsyncSession, job: ClaimedJob, error: AsisstoError, **values: Any) -> None:
     mine = (SpaceSwitch.tenant_id == job.tenant_id, SpaceSwitch.id == UUID(job.key), SpaceSwitch.state == "building")
-    failed = {"state": "failed", "retry_at": None, **msgspec.structs.asdict(Trouble.of(error))}
-    await session.execute(update(SpaceSwitch).where(*mine).values(**failed, finished_at=datetime.now(UTC)))
+    params = {name: str(value) for name, value in error.params.items()}
+    why = {"reason": error.code, "reason_params": params}
+    await session.execute(update(SpaceSwitch).where(*mine).values(**why, **values))
 
 
 async def _begin(services: Services, job: ClaimedJob) -> Switch | None:
@@ -165,41 +176,21 @@ async def _swap(services: Services, job: ClaimedJob, switch: Switch) -> bool:
 
 async def _move(session: AsyncSession, base: KnowledgeBase, row: SpaceSwitch, switch: Switch) -> None:
     total, done = (await session.execute(_PROGRESS, switch.scope)).one()
-    await end_switch(session, base, "active", total=total, done=done, reason=None, reason_params={}, failures=0)
+    await end_switch(session, base, "active", total=total, done=done, reason=None, reason_params={})
     base.space_id = row.to_space_id
     base.version += 1
     await drop_others(session, base, KEPT)
 
 
-async def _stumble(services: Services, job: ClaimedJob, error: ProviderError) -> None:
-    """Search stays where it is, and what was made is kept: for the next part of the job, or for another switch."""
-    trouble = msgspec.structs.asdict(Trouble.of(error))
+async def _fail(services: Services, job: ClaimedJob, error: AsisstoError) -> None:
     async with services.database.tenant(job.tenant_id) as session:
-        base = await hold_knowledge(session, job.tenant_id)
-        row = await session.get_one(SpaceSwitch, (job.tenant_id, UUID(job.key)))
-        if error.permanent and row.state == "building":
-            await end_switch(session, base, "failed", **trouble)
-        if error.permanent or row.state != "building":
-            await jobs.finish(session, job)
-            return
-        row.retry_at = datetime.now(UTC) + _pause(error, row.failures)
-        row.failures += 1
-        row.reason, row.reason_params = trouble["reason"], trouble["reason_params"]
-        await _queue_next(session, job, None, row.retry_at)
+        await jobs.finish(session, job)
+        await mark_switch_failed(session, job, error)
 
 
-def _pause(error: ProviderError, failures: int) -> timedelta:
-    """As long as the provider asks for, else longer each time; an outage of a day does not end the switch."""
-    asked = timedelta(seconds=float(str(error.params["retry_after"] or 0)))
-    longer: timedelta = FIRST_WAIT * 2 ** min(failures, 10)
-    return min(max(asked, longer), LONGEST_WAIT)
-
-
-async def _queue_next(
-    session: AsyncSession, job: ClaimedJob, after: UUID | None, run_at: datetime | None = None
-) -> None:
+async def _queue_next(session: AsyncSession, job: ClaimedJob, after: UUID | None) -> None:
     await jobs.finish(session, job)
-    await jobs.enqueue(session, job.tenant_id, REEMBED, job.key, {"after": after and str(after)}, run_at=run_at)
+    await jobs.enqueue(session, job.tenant_id, REEMBED, job.key, {"after": after and str(after)})
 
 
 # A vector belongs to what was embedded: that of a passage which was changed in its place is missing too.
@@ -229,7 +220,7 @@ _STORE = """
 """
 _STORED = """
     UPDATE space_switches SET done = least(done + $3, total),
-        failures = 0, reason = NULL, reason_params = '{}', retry_at = NULL
+        reason = NULL, reason_params = '{}', retry_at = NULL
     WHERE tenant_id = $1 AND id = $2 AND state = 'building' RETURNING id
 """
 _BUILDING = text("SELECT to_space_id FROM space_switches WHERE tenant_id = :tenant AND state = 'building'")

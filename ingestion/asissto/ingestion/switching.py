@@ -4,14 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.documents import embedding_space
 from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase, SpaceSwitch
 from asissto.platform.audit import Actor, record
-from asissto.platform.errors import AsisstoError
 from asissto.platform.jobs import enqueue
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
@@ -111,17 +109,6 @@ async def drop_others(session: AsyncSession, base: KnowledgeBase, wait: timedelt
     run_at = datetime.now(UTC) + wait
     for space_id in set(await session.scalars(spaces)) - {base.space_id}:
         await enqueue(session, base.tenant_id, DROP_SPACE, str(space_id), {"space_id": space_id}, run_at=run_at)
-
-
-class Trouble(msgspec.Struct, frozen=True):
-    """Why a switch failed, or what it waits for."""
-
-    reason: str
-    reason_params: dict[str, str]
-
-    @classmethod
-    def of(cls, error: AsisstoError) -> "Trouble":
-        return cls(error.code, {name: str(value) for name, value in error.params.items() if value is not None})
 
 
 def explain_switch(switch: SpaceSwitch, language: Language) -> str | None:

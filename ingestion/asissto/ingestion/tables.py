@@ -67,9 +67,6 @@ class SpaceSwitch(TenantRow, Base):
     state: Mapped[str] = mapped_column(server_default="building", comment="building, active, failed or cancelled")
     done: Mapped[int] = mapped_column(Integer, server_default="0")
     total: Mapped[int] = mapped_column(Integer, server_default="0")
-    failures: Mapped[int] = mapped_column(
-        Integer, server_default="0", comment="of the provider since it last gave vectors"
-    )
     reason: Mapped[str | None] = mapped_column(comment="code of the error that ended it or that it waits for")
     reason_params: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     retry_at: Mapped[datetime | None]
