@@ -415,6 +415,37 @@ async def test_each_change_leaves_one_row_in_the_audit_trail(
     ]
 
 
+async def test_versions_are_told_newest_first(guide: Json, services: Services, alice: Person) -> None:
+    """With who sent them, how they ended, and which one answers."""
+    await publish(services, alice, "guide.md", GUIDE.replace("12 euros", "15 euros"))
+    await publish(services, alice, "guide.md", " \n")
+    items = (await alice.client.get(f"/api/v1/documents/{guide['id']}/versions")).raise_for_status().json()["items"]
+    assert [(each["state"], each["reason"], each["active"]) for each in items] == [
+        ("failed", "document_empty", False),
+        ("ready", None, True),
+        ("superseded", None, False),
+    ]
+    assert {(each["created_by"], each["file_name"]) for each in items} == {(str(alice.user_id), "guide.md")}
+    assert "holds no text" in items[0]["detail"]
+
+
+async def test_a_citation_is_opened_in_its_document(guide: Json, services: Services, alice: Person) -> None:
+    """In the version that it was taken from, with the words around it, also after a newer one."""
+    (citation,) = (await ask(alice, PRICE))["citations"]
+    await publish(services, alice, "guide.md", GUIDE.replace("12 euros", "15 euros"))
+    address = f"/api/v1/documents/{guide['id']}/text"
+    around = {"version": citation["version_id"], "start": citation["start"] - 10, "length": 60}
+    old = (await alice.client.get(address, params=around)).raise_for_status().json()
+    assert citation["quote"] in old["text"]
+    assert (old["start"], old["end"] - old["start"], len(old["text"])) == (citation["start"] - 10, 60, 60)
+    whole = (await alice.client.get(address)).raise_for_status().json()
+    assert ("15 euros" in whole["text"], whole["start"], whole["length"]) == (True, 0, len(whole["text"]))
+    behind = (await alice.client.get(address, params={"start": 9999})).json()
+    assert (behind["text"], behind["start"], behind["end"]) == ("", 9999, 9999)
+    for wrong in ({"version": guide["id"]}, {"length": 20_001}, {"start": -1}):
+        assert (await alice.client.get(address, params=wrong)).status_code in (400, 404)
+
+
 def parsed(text: str) -> ParsedDocument:
     element = Element(kind="text", start=0, end=len(text), page=None, heading_path=())
     return ParsedDocument(title="Title", text=text, elements=(element,), pages=None, warnings=())

@@ -178,6 +178,7 @@ async def _receive(
         content_sha=stored.sha,
         pipeline_sha=pipeline,
         storage_key=stored.key,
+        created_by=what.by and what.by.user_id,
     )
     session.add(version)
     await session.flush()

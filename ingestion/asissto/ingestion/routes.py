@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.ingestion import passage_routes
+from asissto.ingestion import passage_routes, version_routes
 from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.documents import (
     Upload,
@@ -247,7 +247,12 @@ class DocumentController(Controller):
         await record(session, principal, "documents.delete", "document", document.id, title=document.title)
 
 
-HANDLERS: list[ControllerRouterHandler] = [CollectionController, DocumentController, *passage_routes.HANDLERS]
+HANDLERS: list[ControllerRouterHandler] = [
+    CollectionController,
+    DocumentController,
+    *passage_routes.HANDLERS,
+    *version_routes.HANDLERS,
+]
 
 
 async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None:

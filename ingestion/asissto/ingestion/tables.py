@@ -101,6 +101,7 @@ class DocumentVersion(TenantRow, Base):
     reason_params: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     warnings: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     text: Mapped[str | None] = mapped_column(deferred=True)
+    created_by: Mapped[UUID | None]
     created_at: Mapped[CreatedAt]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
