@@ -8,16 +8,22 @@ import asyncpg
 import httpx
 import numpy as np
 import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
 from msgspec import structs
 from numpy.typing import NDArray
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.parsing import Element, ParsedDocument
 from asissto.ingestion.passage_edits import Edit, apply_edits
 from asissto.ingestion.store import passage_sha
+from asissto.platform.database import Addresses
 from asissto.platform.embedding import Embedder
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.errors import ProviderError
+from asissto.platform.migrate import alembic_config, migrate
 from asissto.platform.services import Services
 from people import Person, bearer, make_client
 from test_ingestion import GUIDE, check_consistency, collection_of, counts, found, publish, send, shown, work
@@ -444,6 +450,26 @@ async def test_a_citation_is_opened_in_its_document(guide: Json, services: Servi
     assert (behind["text"], behind["start"], behind["end"]) == ("", 9999, 9999)
     for wrong in ({"version": guide["id"]}, {"length": 20_001}, {"start": -1}):
         assert (await alice.client.get(address, params=wrong)).status_code in (400, 404)
+
+
+async def test_passages_from_before_edits_can_be_edited(
+    guide: Json, addresses: Addresses, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """The migration gives them the hashes that the code would, although its role sees no row of a tenant."""
+    hashes = "SELECT id, source_sha FROM chunks ORDER BY id"
+    before = await superuser.fetch(hashes)
+
+    def back(connection: Connection) -> None:
+        script = ScriptDirectory.from_config(alembic_config(connection)).get_revision("0015")
+        command.downgrade(alembic_config(connection), str(script.down_revision))
+
+    engine = create_async_engine(addresses.owner)
+    async with engine.begin() as connection:
+        await connection.run_sync(back)
+    await engine.dispose()
+    await migrate(addresses)
+    assert await superuser.fetch(hashes) == before
+    assert "17 euros" in (await edit(alice, await about(alice, guide, "12 euros"), text=NEW_PRICE))["text"]
 
 
 def parsed(text: str) -> ParsedDocument:
