@@ -57,6 +57,7 @@ class World:
     collection_id: UUID
     collection_name: str
     document_id: UUID
+    version_id: UUID
     chunk_id: UUID
     edit_id: UUID
     assistant_id: UUID
@@ -98,6 +99,8 @@ CASES = {
     "documents.upload": Case(HIDDEN, query={"name": "intruder.txt"}, content=b"An intruder was here."),
     "documents.read": Case(HIDDEN),
     "documents.delete": Case(HIDDEN),
+    "documents.versions": Case(HIDDEN),
+    "documents.text": Case(HIDDEN, query={"version": "{version_id}"}),
     "passages.list": Case(HIDDEN),
     "passages.read": Case(HIDDEN),
     "passages.update": Case(HIDDEN, {"text": "An intruder was here."}),
@@ -155,7 +158,7 @@ async def alices_world(services: Services, alice: Person) -> World:
     address = f"/api/v1/collections/{collection.id}/documents"
     upload = await alice.client.post(address, params={"name": "alices-diary.txt"}, content=DIARY.encode())
     document_id = UUID(upload.raise_for_status().json()["id"])
-    chunk_id, edit_id = await switch_off_its_passage(services, alice.tenant_id, document_id)
+    version_id, chunk_id, edit_id = await switch_off_its_passage(services, alice.tenant_id, document_id)
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
@@ -163,6 +166,7 @@ async def alices_world(services: Services, alice: Person) -> World:
         collection_id=collection.id,
         collection_name=collection.name,
         document_id=document_id,
+        version_id=version_id,
         chunk_id=chunk_id,
         edit_id=edit_id,
         assistant_id=assistant.id,
@@ -173,8 +177,8 @@ async def alices_world(services: Services, alice: Person) -> World:
     )
 
 
-async def switch_off_its_passage(services: Services, tenant_id: UUID, document_id: UUID) -> tuple[UUID, UUID]:
-    """Publishes the diary as one passage that is switched off, without a worker; gives passage and edit."""
+async def switch_off_its_passage(services: Services, tenant_id: UUID, document_id: UUID) -> tuple[UUID, UUID, UUID]:
+    """Publishes the diary as one passage that is switched off, without a worker; gives version, passage and edit."""
     only = Chunk(0, 0, len(DIARY), 0, len(DIARY), None, (), "text", "", "en", 6, enabled=False)
     async with services.database.tenant(tenant_id) as session:
         document = await session.get(Document, (tenant_id, document_id))
@@ -196,7 +200,7 @@ async def switch_off_its_passage(services: Services, tenant_id: UUID, document_i
         session.add(edit)
         chunk_id = new_id()
         await add_passages(session, place, DIARY, [only], [None], [chunk_id])
-    return chunk_id, edit.id
+    return version.id, chunk_id, edit.id
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,22 @@ import asyncpg
 import httpx
 import numpy as np
 import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
 from msgspec import structs
 from numpy.typing import NDArray
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.parsing import Element, ParsedDocument
 from asissto.ingestion.passage_edits import Edit, apply_edits
 from asissto.ingestion.store import passage_sha
+from asissto.platform.database import Addresses
 from asissto.platform.embedding import Embedder
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.errors import ProviderError
+from asissto.platform.migrate import alembic_config, migrate
 from asissto.platform.services import Services
 from people import Person, bearer, make_client
 from test_ingestion import GUIDE, check_consistency, collection_of, counts, found, publish, send, shown, work
@@ -413,6 +419,57 @@ async def test_each_change_leaves_one_row_in_the_audit_trail(
         ("passages.update", *about_it, "true"),
         ("passages.reset", *about_it, None),
     ]
+
+
+async def test_versions_are_told_newest_first(guide: Json, services: Services, alice: Person) -> None:
+    """With who sent them, how they ended, and which one answers."""
+    await publish(services, alice, "guide.md", GUIDE.replace("12 euros", "15 euros"))
+    await publish(services, alice, "guide.md", " \n")
+    items = (await alice.client.get(f"/api/v1/documents/{guide['id']}/versions")).raise_for_status().json()["items"]
+    assert [(each["state"], each["reason"], each["active"]) for each in items] == [
+        ("failed", "document_empty", False),
+        ("ready", None, True),
+        ("superseded", None, False),
+    ]
+    assert {(each["created_by"], each["file_name"]) for each in items} == {(str(alice.user_id), "guide.md")}
+    assert "holds no text" in items[0]["detail"]
+
+
+async def test_a_citation_is_opened_in_its_document(guide: Json, services: Services, alice: Person) -> None:
+    """In the version that it was taken from, with the words around it, also after a newer one."""
+    (citation,) = (await ask(alice, PRICE))["citations"]
+    await publish(services, alice, "guide.md", GUIDE.replace("12 euros", "15 euros"))
+    address = f"/api/v1/documents/{guide['id']}/text"
+    around = {"version": citation["version_id"], "start": citation["start"] - 10, "length": 60}
+    old = (await alice.client.get(address, params=around)).raise_for_status().json()
+    assert citation["quote"] in old["text"]
+    assert (old["start"], old["end"] - old["start"], len(old["text"])) == (citation["start"] - 10, 60, 60)
+    whole = (await alice.client.get(address)).raise_for_status().json()
+    assert ("15 euros" in whole["text"], whole["start"], whole["length"]) == (True, 0, len(whole["text"]))
+    behind = (await alice.client.get(address, params={"start": 9999})).json()
+    assert (behind["text"], behind["start"], behind["end"]) == ("", 9999, 9999)
+    for wrong in ({"version": guide["id"]}, {"length": 20_001}, {"start": -1}):
+        assert (await alice.client.get(address, params=wrong)).status_code in (400, 404)
+
+
+async def test_passages_from_before_edits_can_be_edited(
+    guide: Json, addresses: Addresses, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """The migration gives them the hashes that the code would, although its role sees no row of a tenant."""
+    hashes = "SELECT id, source_sha FROM chunks ORDER BY id"
+    before = await superuser.fetch(hashes)
+
+    def back(connection: Connection) -> None:
+        script = ScriptDirectory.from_config(alembic_config(connection)).get_revision("0015")
+        command.downgrade(alembic_config(connection), str(script.down_revision))
+
+    engine = create_async_engine(addresses.owner)
+    async with engine.begin() as connection:
+        await connection.run_sync(back)
+    await engine.dispose()
+    await migrate(addresses)
+    assert await superuser.fetch(hashes) == before
+    assert "17 euros" in (await edit(alice, await about(alice, guide, "12 euros"), text=NEW_PRICE))["text"]
 
 
 def parsed(text: str) -> ParsedDocument:

@@ -54,11 +54,13 @@ def upgrade() -> None:
     op.execute(f"CREATE POLICY own_tenant ON passage_edits TO asissto_app USING ({own}) WITH CHECK ({own})")
     op.execute("CREATE POLICY whole_platform ON passage_edits TO asissto_sys USING (true) WITH CHECK (true)")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON passage_edits TO asissto_app, asissto_sys")
+    op.add_column("document_versions", sa.Column("created_by", sa.Uuid()))
     op.create_index("ix_citations_document", "citations", ["tenant_id", "document_id", "id"])
 
 
 def downgrade() -> None:
     op.drop_index("ix_citations_document", "citations")
+    op.drop_column("document_versions", "created_by")
     op.drop_table("passage_edits")
     for column in ("source_sha", "source_end", "source_start", "enabled"):
         op.drop_column("chunks", column)

@@ -232,6 +232,7 @@ async def _receive(session: AsyncSession, tenant_id: UUID, what: Upload, stored:
         content_sha=stored.sha,
         pipeline_sha=pipeline,
         storage_key=stored.key,
+        created_by=what.by and what.by.user_id,
     )
     await _queue(session, version, tenant_id)
     return document_id, True

@@ -1,4 +1,4 @@
-"""From a file to passages in the index: parse, chunk, embed, publish. Until the last step nothing is seen."""
+"""From a file to passages in the index: parse, chunk, edit, embed, publish. Until the last step nothing is seen."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.ingestion import embedding_routes, passage_routes
+from asissto.ingestion import embedding_routes, passage_routes, version_routes
 from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.documents import (
     Upload,
@@ -300,6 +300,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     DocumentController,
     *embedding_routes.HANDLERS,
     *passage_routes.HANDLERS,
+    *version_routes.HANDLERS,
 ]
 
 

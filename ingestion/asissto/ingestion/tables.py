@@ -142,6 +142,7 @@ class DocumentVersion(TenantRow, Base):
         deferred=True, comment="structure of `text`, from the end of parsing to publication: an attempt goes on from it"
     )
     retry_at: Mapped[datetime | None] = mapped_column(comment="when an attempt follows that waits for a provider")
+    created_by: Mapped[UUID | None]
     created_at: Mapped[CreatedAt]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
