@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.chunking import ChunkSizes
+from asissto.ingestion.labels import Labels, write_labels
 from asissto.ingestion.parsing import SUPPORTED
 from asissto.ingestion.store import lock_knowledge, remove_passages
 from asissto.ingestion.tables import Collection, Document, DocumentVersion, EmbeddingSpace, KnowledgeBase
@@ -42,6 +43,7 @@ class Upload(msgspec.Struct, frozen=True):
     name: str
     source_key: str
     by: Actor | None
+    labels: Labels = Labels()
 
 
 async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: AsyncIterator[bytes]) -> UUID:
@@ -165,6 +167,7 @@ async def _receive(
     collection = await find_collection(session, tenant_id, what.collection_id)
     pipeline = pipeline_sha(embedder, chunk_sizes(collection))
     document_id = await _document(session, tenant_id, what)
+    write_labels(await find_document(session, tenant_id, document_id), what.labels)
     newest = await newest_version(session, tenant_id, document_id)
     if newest is not None and newest.state != "failed" and _same_work(newest, stored.sha, pipeline):
         return document_id, False

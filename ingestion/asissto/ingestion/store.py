@@ -47,8 +47,8 @@ async def add_passages(
     await connection.copy_records_to_table("incoming", records=rows, schema_name="pg_temp")
     tenant, collection = place.tenant_id, place.collection_id
     await connection.execute(_INSERT_CHUNKS, tenant, collection, place.document_id, place.version_id)
-    await connection.execute(_INSERT_LEXEMES, tenant, collection)
-    await connection.execute(_INSERT_EMBEDDINGS, tenant, collection, place.space_id)
+    await connection.execute(_INSERT_LEXEMES, tenant, collection, place.document_id)
+    await connection.execute(_INSERT_EMBEDDINGS, tenant, collection, place.space_id, place.document_id)
     await connection.execute(_COUNT_LEXEMES, tenant, list(counts), list(counts.values()))
     await connection.execute(_GROW, tenant, len(rows), sum(row[-4] for row in rows))
     await connection.execute("DROP TABLE pg_temp.incoming")
@@ -132,12 +132,12 @@ _INSERT_CHUNKS = """
         section_start, section_end, page, heading_path, kind, language, header, text, tokens FROM pg_temp.incoming
 """
 _INSERT_LEXEMES = """
-    INSERT INTO chunk_lexemes (tenant_id, chunk_id, collection_id, length, lexemes)
-    SELECT $1, id, $2, length, lexemes FROM pg_temp.incoming
+    INSERT INTO chunk_lexemes (tenant_id, chunk_id, collection_id, document_id, length, lexemes)
+    SELECT $1, id, $2, $3, length, lexemes FROM pg_temp.incoming
 """
 _INSERT_EMBEDDINGS = """
-    INSERT INTO chunk_embeddings (tenant_id, space_id, chunk_id, collection_id, input_sha, embedding)
-    SELECT $1, $3, id, $2, input_sha, embedding FROM pg_temp.incoming WHERE embedding IS NOT NULL
+    INSERT INTO chunk_embeddings (tenant_id, space_id, chunk_id, collection_id, document_id, input_sha, embedding)
+    SELECT $1, $3, id, $2, $4, input_sha, embedding FROM pg_temp.incoming WHERE embedding IS NOT NULL
 """
 _COUNT_LEXEMES = """
     INSERT INTO lexeme_counts (tenant_id, lexeme, chunks) SELECT $1, * FROM unnest($2::text[], $3::int[])

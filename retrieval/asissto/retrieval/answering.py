@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import select
 
 from asissto.ingestion.documents import embedding_space
+from asissto.ingestion.labels import DocumentFilter
 from asissto.ingestion.pipeline import speaks
 from asissto.ingestion.store import Vector
 from asissto.platform.chat import ChatModel, Usage
@@ -50,6 +51,10 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     settings: AssistantSettings = msgspec.field(default_factory=AssistantSettings)
     persona: Persona = Persona("", "", "")
     model: str | None = None
+    filter: DocumentFilter = DocumentFilter()
+    """Narrows that of the settings."""
+    audience: Sequence[str] = ()
+    """Who asks; whoever the settings speak for is added."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,7 +200,8 @@ async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]
         raise AssistantPaused
     persona = Persona(assistant.role, assistant.prompt, assistant.instructions)
     settings = settings_of(assistant)
-    return msgspec.structs.replace(scope, settings=settings, persona=persona, model=assistant.model), history
+    whose = {"settings": settings, "persona": persona, "model": assistant.model}
+    return msgspec.structs.replace(scope, **whose, filter=asked.filter, audience=asked.audience), history
 
 
 def _language(question: str, scope: Scope) -> Language:
@@ -219,7 +225,13 @@ async def _embed(services: Services, question: str) -> Vector | None:
 
 async def _search(services: Services, scope: Scope, terms: Mapping[str, float], vector: Vector | None) -> Found:
     query = Query(
-        terms=terms, vector=vector, space_id=scope.space_id, collections=scope.settings.collections, wanted=FOUND
+        terms=terms,
+        vector=vector,
+        space_id=scope.space_id,
+        collections=scope.settings.collections,
+        wanted=FOUND,
+        filters=(scope.settings.filter, scope.filter),
+        audience=(*scope.settings.audience, *scope.audience),
     )
     async with services.database.tenant(scope.tenant_id) as session:
         return await search(session, scope.tenant_id, scope.tenant_number, query)
