@@ -52,6 +52,7 @@ class World:
     collection_id: UUID
     collection_name: str
     document_id: UUID
+    pair_id: UUID
     assistant_id: UUID
     assistant_name: str
     channel_id: UUID
@@ -90,6 +91,13 @@ CASES = {
     "documents.read": Case(HIDDEN),
     "documents.update": Case(HIDDEN, {"tags": ["stolen"]}),
     "documents.delete": Case(HIDDEN),
+    "pairs.list": Case(OWN, query={"collection_id": "{collection_id}"}),
+    "pairs.create": Case(HIDDEN, {"collection_id": "{collection_id}", "question": "Stolen?", "answer": "Yes."}),
+    "pairs.read": Case(HIDDEN),
+    "pairs.update": Case(HIDDEN, {"answer": "stolen"}),
+    "pairs.delete": Case(HIDDEN),
+    "pairs.import": Case(HIDDEN, content=b"question,answer\nStolen?,Yes."),
+    "pairs.export": Case(HIDDEN),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
     "assistants.read": Case(HIDDEN),
@@ -136,6 +144,8 @@ async def alices_world(services: Services, alice: Person) -> World:
         conversation_id, message_id = await store_turn(session, asked, turned)
     address = f"/api/v1/collections/{collection.id}/documents"
     upload = await alice.client.post(address, params={"name": "alices-diary.txt"}, content=b"Dear diary, it is me.")
+    pair = {"collection_id": str(collection.id), "question": "Where does alice sleep?", "answer": "In the blue room."}
+    made = (await alice.client.post("/api/v1/pairs", json=pair)).raise_for_status()
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
@@ -143,6 +153,7 @@ async def alices_world(services: Services, alice: Person) -> World:
         collection_id=collection.id,
         collection_name=collection.name,
         document_id=UUID(upload.raise_for_status().json()["id"]),
+        pair_id=UUID(made.json()["id"]),
         assistant_id=assistant.id,
         assistant_name=assistant.name,
         channel_id=channel_id,

@@ -87,7 +87,7 @@ class CitedOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`mode` tells whether a model wrote the text (generated) or the documents (quoted)."""
+    """`mode` tells whose the text is: a model's (generated), the documents' (quoted), an approved answer (pair)."""
 
     conversation_id: UUID
     message_id: UUID

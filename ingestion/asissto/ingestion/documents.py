@@ -14,7 +14,7 @@ from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.labels import Labels, write_labels
 from asissto.ingestion.parsing import SUPPORTED
 from asissto.ingestion.store import lock_knowledge, remove_passages
-from asissto.ingestion.tables import Collection, Document, DocumentVersion, EmbeddingSpace, KnowledgeBase
+from asissto.ingestion.tables import Collection, Document, DocumentVersion, EmbeddingSpace, KnowledgeBase, Pair
 from asissto.platform.audit import Actor, record
 from asissto.platform.database import Database
 from asissto.platform.embedding import Embedder
@@ -72,15 +72,22 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
 
 
 async def delete_document(session: AsyncSession, tenant_id: UUID, document_id: UUID) -> Document:
-    """Takes document, versions and passages out at once; the originals go by a job that cannot be lost."""
+    """Takes document, versions and passages out at once; the originals go by a job that cannot be lost.
+
+    Pairs that were made from it go with it.
+    """
     await lock_knowledge(session, tenant_id)
     document = await find_document(session, tenant_id, document_id)
+    made = select(Pair.document_id).where(Pair.tenant_id == tenant_id, Pair.source_document_id == document_id)
+    for pair_document_id in list(await session.scalars(made)):
+        await delete_document(session, tenant_id, pair_document_id)
     if document.active_version_id is not None:
         number = await tenant_number(session, tenant_id)
         await remove_passages(session, tenant_id, number, document.active_version_id)
     mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id == document_id)
     keys = list(await session.scalars(select(DocumentVersion.storage_key).where(*mine)))
-    await enqueue(session, tenant_id, DELETE_FILES, str(document_id), {"keys": keys})
+    if any(keys):  # a pair has no file
+        await enqueue(session, tenant_id, DELETE_FILES, str(document_id), {"keys": keys})
     await session.execute(delete(Document).where(Document.tenant_id == tenant_id, Document.id == document_id))
     return document
 
@@ -89,7 +96,8 @@ async def delete_collection(session: AsyncSession, tenant_id: UUID, collection_i
     """Takes every document of the collection with it."""
     collection = await find_collection(session, tenant_id, collection_id)
     mine = (Document.tenant_id == tenant_id, Document.collection_id == collection_id)
-    for document_id in list(await session.scalars(select(Document.id).where(*mine))):
+    # Newest first: what was made from a document goes before it.
+    for document_id in list(await session.scalars(select(Document.id).where(*mine).order_by(Document.id.desc()))):
         await delete_document(session, tenant_id, document_id)
     await session.delete(collection)
     return collection

@@ -55,7 +55,7 @@ def lexemes(text: str) -> list[str]:
     Case, width, accents and ё are folded. A code gives itself and its parts (`ab-123/4`, `ab`, `123`, `4`), a telephone
     number its parts and its digits joined.
     """
-    return list(chain.from_iterable(map(_of_token, _TOKEN.findall(_folded(text)))))
+    return list(chain.from_iterable(map(_of_token, _TOKEN.findall(folded(text)))))
 
 
 def question_terms(text: str) -> list[str]:
@@ -69,7 +69,8 @@ def is_stop(lexeme: str) -> bool:
     return lexeme in _STOPS
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Without what readers do not tell apart: width, case, accents, ё and е."""
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold().replace("ё", "е")
 
 
@@ -105,5 +106,5 @@ def _stem(word: str) -> str:
     return str(_ENGLISH.stemWord(word))
 
 
-_NOISE = frozenset(_folded(_NEVER_INDEXED).split())
-_STOPS = frozenset(_stem(word) for word in _folded(_NEVER_INDEXED + _QUESTION_STOPS).split())
+_NOISE = frozenset(folded(_NEVER_INDEXED).split())
+_STOPS = frozenset(_stem(word) for word in folded(_NEVER_INDEXED + _QUESTION_STOPS).split())

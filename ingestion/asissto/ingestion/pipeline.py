@@ -20,6 +20,7 @@ from asissto.ingestion.documents import (
     find_document,
     tenant_number,
 )
+from asissto.ingestion.pair_text import read_pair
 from asissto.ingestion.parse_process import parse_apart
 from asissto.ingestion.parsing import ParsedDocument
 from asissto.ingestion.store import (
@@ -100,6 +101,8 @@ async def _begin(services: Services, job: ClaimedJob) -> Task | None:
 
 async def _parse(services: Services, task: Task) -> ParsedDocument:
     await _report(services, task, "parsing")
+    if not task.storage_key:  # a pair: it was written and not uploaded
+        return await read_pair(services.database, task.place.tenant_id, task.place.version_id)
     limits = services.settings
     path = services.files.path(task.storage_key)
     return await parse_apart(path, task.name, seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb)

@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.ingestion import pair_routes
 from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.document_list import MetadataJson, TagList, Wanted, listed, provide_wanted, read_metadata
 from asissto.ingestion.documents import (
@@ -273,7 +274,7 @@ class DocumentController(Controller):
         await record(session, principal, "documents.delete", "document", document.id, title=document.title)
 
 
-HANDLERS: list[ControllerRouterHandler] = [CollectionController, DocumentController]
+HANDLERS: list[ControllerRouterHandler] = [CollectionController, DocumentController, *pair_routes.HANDLERS]
 
 
 async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None:

@@ -7,7 +7,7 @@ AsisstoError
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
 ├── Forbidden               403 (CsrfMissing, RegistrationClosed)
 ├── NotFound                404
-├── Conflict                409 (EmailTaken, NameTaken, VersionConflict)
+├── Conflict                409 (EmailTaken, NameTaken, PairExists, VersionConflict)
 ├── TooLarge                413
 ├── TooManyRequests         429
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
@@ -175,6 +175,10 @@ class EmailTaken(Conflict):
 
 class NameTaken(Conflict):
     code = "name_taken"
+
+
+class PairExists(Conflict):
+    code = "pair_exists"
 
 
 class LastOwner(Conflict):

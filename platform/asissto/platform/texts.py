@@ -146,6 +146,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The name “{name}” is taken. Choose another.",
         "Название «{name}» занято. Выберите другое.",
     ),
+    "error.pair_exists": (
+        "The question “{question}” is answered already, by the pair {pair_id}. Change that pair, or ask in other words.",
+        "На вопрос «{question}» ответ уже есть, в паре {pair_id}. Измените ту пару или сформулируйте вопрос иначе.",
+    ),
     "error.last_owner": (
         "A workspace keeps at least one owner. Make somebody else an owner first.",
         "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
@@ -199,6 +203,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invalid.kind": ("it is of another type than expected", "оно другого типа, чем ожидается"),
     "invalid.email": ("it is not an e-mail address", "это не адрес электронной почты"),
     "invalid.cursor": ("no list has given it out", "ни один список его не выдавал"),
+    "invalid.repeated": ("it repeats the question of line {limit}", "оно повторяет вопрос строки {limit}"),
     "invalid.characters": ("it holds characters that cannot be stored", "в нём есть знаки, которые нельзя сохранить"),
     # What clashes, within error.conflict.
     "conflict.exists": ("it is there already", "это уже есть"),
@@ -213,6 +218,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.document": ("document", "документ"),
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
+    "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
     "kind.receipt": ("receipt", "протокол ответа"),
     "kind.user": ("user", "пользователь"),
     "kind.version": ("version", "версия"),

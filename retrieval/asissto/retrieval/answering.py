@@ -18,6 +18,7 @@ from asissto.platform.services import Services
 from asissto.platform.stopwatch import Stopwatch
 from asissto.platform.tables import Tenant
 from asissto.platform.texts import Language, text
+from asissto.retrieval.approved import Sought, find_approved
 from asissto.retrieval.assistants import AssistantSettings, find_assistant, settings_of
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
 from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
@@ -25,7 +26,7 @@ from asissto.retrieval.extractive import Quote, Reading, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
 from asissto.retrieval.grounding import Claims, Grounded, generate
 from asissto.retrieval.passages import Citation, Passage
-from asissto.retrieval.quoting import compose
+from asissto.retrieval.quoting import cite, compose
 from asissto.retrieval.ranking import follow_up_terms, search_text
 from asissto.retrieval.search import Found, Query, search
 
@@ -56,9 +57,17 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     audience: Sequence[str] = ()
     """Who asks; whoever the settings speak for is added."""
 
+    @property
+    def sought(self) -> Sought:
+        return Sought(
+            collections=self.settings.collections,
+            filters=(self.settings.filter, self.filter),
+            audience=(*self.settings.audience, *self.audience),
+        )
+
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """`outcome` is answered or abstained; `mode` says whether a model wrote it; `notes` why it did not.
+    """`outcome` is answered or abstained; `mode` says what wrote it: generated, quoted, pair; `notes` why no model did.
 
     `best_sentences` are the quotes that answer best, in the order of their scores, also where it abstains.
     """
@@ -132,6 +141,11 @@ async def answer_in_pieces(
 ) -> AsyncIterator[Piece | Answer]:
     watch = Stopwatch()
     language = _language(question, scope)
+    pair = await _approved(services, scope, question)
+    watch.lap("pair")
+    if pair is not None:
+        yield _approved_answer(pair, language, watch.timings)
+        return
     said = [turn.text for turn in history if turn.role == "user"]
     terms = follow_up_terms(question, said)
     vector = await _embed(services, search_text(question, said))
@@ -223,15 +237,21 @@ async def _embed(services: Services, question: str) -> Vector | None:
     return vector
 
 
+async def _approved(services: Services, scope: Scope, question: str) -> Passage | None:
+    """Asked first, so that it needs neither an embedder nor a model."""
+    async with services.database.tenant(scope.tenant_id) as session:
+        return await find_approved(session, scope.tenant_id, question, scope.sought)
+
+
 async def _search(services: Services, scope: Scope, terms: Mapping[str, float], vector: Vector | None) -> Found:
     query = Query(
         terms=terms,
         vector=vector,
         space_id=scope.space_id,
-        collections=scope.settings.collections,
+        collections=scope.sought.collections,
         wanted=FOUND,
-        filters=(scope.settings.filter, scope.filter),
-        audience=(*scope.settings.audience, *scope.audience),
+        filters=scope.sought.filters,
+        audience=scope.sought.audience,
     )
     async with services.database.tenant(scope.tenant_id) as session:
         return await search(session, scope.tenant_id, scope.tenant_number, query)
@@ -242,6 +262,22 @@ async def _cosines(services: Services, reading: Reading, vector: Vector | None) 
         return None
     vectors = await services.embedder.embed([candidate.text for candidate in reading.candidates])
     return [float(cosine) for cosine in vectors @ vector]
+
+
+def _approved_answer(pair: Passage, language: Language, timings: dict[str, float]) -> Answer:
+    """Word for word and whole, whatever model is connected: somebody has approved these words."""
+    citation = cite(1, pair, (pair.start, pair.end), 1.0, language)
+    return Answer(
+        text=f"{pair.text} [1]",
+        language=language,
+        confidence=1.0,
+        found=(pair,),
+        best_sentences=(pair.text,),
+        timings=timings,
+        outcome="answered",
+        mode="pair",
+        citations=(citation,),
+    )
 
 
 def _used(grounded: Grounded) -> tuple[Usage, ...]:
@@ -279,6 +315,6 @@ def _turned(answer: Answer) -> Turned:
 
 
 def _receipt_line(passage: Passage) -> dict[str, Any]:
-    kept = ("chunk_id", "document_id", "version_id", "title", "start", "end", "scores")
+    kept = ("chunk_id", "document_id", "version_id", "title", "kind", "start", "end", "scores")
     line: dict[str, Any] = msgspec.to_builtins({name: getattr(passage, name) for name in kept})
     return line
