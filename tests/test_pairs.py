@@ -1,5 +1,6 @@
 """Questions with approved answers: they win over prose, they are published like documents, and go as surely."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -265,6 +266,21 @@ async def test_two_pairs_do_not_answer_one_question(services: Services, alice: P
     assert (await post(alice, collection_id=other)).status_code == 201
 
 
+async def test_of_two_at_once_one_comes_first(services: Services, alice: Person, superuser: asyncpg.Connection) -> None:
+    """The same question twice is one pair, and two changes leave the phrasings of the later one."""
+    both = await asyncio.gather(post(alice), post(alice, answer="Ещё ответ."))
+    assert sorted(response.status_code for response in both) == [201, 409]
+    (pair,) = (await alice.client.get("/api/v1/pairs")).json()["items"]
+    changes = [{"question": "Первый вариант?"}, {"question": "Второй вариант?", "variants": ["Третий?"]}]
+    address = f"/api/v1/pairs/{pair['id']}"
+    await asyncio.gather(*(alice.client.patch(address, json=change) for change in changes))
+    await work(services)
+    kept = await read(alice, pair["id"])
+    keys = [row[0] for row in await superuser.fetch("SELECT key FROM pair_keys ORDER BY 1")]
+    assert keys == sorted(filter(None, map(question_key, (kept["question"], *kept["variants"]))))
+    await check_consistency(superuser)
+
+
 @pytest.mark.parametrize(
     ("pair", "field"),
     [
@@ -273,7 +289,8 @@ async def test_two_pairs_do_not_answer_one_question(services: Services, alice: P
         ({"answer": " \n "}, "answer"),
         ({"variants": ["—"]}, "variants"),
         ({"tags": [","]}, "tags"),
-        ({"question": "x" * 1001}, "question"),
+        ({"question": "x" * 501}, "question"),
+        ({"variants": [f"{number}?" for number in range(21)]}, "variants"),
     ],
 )
 async def test_a_pair_that_is_none_is_refused(
@@ -349,7 +366,7 @@ async def test_each_change_leaves_one_row(services: Services, alice: Person, sup
     rows = await superuser.fetch("SELECT action, object_type, changes::text FROM audit_log ORDER BY id")
     assert list(map(tuple, rows)) == [
         ("pairs.create", "pair", f'{{"question": "{QUESTION}"}}'),
-        ("pairs.update", "pair", '{"tags": ["New"]}'),
+        ("pairs.update", "pair", '{"fields": ["tags"]}'),
         ("pairs.delete", "pair", f'{{"question": "{QUESTION}"}}'),
         ("pairs.import", "collection", '{"bad": 0, "created": 1, "updated": 0}'),
     ]

@@ -1,11 +1,11 @@
 """Takes a table of pairs in: new questions are added, known ones get the new answer, bad rows are told by line."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.documents import find_collection
@@ -16,6 +16,9 @@ from asissto.ingestion.tables import Collection, Document, Pair
 from asissto.platform.embedding import Embedder
 from asissto.platform.errors import AsisstoError, InvalidInput, PairExists
 from asissto.platform.texts import Phrase
+
+AT_ONCE = 200
+"""Rows between two breaths of the event loop, which other requests wait for."""
 
 
 class BadRow(msgspec.Struct, frozen=True):
@@ -53,19 +56,22 @@ async def plan_import(session: AsyncSession, tenant_id: UUID, collection_id: UUI
     good = await asyncio.to_thread(_checked, rows, plan)
     owning = await owners(session, tenant_id, collection_id, {key for _, wording in good for key in wording.keys})
     known = await _known(session, tenant_id, collection_id) if owning else {}
-    for line, wording in good:
-        pair_ids = dict.fromkeys(owning[key] for key in wording.keys if key in owning)
-        _place(plan, line, wording, [known[pair_id] for pair_id in pair_ids])
-    plan.bad.sort(key=lambda each: each.line)
+    await asyncio.to_thread(_place_all, plan, good, owning, known)
     return plan
 
 
 async def carry_out(session: AsyncSession, embedder: Embedder, plan: Plan, by: UUID | None) -> None:
     """All of it in the caller's transaction."""
-    new = [make_pair(plan.collection, wording, embedder, by) for wording in plan.new]
-    with session.no_autoflush:
-        old = [reword(plan.collection, each.pair, each.document, wording, embedder) for each, wording in plan.changed]
-    await save_pairs(session, [*new, *(each for each in old if each is not None)])
+    # Plans of foreign keys are kept, and one made for an empty table reads all of it for each new row: with 6,000 rows
+    # the inserts took 13 s instead of 6.
+    await session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
+    for start in range(0, len(plan.new), AT_ONCE):
+        part = plan.new[start : start + AT_ONCE]
+        await save_pairs(session, [make_pair(plan.collection, wording, embedder, by) for wording in part])
+    for start in range(0, len(plan.changed), AT_ONCE):
+        pairs = plan.changed[start : start + AT_ONCE]
+        made = [reword(plan.collection, each.pair, each.document, wording, embedder) for each, wording in pairs]
+        await save_pairs(session, [each for each in made if each is not None])
 
 
 async def export_pairs(session: AsyncSession, tenant_id: UUID, collection_id: UUID) -> str:
@@ -93,6 +99,15 @@ def _checked(rows: Sequence[Row], plan: Plan) -> list[tuple[int, Wording]]:
             lines |= dict.fromkeys(wording.keys, row.line)
             good.append((row.line, wording))
     return good
+
+
+def _place_all(
+    plan: Plan, good: Sequence[tuple[int, Wording]], owning: Mapping[bytes, UUID], known: Mapping[UUID, Known]
+) -> None:
+    for line, wording in good:
+        pair_ids = dict.fromkeys(owning[key] for key in wording.keys if key in owning)
+        _place(plan, line, wording, [known[pair_id] for pair_id in pair_ids])
+    plan.bad.sort(key=lambda each: each.line)
 
 
 def _place(plan: Plan, line: int, wording: Wording, owning: Sequence[Known]) -> None:

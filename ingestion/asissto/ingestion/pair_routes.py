@@ -147,7 +147,7 @@ class PairController(Controller):
     ) -> PairOut:
         """The wording before answers until the new one is published; what has cited it still shows its words."""
         pair = await change_pair(session, services.embedder, principal.tenant_id, pair_id, data)
-        await record(session, principal, "pairs.update", "pair", pair.id, **msgspec.to_builtins(data))
+        await record(session, principal, "pairs.update", "pair", pair.id, fields=sorted(msgspec.to_builtins(data)))
         return await _show(session, pair)
 
     @delete("/{pair_id:uuid}", operation_id="pairs.delete", guards=[need("documents.write")])

@@ -24,9 +24,10 @@ from asissto.platform.texts import Phrase
 KIND = "pair"
 MEDIA_TYPE = "text/vnd.asissto.pair"
 
-Question = Annotated[str, Meta(min_length=1, max_length=1_000)]
+# All phrasings stand before each passage that is embedded: 10,500 characters fit into the 8,191 tokens of an endpoint.
+Question = Annotated[str, Meta(min_length=1, max_length=500)]
 Answer = Annotated[str, Meta(min_length=1, max_length=20_000)]
-Variants = Annotated[list[Question], Meta(max_length=50)]
+Variants = Annotated[list[Question], Meta(max_length=20)]
 
 
 class PairIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -79,7 +80,7 @@ async def change_pair(
     session: AsyncSession, embedder: Embedder, tenant_id: UUID, pair_id: UUID, what: PairPatch
 ) -> Pair:
     """The old wording answers until the new one is published. Raises NotFound, InvalidInput and PairExists."""
-    pair = await find_pair(session, tenant_id, pair_id)
+    pair = await find_pair(session, tenant_id, pair_id, lock=True)
     document = await find_document(session, tenant_id, pair.document_id)
     wording = word(
         pair.question if what.question is UNSET else what.question,
@@ -95,8 +96,9 @@ async def change_pair(
     return pair
 
 
-async def find_pair(session: AsyncSession, tenant_id: UUID, pair_id: UUID) -> Pair:
-    found = await session.get(Pair, (tenant_id, pair_id))
+async def find_pair(session: AsyncSession, tenant_id: UUID, pair_id: UUID, *, lock: bool = False) -> Pair:
+    """With `lock` two changes at once come one after the other."""
+    found = await session.get(Pair, (tenant_id, pair_id), with_for_update=lock)
     if found is None:
         raise NotFound(kind="pair")
     return found
