@@ -60,6 +60,7 @@ class World:
     version_id: UUID
     chunk_id: UUID
     edit_id: UUID
+    pair_id: UUID
     assistant_id: UUID
     assistant_name: str
     channel_id: UUID
@@ -98,6 +99,7 @@ CASES = {
     "documents.list": Case(OWN, query={"collection_id": "{collection_id}"}),
     "documents.upload": Case(HIDDEN, query={"name": "intruder.txt"}, content=b"An intruder was here."),
     "documents.read": Case(HIDDEN),
+    "documents.update": Case(HIDDEN, {"tags": ["stolen"]}),
     "documents.delete": Case(HIDDEN),
     "documents.versions": Case(HIDDEN),
     "documents.text": Case(HIDDEN, query={"version": "{version_id}"}),
@@ -111,6 +113,13 @@ CASES = {
     "knowledge.embedding.read": Case(OWN),
     "knowledge.embedding.choose": Case(OWN, {"model": "local"}),
     "knowledge.embedding.cancel": Case(OWN),
+    "pairs.list": Case(OWN, query={"collection_id": "{collection_id}"}),
+    "pairs.create": Case(HIDDEN, {"collection_id": "{collection_id}", "question": "Stolen?", "answer": "Yes."}),
+    "pairs.read": Case(HIDDEN),
+    "pairs.update": Case(HIDDEN, {"answer": "stolen"}),
+    "pairs.delete": Case(HIDDEN),
+    "pairs.import": Case(HIDDEN, content=b"question,answer\nStolen?,Yes."),
+    "pairs.export": Case(HIDDEN),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
     "assistants.read": Case(HIDDEN),
@@ -159,6 +168,8 @@ async def alices_world(services: Services, alice: Person) -> World:
     upload = await alice.client.post(address, params={"name": "alices-diary.txt"}, content=DIARY.encode())
     document_id = UUID(upload.raise_for_status().json()["id"])
     version_id, chunk_id, edit_id = await switch_off_its_passage(services, alice.tenant_id, document_id)
+    pair = {"collection_id": str(collection.id), "question": "Where does alice sleep?", "answer": "In the blue room."}
+    made = (await alice.client.post("/api/v1/pairs", json=pair)).raise_for_status()
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
@@ -169,6 +180,7 @@ async def alices_world(services: Services, alice: Person) -> World:
         version_id=version_id,
         chunk_id=chunk_id,
         edit_id=edit_id,
+        pair_id=UUID(made.json()["id"]),
         assistant_id=assistant.id,
         assistant_name=assistant.name,
         channel_id=channel_id,

@@ -185,3 +185,25 @@ async def test_one_worker_serves_tenants_in_turn(
     assert await worker.run_one()
     ready = "SELECT tenant_id FROM document_versions WHERE state = 'ready'"
     assert {row[0] for row in await superuser.fetch(ready)} == {alice.tenant_id, charlie.tenant_id}
+
+
+async def test_a_pair_is_read_anew_from_its_own_text(
+    services: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """It has no file: changed sizes cut its text again. Its passage is changed in the pair only."""
+    collection = await collection_of(alice)
+    pair = {"collection_id": collection, "question": "When do you open?", "answer": "At nine, and at ten on Sundays."}
+    (await alice.client.post("/api/v1/pairs", json=pair)).raise_for_status()
+    await work(services)
+    sizes = {"chunks": {"tokens": 50, "overlap": 0, "section_tokens": 200}}
+    await alice.client.patch(f"/api/v1/collections/{collection}", json=sizes)
+    (document_id,) = (await alice.client.post(f"/api/v1/collections/{collection}/reprocess")).json()["documents"]
+    await work(services)
+    texts = await superuser.fetch("SELECT state, text FROM document_versions ORDER BY id")
+    assert [row["state"] for row in texts] == ["superseded", "ready"]
+    assert len({row["text"] for row in texts}) == 1
+    address = f"/api/v1/documents/{document_id}/passages"
+    (passage,) = (await alice.client.get(address)).json()["items"]
+    refused = await alice.client.patch(f"{address}/{passage['id']}", json={"text": "At eight."})
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_input")
+    await check_consistency(superuser)

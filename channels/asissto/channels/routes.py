@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.channels import api_channel, find_channel
 from asissto.channels.tables import Channel
+from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import AsisstoError
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
@@ -50,6 +51,10 @@ class AskIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     question: str
     conversation_id: UUID | None = None
+    filter: DocumentFilter = msgspec.field(default_factory=DocumentFilter)
+    """Narrows what the assistant may use."""
+    audience: LabelList = []
+    """Who asks: documents with an audience are found for those alone."""
 
 
 class CitedOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +87,7 @@ class CitedOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`mode` tells whether a model wrote the text (generated) or the documents (quoted)."""
+    """`mode` tells whose the text is: a model's (generated), the documents' (quoted), an approved answer (pair)."""
 
     conversation_id: UUID
     message_id: UUID
@@ -151,6 +156,8 @@ class AskController(Controller):
             question=data.question,
             conversation_id=data.conversation_id,
             user_id=principal.user_id,
+            filter=data.filter,
+            audience=data.audience,
         )
         if EVENT_STREAM in request.headers.get("accept", ""):
             return ServerSentEvent(_events(services, asked, language))

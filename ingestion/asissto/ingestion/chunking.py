@@ -199,7 +199,7 @@ def _chunk(document: ParsedDocument, units: list[Unit], part: range, sizes: Chun
         page=next((unit.element.page for unit in inside if unit.element.page), None),
         heading_path=path,
         kind=_main_kind(inside),
-        header=_header(document.title, path, inside[0].table_head),
+        header=document.header or _header(document.title, path, inside[0].table_head),
         language=language_of(document.text[start:end]),
         tokens=count_tokens(document.text[start:end]),
     )

@@ -11,9 +11,10 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.chunking import ChunkSizes
+from asissto.ingestion.labels import Labels, write_labels
 from asissto.ingestion.parsing import SUPPORTED
 from asissto.ingestion.store import lock_knowledge, remove_passages
-from asissto.ingestion.tables import Collection, Document, DocumentVersion, EmbeddingSpace, KnowledgeBase
+from asissto.ingestion.tables import Collection, Document, DocumentVersion, EmbeddingSpace, KnowledgeBase, Pair
 from asissto.platform.audit import Actor, record
 from asissto.platform.database import Database
 from asissto.platform.embedding import Embedder
@@ -42,6 +43,7 @@ class Upload(msgspec.Struct, frozen=True):
     name: str
     source_key: str
     by: Actor | None
+    labels: Labels = Labels()
 
 
 async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: AsyncIterator[bytes]) -> UUID:
@@ -83,8 +85,11 @@ async def reprocess(session: AsyncSession, tenant_id: UUID, document_id: UUID) -
     if newest.state == "failed":
         await _try_again(session, newest, pipeline)
     else:
-        kept = ("file_name", "media_type", "size", "content_sha", "storage_key")
+        kept = ("file_name", "media_type", "size", "content_sha", "storage_key", "created_by")
         same = {name: getattr(newest, name) for name in kept}
+        if not newest.storage_key:  # a pair brings its text along
+            await session.refresh(newest, ["text"])
+            same["text"] = newest.text
         await _queue(session, DocumentVersion(document_id=document_id, pipeline_sha=pipeline, **same), tenant_id)
     return document
 
@@ -125,15 +130,22 @@ async def _queue(session: AsyncSession, version: DocumentVersion, tenant_id: UUI
 
 
 async def delete_document(session: AsyncSession, tenant_id: UUID, document_id: UUID) -> Document:
-    """Takes document, versions and passages out at once; the originals go by a job that cannot be lost."""
+    """Takes document, versions and passages out at once; the originals go by a job that cannot be lost.
+
+    Pairs that were made from it go with it.
+    """
     await lock_knowledge(session, tenant_id)
     document = await find_document(session, tenant_id, document_id)
+    made = select(Pair.document_id).where(Pair.tenant_id == tenant_id, Pair.source_document_id == document_id)
+    for pair_document_id in list(await session.scalars(made)):
+        await delete_document(session, tenant_id, pair_document_id)
     if document.active_version_id is not None:
         number = await tenant_number(session, tenant_id)
         await remove_passages(session, tenant_id, number, document.active_version_id)
     mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id == document_id)
     keys = list(await session.scalars(select(DocumentVersion.storage_key).where(*mine).distinct()))
-    await enqueue(session, tenant_id, DELETE_FILES, str(document_id), {"keys": keys})
+    if any(keys):  # a pair has no file
+        await enqueue(session, tenant_id, DELETE_FILES, str(document_id), {"keys": keys})
     await session.execute(delete(Document).where(Document.tenant_id == tenant_id, Document.id == document_id))
     return document
 
@@ -142,7 +154,8 @@ async def delete_collection(session: AsyncSession, tenant_id: UUID, collection_i
     """Takes every document of the collection with it."""
     collection = await find_collection(session, tenant_id, collection_id)
     mine = (Document.tenant_id == tenant_id, Document.collection_id == collection_id)
-    for document_id in list(await session.scalars(select(Document.id).where(*mine))):
+    # Newest first: what was made from a document goes before it.
+    for document_id in list(await session.scalars(select(Document.id).where(*mine).order_by(Document.id.desc()))):
         await delete_document(session, tenant_id, document_id)
     await session.delete(collection)
     return collection
@@ -221,6 +234,7 @@ async def _receive(session: AsyncSession, tenant_id: UUID, what: Upload, stored:
     collection = await find_collection(session, tenant_id, what.collection_id)
     pipeline = pipeline_sha(chunk_sizes(collection))
     document_id = await _document(session, tenant_id, what)
+    write_labels(await find_document(session, tenant_id, document_id), what.labels)
     newest = await newest_version(session, tenant_id, document_id)
     if newest is not None and newest.state != "failed" and _same_work(newest, stored.sha, pipeline):
         return document_id, False

@@ -143,6 +143,8 @@ async def _prepare(
     async with services.database.tenant(tenant_id) as session:
         version = await _active_version(session, tenant_id, document_id)
         document = await find_document(session, tenant_id, document_id)
+        if document.kind == "pair":
+            raise InvalidInput(field="passage", detail=Phrase("invalid.pair_passage"))
         number = await tenant_number(session, tenant_id)
         place = Place(tenant_id, number, document.collection_id, document_id, version.id, space_id)
         target = await _read(session, version, place, source_sha)

@@ -74,7 +74,7 @@ def is_stop(lexeme: str) -> bool:
 
 
 def _of_text(text: str) -> Iterator[str]:
-    return chain.from_iterable(map(_of_token, _TOKEN.findall(_folded(text))))
+    return chain.from_iterable(map(_of_token, _TOKEN.findall(folded(text))))
 
 
 @lru_cache(maxsize=1 << 17)
@@ -83,7 +83,8 @@ def _of_word(word: str) -> tuple[str, ...]:
     return tuple(_of_text(word))
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Without what readers do not tell apart: width, case, accents, ё and е."""
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).casefold().replace("ё", "е")
 
 
@@ -119,5 +120,5 @@ def _stem(word: str) -> str:
     return str(_ENGLISH.stemWord(word))
 
 
-_NOISE = frozenset(_folded(_NEVER_INDEXED).split())
-_STOPS = frozenset(_stem(word) for word in _folded(_NEVER_INDEXED + _QUESTION_STOPS).split())
+_NOISE = frozenset(folded(_NEVER_INDEXED).split())
+_STOPS = frozenset(_stem(word) for word in folded(_NEVER_INDEXED + _QUESTION_STOPS).split())

@@ -42,7 +42,8 @@ class Element(Struct, frozen=True):
 class ParsedDocument(Struct, frozen=True):
     """Elements follow each other in order, only line breaks stand between them; a table has a row a line, header first.
 
-    Warnings are `code: detail`, as in `pages_without_text: 2, 5`.
+    Warnings are `code: detail`, as in `pages_without_text: 2, 5`. A `header` stands before every passage where it would
+    begin with title and headings.
     """
 
     title: str
@@ -50,6 +51,7 @@ class ParsedDocument(Struct, frozen=True):
     elements: tuple[Element, ...]
     pages: int | None
     warnings: tuple[str, ...]
+    header: str = ""
 
 
 class Block(Struct, frozen=True):
@@ -118,8 +120,7 @@ _LETTERS = str.maketrans(_BULLETS | _LIGATURES)
 
 def _cleaned(block: Block) -> Block:
     """The block in NFC, without characters that nobody sees, and without indentation unless it is code."""
-    text = _LINE_BREAKS.sub("\n", _DROPPED.sub("", block.text))
-    text = unicodedata.normalize("NFC", _SPACES.sub(" ", text).translate(_LETTERS))
+    text = plain(block.text)
     if block.kind == "code":
         return Block(block.kind, text.strip("\n").rstrip(), block.page)
     lines = (_SPACE_RUNS.sub(" ", line).strip() for line in text.split("\n"))
@@ -127,6 +128,12 @@ def _cleaned(block: Block) -> Block:
     if block.kind == "title":
         return _title(block, _one_line(text))
     return Block(block.kind, text, block.page)
+
+
+def plain(text: str) -> str:
+    """In NFC, without characters that nobody sees, with one kind of line break and of space."""
+    text = _LINE_BREAKS.sub("\n", _DROPPED.sub("", text))
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", text).translate(_LETTERS))
 
 
 def _title(block: Block, text: str) -> Block:

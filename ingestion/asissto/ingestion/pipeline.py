@@ -24,6 +24,7 @@ from asissto.ingestion.documents import (
     pipeline_sha,
     tenant_number,
 )
+from asissto.ingestion.pair_text import read_pair
 from asissto.ingestion.parse_process import parse_apart
 from asissto.ingestion.parsing import ParsedDocument
 from asissto.ingestion.passage_edits import Edit, apply_edits, read_edits
@@ -122,6 +123,8 @@ def _read_before(version: DocumentVersion, pipeline: bytes) -> ParsedDocument | 
 
 
 async def _parse(services: Services, task: Task) -> ParsedDocument:
+    if not task.storage_key:  # a pair: it was written and not uploaded
+        return await read_pair(services.database, task.place.tenant_id, task.place.version_id)
     limits = services.settings
     path = services.files.path(task.storage_key)
     parsed = await parse_apart(path, task.name, seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb)

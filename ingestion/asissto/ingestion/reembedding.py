@@ -210,8 +210,8 @@ _PROGRESS = text("""
         (SELECT count(*) AS vectors FROM chunk_embeddings WHERE tenant_id = :tenant AND space_id = :space) e
 """)
 _STORE = """
-    INSERT INTO chunk_embeddings (tenant_id, space_id, chunk_id, collection_id, input_sha, embedding)
-    SELECT $1, $2, c.id, c.collection_id, made.sha, made.embedding
+    INSERT INTO chunk_embeddings (tenant_id, space_id, chunk_id, collection_id, document_id, input_sha, embedding)
+    SELECT $1, $2, c.id, c.collection_id, c.document_id, made.sha, made.embedding
     FROM unnest($4::uuid[], $5::bytea[], $6::halfvec[]) made(id, sha, embedding)
     JOIN chunks c ON c.tenant_id = $1 AND c.id = made.id
     WHERE EXISTS (SELECT FROM space_switches s WHERE s.tenant_id = $1 AND s.id = $3 AND s.state = 'building')

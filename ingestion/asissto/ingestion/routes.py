@@ -7,17 +7,18 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, delete, get, patch, post
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
+from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.ingestion import embedding_routes, passage_routes, version_routes
+from asissto.ingestion import embedding_routes, pair_routes, passage_routes, version_routes
 from asissto.ingestion.chunking import ChunkSizes
+from asissto.ingestion.document_list import MetadataJson, TagList, Wanted, listed, provide_wanted, read_metadata
 from asissto.ingestion.documents import (
     Upload,
     chunk_sizes,
@@ -31,6 +32,7 @@ from asissto.ingestion.documents import (
     reprocess_collection,
     upload,
 )
+from asissto.ingestion.labels import Labels, write_labels
 from asissto.ingestion.tables import Collection, Document, DocumentVersion
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
@@ -89,7 +91,11 @@ class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     collection_id: UUID
+    kind: str
     title: str
+    tags: list[str]
+    metadata: dict[str, Any]
+    audience: list[str]
     file_name: str
     media_type: str
     size: int
@@ -112,9 +118,8 @@ class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, document: Document, version: DocumentVersion, language: Language, pipeline: bytes) -> Self:
         same = ("file_name", "media_type", "size", "state", "stage", "done", "total", "attempts", "reason", "warnings")
         return cls(
-            id=document.id,
-            collection_id=document.collection_id,
-            title=document.title,
+            **{name: getattr(document, name) for name in ("id", "collection_id", "kind", "title", "tags", "audience")},
+            metadata=document.metadata_,
             **{name: getattr(version, name) for name in (*same, "created_at", "retry_at", "started_at", "finished_at")},
             detail=explain(version, language),
             searchable=document.active_version_id is not None,
@@ -212,9 +217,17 @@ class CollectionController(Controller):
         services: Open,
         principal: NamedDependency[Principal],
         language: NamedDependency[Language],
+        tags: TagList = None,
+        metadata: MetadataJson = None,
+        audience: TagList = None,
     ) -> DocumentOut:
         """The body is the file itself; the same name again in a collection is a new version of the same document."""
-        what = Upload(collection_id, name, name, principal)
+        labels = Labels(
+            tags=UNSET if tags is None else tags,
+            metadata=UNSET if metadata is None else read_metadata(metadata),
+            audience=UNSET if audience is None else audience,
+        )
+        what = Upload(collection_id, name, name, principal, labels)
         document_id = await upload(services, principal.tenant_id, what, request.stream())
         async with services.database.tenant(principal.tenant_id) as session:
             return await _show(session, await find_document(session, principal.tenant_id, document_id), language)
@@ -241,20 +254,19 @@ class DocumentController(Controller):
     path = "/api/v1/documents"
     tags = ("documents",)
 
-    @get(operation_id="documents.list", guards=[need("documents.read")])
+    @get(
+        operation_id="documents.list", guards=[need("documents.read")], dependencies={"wanted": Provide(provide_wanted)}
+    )
     async def list(
         self,
         principal: NamedDependency[Principal],
         session: Session,
         language: NamedDependency[Language],
+        wanted: NamedDependency[Wanted],
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
-        collection_id: FromQuery[UUID | None] = None,
     ) -> Page[DocumentOut]:
-        mine = select(Document).where(Document.tenant_id == principal.tenant_id)
-        if collection_id is not None:
-            mine = mine.where(Document.collection_id == collection_id)
-        found = await page(session, mine, Document.id, limit, after)
+        found = await page(session, listed(principal.tenant_id, wanted), Document.id, limit, after)
         shown = await _show_all(session, found.items, language)
         return found.map(lambda document: shown[document.id])
 
@@ -286,6 +298,21 @@ class DocumentController(Controller):
         await record(session, principal, "documents.reprocess", "document", document.id, title=document.title)
         return await _show(session, document, language)
 
+    @patch("/{document_id:uuid}", operation_id="documents.update", guards=[need("documents.write")])
+    async def update(
+        self,
+        document_id: FromPath[UUID],
+        data: JSONBody[Labels],
+        principal: NamedDependency[Principal],
+        session: Session,
+        language: NamedDependency[Language],
+    ) -> DocumentOut:
+        """Tags, metadata and audience; the next question is answered by them."""
+        document = await find_document(session, principal.tenant_id, document_id)
+        write_labels(document, data)
+        await record(session, principal, "documents.update", "document", document.id, **msgspec.to_builtins(data))
+        return await _show(session, document, language)
+
     @delete("/{document_id:uuid}", operation_id="documents.delete", guards=[need("documents.write")])
     async def remove(
         self, document_id: FromPath[UUID], principal: NamedDependency[Principal], session: Session
@@ -299,6 +326,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     CollectionController,
     DocumentController,
     *embedding_routes.HANDLERS,
+    *pair_routes.HANDLERS,
     *passage_routes.HANDLERS,
     *version_routes.HANDLERS,
 ]

@@ -203,11 +203,11 @@ _INSERT = r"""
             heading_path, kind, language, header, text, tokens,
             enabled, source_start, source_end, source_sha, length, lexemes, embedding, input_sha)
     ), lexical AS (
-        INSERT INTO chunk_lexemes (tenant_id, chunk_id, collection_id, length, lexemes)
-        SELECT $1, id, $2, length, lexemes FROM incoming WHERE enabled
+        INSERT INTO chunk_lexemes (tenant_id, chunk_id, collection_id, document_id, length, lexemes)
+        SELECT $1, id, $2, $3, length, lexemes FROM incoming WHERE enabled
     ), dense AS (
-        INSERT INTO chunk_embeddings (tenant_id, space_id, chunk_id, collection_id, input_sha, embedding)
-        SELECT $1, $5, id, $2, input_sha, embedding FROM incoming WHERE enabled AND embedding IS NOT NULL
+        INSERT INTO chunk_embeddings (tenant_id, space_id, chunk_id, collection_id, document_id, input_sha, embedding)
+        SELECT $1, $5, id, $2, $3, input_sha, embedding FROM incoming WHERE enabled AND embedding IS NOT NULL
     )
     INSERT INTO chunks (tenant_id, collection_id, document_id, version_id, id, ord, start_offset, end_offset,
         section_start, section_end, page, heading_path, kind, language, header, text, tokens,

@@ -99,6 +99,7 @@ class Document(TenantRow, Base):
             use_alter=True,
         ),
         UniqueConstraint("tenant_id", "collection_id", "source_key"),
+        Index("ix_documents_audience", "tenant_id", postgresql_where=text("audience <> '{}'")),
     )
 
     collection_id: Mapped[UUID]
@@ -106,7 +107,11 @@ class Document(TenantRow, Base):
     source_key: Mapped[str] = mapped_column(
         comment="what makes it the same document when it comes again: file name, address"
     )
+    kind: Mapped[str] = mapped_column(server_default="file", comment="file or pair")
     tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    audience: Mapped[list[str]] = mapped_column(
+        server_default=text("'{}'"), comment="who may be answered from it; empty: everybody"
+    )
     metadata_: Mapped[Json] = mapped_column("metadata", server_default=text("'{}'"))
     active_version_id: Mapped[UUID | None]
     created_by: Mapped[UUID | None]
@@ -200,6 +205,41 @@ class PassageEdit(TenantRow, Base):
     updated_at: Mapped[CreatedAt]
 
 
+class Pair(TenantRow, Base):
+    """A question and its approved answer; the document carries them into the index."""
+
+    __tablename__ = "pairs"
+    __table_args__ = (
+        within_tenant("collection_id", "collections"),
+        within_tenant("document_id", "documents"),
+        within_tenant("source_document_id", "documents"),
+        UniqueConstraint("tenant_id", "document_id"),
+        Index("ix_pairs_source", "tenant_id", "source_document_id"),
+    )
+
+    collection_id: Mapped[UUID]
+    document_id: Mapped[UUID] = mapped_column(comment="carries the pair into the index")
+    source_document_id: Mapped[UUID | None] = mapped_column(comment="what the pair was made from, if anything")
+    question: Mapped[str]
+    variants: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    answer: Mapped[str]
+    created_by: Mapped[UUID | None]
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[CreatedAt]
+
+
+class PairKey(Base):
+    """One phrasing of a pair's question, by which it is found; a collection has each phrasing once."""
+
+    __tablename__ = "pair_keys"
+    __table_args__ = (within_tenant("pair_id", "pairs"), Index("ix_pair_keys_pair", "tenant_id", "pair_id"))
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[bytes] = mapped_column(primary_key=True, comment="SHA-256 of a phrasing, folded")
+    collection_id: Mapped[UUID] = mapped_column(primary_key=True)
+    pair_id: Mapped[UUID]
+
+
 class ChunkLexemes(Base):
     """The lexical index: lexemes carry their tenant's number, so that a posting list belongs to one tenant."""
 
@@ -212,6 +252,7 @@ class ChunkLexemes(Base):
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     chunk_id: Mapped[UUID] = mapped_column(primary_key=True)
     collection_id: Mapped[UUID]
+    document_id: Mapped[UUID]
     length: Mapped[int] = mapped_column(Integer)
     lexemes: Mapped[Any] = mapped_column(TSVECTOR)
 
@@ -230,6 +271,7 @@ class ChunkEmbedding(Base):
     space_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("embedding_spaces.id"), primary_key=True)
     chunk_id: Mapped[UUID] = mapped_column(primary_key=True)
     collection_id: Mapped[UUID]
+    document_id: Mapped[UUID]
     input_sha: Mapped[bytes] = mapped_column(comment="of header and text, which is what was embedded")
     embedding: Mapped[Any] = mapped_column(HALFVEC)
 

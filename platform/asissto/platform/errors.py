@@ -190,6 +190,10 @@ class VersionConflict(Conflict):
     code = "version_conflict"
 
 
+class PairExists(Conflict):
+    code = "pair_exists"
+
+
 class LastOwner(Conflict):
     code = "last_owner"
 

@@ -1,5 +1,6 @@
 """The durable queue: a job is written with the data it is about, leased to one worker, and may run twice."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -53,6 +54,19 @@ async def enqueue(  # noqa: PLR0913 - a job has that many parts
     row = insert(Job).values(tenant_id=tenant_id, id=new_id(), kind=kind, key=key, payload=payload, run_at=due)
     waiting = text("state = 'todo'")
     await session.execute(row.on_conflict_do_nothing(index_elements=["tenant_id", "kind", "key"], index_where=waiting))
+    await session.execute(select(func.pg_notify(CHANNEL, kind)))
+
+
+async def enqueue_all(
+    session: AsyncSession, tenant_id: UUID, kind: str, payloads: Mapping[str, dict[str, Any]]
+) -> None:
+    """The same for thousands of jobs, by their keys."""
+    waiting = text("state = 'todo'")
+    row = insert(Job).on_conflict_do_nothing(index_elements=["tenant_id", "kind", "key"], index_where=waiting)
+    mine = {"tenant_id": tenant_id, "kind": kind}
+    await session.execute(
+        row, [{**mine, "id": new_id(), "key": key, "payload": payload} for key, payload in payloads.items()]
+    )
     await session.execute(select(func.pg_notify(CHANNEL, kind)))
 
 

@@ -154,6 +154,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Somebody else has changed this in the meantime. Load it anew and repeat your change.",
         "Пока вы правили, это изменил кто-то другой. Загрузите заново и повторите изменение.",
     ),
+    "error.pair_exists": (
+        "The question “{question}” is answered already, by the pair {pair_id}. Change that pair, or ask in other words.",
+        "На вопрос «{question}» ответ уже есть, в паре {pair_id}. Измените ту пару или сформулируйте вопрос иначе.",
+    ),
     "error.last_owner": (
         "A workspace keeps at least one owner. Make somebody else an owner first.",
         "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
@@ -219,6 +223,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "a passage cannot be empty; switch it off instead",
         "фрагмент не может быть пустым; выключите его",
     ),
+    "invalid.pair_passage": (
+        "this passage is the answer of a pair; change the pair instead",
+        "этот фрагмент — ответ пары; измените саму пару",
+    ),
+    "invalid.repeated": ("it repeats the question of line {limit}", "оно повторяет вопрос строки {limit}"),
     "invalid.characters": ("it holds characters that cannot be stored", "в нём есть знаки, которые нельзя сохранить"),
     "invalid.dimensions": ("the model gives vectors of {limit} numbers", "модель даёт векторы из {limit} чисел"),
     # Why a provider did not answer as expected, within error.provider_failed and of a field.
@@ -248,6 +257,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
     "kind.passage": ("passage", "фрагмент"),
+    "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
     "kind.receipt": ("receipt", "протокол ответа"),
     "kind.user": ("user", "пользователь"),
     "kind.version": ("version", "версия"),

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import select
 
+from asissto.ingestion.labels import DocumentFilter
 from asissto.ingestion.spaces import Space, no_space_yet
 from asissto.ingestion.store import Vector
 from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
@@ -17,6 +18,7 @@ from asissto.platform.services import Services
 from asissto.platform.stopwatch import Stopwatch
 from asissto.platform.tables import Tenant
 from asissto.platform.texts import Language, text
+from asissto.retrieval.approved import Sought, find_approved
 from asissto.retrieval.assistants import AssistantSettings, find_assistant, settings_of
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
 from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
@@ -25,7 +27,7 @@ from asissto.retrieval.extractive import Quote, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
 from asissto.retrieval.grounding import Claims, Grounded, generate
 from asissto.retrieval.passages import Citation, Passage
-from asissto.retrieval.quoting import compose
+from asissto.retrieval.quoting import cite, compose
 from asissto.retrieval.ranking import follow_up_terms, search_text
 from asissto.retrieval.search import Found, Query, search
 
@@ -51,10 +53,22 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     settings: AssistantSettings = msgspec.field(default_factory=AssistantSettings)
     persona: Persona = Persona("", "", "")
     model: str | None = None
+    filter: DocumentFilter = DocumentFilter()
+    """Narrows that of the settings."""
+    audience: Sequence[str] = ()
+    """Who asks; whoever the settings speak for is added."""
+
+    @property
+    def sought(self) -> Sought:
+        return Sought(
+            collections=self.settings.collections,
+            filters=(self.settings.filter, self.filter),
+            audience=(*self.settings.audience, *self.audience),
+        )
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """`outcome` is answered or abstained; `mode` says whether a model wrote it; `notes` why it did not.
+    """`outcome` is answered or abstained; `mode` says what wrote it: generated, quoted, pair; `notes` why no model did.
 
     `best_sentences` are the quotes that answer best, in the order of their scores, also where it abstains. A note that
     begins with `embedding:` tells why it was found by words alone.
@@ -129,6 +143,11 @@ async def answer_in_pieces(
 ) -> AsyncIterator[Piece | Answer]:
     watch = Stopwatch()
     language = _language(question, scope)
+    pair = await _approved(services, scope, question)
+    watch.lap("pair")
+    if pair is not None:
+        yield _approved_answer(pair, language, watch.timings)
+        return
     said = [turn.text for turn in history if turn.role == "user"]
     terms = follow_up_terms(question, said)
     dense = Dense(services, scope.space)
@@ -205,7 +224,8 @@ async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]
         raise AssistantPaused
     persona = Persona(assistant.role, assistant.prompt, assistant.instructions)
     settings = settings_of(assistant)
-    return msgspec.structs.replace(scope, settings=settings, persona=persona, model=assistant.model), history
+    whose = {"settings": settings, "persona": persona, "model": assistant.model}
+    return msgspec.structs.replace(scope, **whose, filter=asked.filter, audience=asked.audience), history
 
 
 def _language(question: str, scope: Scope) -> Language:
@@ -219,12 +239,40 @@ def _chat_model(services: Services, scope: Scope) -> ChatModel | None:
     return services.chat.named(scope.model)
 
 
+async def _approved(services: Services, scope: Scope, question: str) -> Passage | None:
+    """Asked first, so that it needs neither an embedder nor a model."""
+    async with services.database.tenant(scope.tenant_id) as session:
+        return await find_approved(session, scope.tenant_id, question, scope.sought)
+
+
 async def _search(services: Services, scope: Scope, terms: Mapping[str, float], vector: Vector | None) -> Found:
     query = Query(
-        terms=terms, vector=vector, space_id=scope.space.id, collections=scope.settings.collections, wanted=FOUND
+        terms=terms,
+        vector=vector,
+        space_id=scope.space.id,
+        collections=scope.sought.collections,
+        wanted=FOUND,
+        filters=scope.sought.filters,
+        audience=scope.sought.audience,
     )
     async with services.database.tenant(scope.tenant_id) as session:
         return await search(session, scope.tenant_id, scope.tenant_number, query)
+
+
+def _approved_answer(pair: Passage, language: Language, timings: dict[str, float]) -> Answer:
+    """Word for word and whole, whatever model is connected: somebody has approved these words."""
+    citation = cite(1, pair, (pair.start, pair.end), 1.0, language)
+    return Answer(
+        text=f"{pair.text} [1]",
+        language=language,
+        confidence=1.0,
+        found=(pair,),
+        best_sentences=(pair.text,),
+        timings=timings,
+        outcome="answered",
+        mode="pair",
+        citations=(citation,),
+    )
 
 
 def _used(grounded: Grounded) -> tuple[Usage, ...]:
@@ -262,6 +310,6 @@ def _turned(answer: Answer) -> Turned:
 
 
 def _receipt_line(passage: Passage) -> dict[str, Any]:
-    kept = ("chunk_id", "document_id", "version_id", "title", "start", "end", "scores")
+    kept = ("chunk_id", "document_id", "version_id", "title", "kind", "start", "end", "scores")
     line: dict[str, Any] = msgspec.to_builtins({name: getattr(passage, name) for name in kept})
     return line

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.errors import NameTaken, NotFound
 from asissto.platform.tables import new_id
 from asissto.retrieval.tables import Assistant, AssistantVersion
@@ -21,6 +22,10 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
     collections: list[UUID] | None = None
     """Where it may look; None: everywhere in the workspace."""
+    filter: DocumentFilter = msgspec.field(default_factory=DocumentFilter)
+    """Which documents there it may use."""
+    audience: LabelList = []
+    """For whom it speaks: documents with an audience are found for those alone."""
     passages: Annotated[int, Meta(ge=1, le=20)] = 6
     """How many passages an answer may stand on."""
     least_confidence: Annotated[float, Meta(ge=0, le=1)] | None = None

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.ingestion.labels import DocumentFilter
 from asissto.platform.errors import NotFound
 from asissto.platform.tables import new_id
 from asissto.retrieval.generation import Turn
@@ -19,7 +20,10 @@ TURNS_REMEMBERED = 6
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks what, where; a new conversation begins where none is named."""
+    """Who asks what, where; a new conversation begins where none is named.
+
+    `filter` narrows what the assistant may use; `audience` is who asks, told by somebody who is trusted.
+    """
 
     tenant_id: UUID
     assistant_id: UUID
@@ -28,6 +32,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     conversation_id: UUID | None = None
     user_id: UUID | None = None
     contact_id: UUID | None = None
+    filter: DocumentFilter = DocumentFilter()
+    audience: Sequence[str] = ()
 
 
 async def find_conversation(session: AsyncSession, tenant_id: UUID, conversation_id: UUID) -> Conversation:

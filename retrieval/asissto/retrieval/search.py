@@ -1,6 +1,6 @@
 """Finds the passages for a question: one round trip, lexical and dense together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pgvector import HalfVector
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.ingestion.labels import DocumentFilter, chosen_documents, fold
 from asissto.ingestion.store import lexeme_prefix
 from asissto.platform.database import driver
 from asissto.retrieval import ranking
@@ -27,6 +28,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     space_id: int
     collections: list[UUID] | None
     wanted: int
+    filters: Sequence[DocumentFilter] = ()
+    """All must hold for a document; scores stay as they are without."""
+    audience: Sequence[str] = ()
+    """Who asks: documents with an audience are found by those alone."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -46,10 +51,12 @@ async def search(session: AsyncSession, tenant_id: UUID, tenant_number: int, que
     connection = await driver(session)
     terms = list(query.terms)
     rows = await connection.fetch(
-        "SELECT * FROM search_passages($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "SELECT * FROM search_passages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         tenant_id,
         lexeme_prefix(tenant_number),
         query.collections,
+        await chosen_documents(session, tenant_id, query.filters),
+        fold(query.audience),
         terms,
         [ranking.near_prefix(term) for term in terms],
         list(query.terms.values()),
