@@ -88,6 +88,7 @@ CASES = {
     "documents.list": Case(OWN, query={"collection_id": "{collection_id}"}),
     "documents.upload": Case(HIDDEN, query={"name": "intruder.txt"}, content=b"An intruder was here."),
     "documents.read": Case(HIDDEN),
+    "documents.original": Case(HIDDEN),
     "documents.delete": Case(HIDDEN),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),

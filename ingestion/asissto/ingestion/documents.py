@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from uuid import UUID
 
@@ -18,13 +19,14 @@ from asissto.platform.audit import Actor, record
 from asissto.platform.database import Database
 from asissto.platform.embedding import Embedder
 from asissto.platform.errors import DocumentEmpty, DocumentTypeUnknown, NotFound
-from asissto.platform.files import StoredFile
 from asissto.platform.jobs import enqueue
 from asissto.platform.services import Services
+from asissto.platform.stored_files import StoredFile
 from asissto.platform.tables import Tenant, new_id
 from asissto.platform.texts import Language, text
 
-INGEST, DELETE_FILES = "documents.ingest", "files.delete"
+INGEST, DELETE_FILES, SWEEP_FILES = "documents.ingest", "files.delete", "files.sweep"
+SWEEP_AFTER = timedelta(days=1)
 ON_THE_WAY = ("queued", "parsing", "chunking", "embedding", "publishing")
 FINISHED = ("ready", "failed", "superseded")
 
@@ -52,6 +54,7 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
     check_type(what.name)
     async with services.database.tenant(tenant_id) as session:
         await find_collection(session, tenant_id, what.collection_id)
+        await sweep_later(session, tenant_id)
     limit = services.settings.max_upload_mb
     stored = await services.files.save(tenant_id, what.name, pieces, limit_mb=limit)
     try:
@@ -62,10 +65,10 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
             actor = what.by or Actor(tenant_id=tenant_id, kind="system")
             await record(session, actor, "documents.upload", "document", document_id, file_name=what.name)
     except BaseException:
-        services.files.delete(stored.key)
+        await services.files.delete(stored.key)
         raise
     if not wanted:
-        services.files.delete(stored.key)
+        await services.files.delete(stored.key)
     return document_id
 
 
@@ -91,6 +94,11 @@ async def delete_collection(session: AsyncSession, tenant_id: UUID, collection_i
         await delete_document(session, tenant_id, document_id)
     await session.delete(collection)
     return collection
+
+
+async def sweep_later(session: AsyncSession, tenant_id: UUID) -> None:
+    """A process that dies between a file and its row leaves the file: whoever saves one has somebody look again."""
+    await enqueue(session, tenant_id, SWEEP_FILES, "", {}, run_at=datetime.now(UTC) + SWEEP_AFTER)
 
 
 async def prepare_tenant(session: AsyncSession, tenant_id: UUID, language: str) -> None:

@@ -101,8 +101,8 @@ async def _begin(services: Services, job: ClaimedJob) -> Task | None:
 async def _parse(services: Services, task: Task) -> ParsedDocument:
     await _report(services, task, "parsing")
     limits = services.settings
-    path = services.files.path(task.storage_key)
-    return await parse_apart(path, task.name, seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb)
+    async with services.files.open(task.storage_key) as path:
+        return await parse_apart(path, task.name, seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb)
 
 
 async def _chunk(services: Services, task: Task, parsed: ParsedDocument) -> list[Chunk]:

@@ -27,6 +27,7 @@ from asissto.ingestion.documents import (
     newest_version,
     upload,
 )
+from asissto.ingestion.original_routes import HANDLERS as ORIGINALS
 from asissto.ingestion.tables import Collection, Document, DocumentVersion
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
@@ -246,7 +247,7 @@ class DocumentController(Controller):
         await record(session, principal, "documents.delete", "document", document.id, title=document.title)
 
 
-HANDLERS: list[ControllerRouterHandler] = [CollectionController, DocumentController]
+HANDLERS: list[ControllerRouterHandler] = [CollectionController, DocumentController, *ORIGINALS]
 
 
 async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None:

@@ -11,7 +11,8 @@ AsisstoError
 ├── TooLarge                413
 ├── TooManyRequests         429
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
-└── NotReady                503 (DatabaseDown, DatabaseTooOld, DataDirUnusable, PortInUse)
+├── StorageFull             507
+└── NotReady                503 (DatabaseDown, DatabaseTooOld, DataDirUnusable, PortInUse, StorageUnavailable)
 """
 
 from typing import ClassVar
@@ -111,6 +112,13 @@ class DocumentParseMemory(DocumentRefused):
     code = "document_parse_memory"
 
 
+class OriginalMissing(DocumentRefused):
+    """The file store works, and the file is not there."""
+
+    status = 410
+    code = "original_missing"
+
+
 class NotSignedIn(AsisstoError):
     status = 401
     code = "not_signed_in"
@@ -207,6 +215,11 @@ class ProviderError(AsisstoError):
         super().__init__(reason=reason, retry_after=retry_after)
 
 
+class StorageFull(AsisstoError):
+    status = 507
+    code = "storage_full"
+
+
 class NotReady(AsisstoError):
     status = 503
     code = "not_ready"
@@ -230,3 +243,13 @@ class DataDirUnusable(NotReady):
 
 class PortInUse(NotReady):
     code = "port_in_use"
+
+
+class StorageUnavailable(NotReady):
+    """The file store cannot be used; `permanent` says that it stays so until somebody changes a setting."""
+
+    code = "storage_unavailable"
+
+    def __init__(self, *, permanent: bool, reason: str) -> None:
+        self.permanent = permanent
+        super().__init__(reason=reason)

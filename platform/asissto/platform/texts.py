@@ -99,6 +99,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Reading “{name}” needed more than {limit_mb} MB of memory and was stopped. Split the file and upload the parts.",
         "Для чтения файла «{name}» не хватило {limit_mb} МБ памяти. Разделите файл и загрузите по частям.",
     ),
+    "error.original_missing": (
+        "The original is not in the file store any more. Upload the file again.",
+        "Исходного файла больше нет в хранилище. Загрузите его снова.",
+    ),
     "error.not_signed_in": ("Sign in first.", "Сначала войдите."),
     "error.sign_in_failed": (
         "The e-mail or the password is wrong.",
@@ -165,6 +169,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.provider_failed": (
         "The model provider did not answer as expected: {reason}.",
         "Поставщик модели ответил не так, как ожидалось: {reason}.",
+    ),
+    "error.storage_full": (
+        "There is no space left in the file store. Free some, then try again.",
+        "В хранилище файлов закончилось место. Освободите место и попробуйте снова.",
+    ),
+    "error.storage_unavailable": (
+        "The file store cannot be used: {reason}. Try again later; `asissto doctor` shows whether it works.",
+        "Хранилище файлов недоступно: {reason}. Повторите позже; работает ли оно, покажет `asissto doctor`.",
     ),
     "error.not_ready": ("The service is starting. Try again in a moment.", "Служба запускается. Повторите чуть позже."),
     "error.database_down": (

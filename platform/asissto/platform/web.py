@@ -27,6 +27,9 @@ from asissto.platform.texts import Language
 LARGEST_BODY = 1_000_000
 """Bytes of a JSON body; routes that take files have limits of their own."""
 
+UNCOMPRESSED = "uncompressed"
+"""In the `opt` of a route whose content is packed already, or is to go out piece by piece."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -56,7 +59,7 @@ def create_app(
         middleware=[DefineMiddleware(Authentication, services=services)],
         exception_handlers={Exception: problem_response},
         openapi_config=openapi_config(),
-        compression_config=CompressionConfig(backend="gzip", minimum_size=1_000),
+        compression_config=CompressionConfig(backend="gzip", minimum_size=1_000, exclude_opt_key=UNCOMPRESSED),
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
         debug=False,
