@@ -1,14 +1,14 @@
 """The life of a document as people see it: received, on its way, ready or failed, deleted."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.chunking import ChunkSizes
@@ -19,6 +19,7 @@ from asissto.platform.audit import Actor, record
 from asissto.platform.database import Database
 from asissto.platform.embedding import Embedder
 from asissto.platform.errors import DocumentEmpty, DocumentTypeUnknown, NotFound
+from asissto.platform.events import announce
 from asissto.platform.jobs import enqueue
 from asissto.platform.services import Services
 from asissto.platform.stored_files import StoredFile
@@ -27,6 +28,7 @@ from asissto.platform.texts import Language, text
 
 INGEST, DELETE_FILES, SWEEP_FILES = "documents.ingest", "files.delete", "files.sweep"
 SWEEP_AFTER = timedelta(days=1)
+TOPIC = "documents"
 ON_THE_WAY = ("queued", "parsing", "chunking", "embedding", "publishing")
 FINISHED = ("ready", "failed", "superseded")
 
@@ -83,6 +85,7 @@ async def delete_document(session: AsyncSession, tenant_id: UUID, document_id: U
     keys = list(await session.scalars(select(DocumentVersion.storage_key).where(*mine)))
     await enqueue(session, tenant_id, DELETE_FILES, str(document_id), {"keys": keys})
     await session.execute(delete(Document).where(Document.tenant_id == tenant_id, Document.id == document_id))
+    await announce(session, tenant_id, TOPIC, document_id)
     return document
 
 
@@ -124,6 +127,15 @@ async def find_document(session: AsyncSession, tenant_id: UUID, document_id: UUI
 async def newest_version(session: AsyncSession, tenant_id: UUID, document_id: UUID) -> DocumentVersion | None:
     mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id == document_id)
     return await session.scalar(select(DocumentVersion).where(*mine).order_by(DocumentVersion.id.desc()).limit(1))
+
+
+async def newest_versions(
+    session: AsyncSession, tenant_id: UUID, document_ids: Sequence[UUID]
+) -> dict[UUID, DocumentVersion]:
+    mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id.in_(document_ids))
+    newest = select(DocumentVersion).where(*mine).ext(distinct_on(DocumentVersion.document_id))
+    rows = await session.scalars(newest.order_by(DocumentVersion.document_id, DocumentVersion.id.desc()))
+    return {row.document_id: row for row in rows}
 
 
 async def tenant_number(session: AsyncSession, tenant_id: UUID) -> int:
@@ -190,6 +202,7 @@ async def _receive(
     session.add(version)
     await session.flush()
     await enqueue(session, tenant_id, INGEST, str(version.id), {"version_id": str(version.id)})
+    await announce(session, tenant_id, TOPIC, document_id)
     return document_id, True
 
 

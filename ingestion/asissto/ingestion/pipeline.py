@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
 from asissto.ingestion.documents import (
     FINISHED,
+    TOPIC,
     chunk_sizes,
     embedding_space,
     find_collection,
@@ -35,6 +36,7 @@ from asissto.ingestion.tables import Document, DocumentVersion
 from asissto.platform import jobs
 from asissto.platform.embedding import Embedder
 from asissto.platform.errors import AsisstoError, DocumentRefused, ProviderError
+from asissto.platform.events import announce
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 
@@ -190,7 +192,9 @@ async def mark_failed(session: AsyncSession, job: ClaimedJob, error: AsisstoErro
     params = {name: str(value) for name, value in error.params.items()}
     mine = (DocumentVersion.tenant_id == job.tenant_id, DocumentVersion.id == UUID(job.payload["version_id"]))
     values: dict[str, Any] = {"state": "failed", "reason": error.code, "reason_params": params}
-    await session.execute(update(DocumentVersion).where(*mine).values(**values, finished_at=func.now()))
+    failed = update(DocumentVersion).where(*mine).values(**values, finished_at=func.now())
+    for document_id in await session.scalars(failed.returning(DocumentVersion.document_id)):
+        await announce(session, job.tenant_id, TOPIC, document_id)
 
 
 async def _report(services: Services, task: Task, stage: str, done: int = 0, total: int = 0) -> None:
@@ -201,3 +205,4 @@ async def _report(services: Services, task: Task, stage: str, done: int = 0, tot
 async def _set(session: AsyncSession, place: Place, **values: Any) -> None:
     mine = (DocumentVersion.tenant_id == place.tenant_id, DocumentVersion.id == place.version_id)
     await session.execute(update(DocumentVersion).where(*mine).values(**values))
+    await announce(session, place.tenant_id, TOPIC, place.document_id)

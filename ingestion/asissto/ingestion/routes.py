@@ -13,7 +13,6 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipV
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.chunking import ChunkSizes
@@ -25,6 +24,7 @@ from asissto.ingestion.documents import (
     find_collection,
     find_document,
     newest_version,
+    newest_versions,
     upload,
 )
 from asissto.ingestion.original_routes import HANDLERS as ORIGINALS
@@ -225,7 +225,7 @@ class DocumentController(Controller):
         if collection_id is not None:
             mine = mine.where(Document.collection_id == collection_id)
         found = await page(session, mine, Document.id, limit, after)
-        versions = await _newest(session, principal.tenant_id, [document.id for document in found.items])
+        versions = await newest_versions(session, principal.tenant_id, [document.id for document in found.items])
         return found.map(lambda document: DocumentOut.of(document, versions[document.id], language))
 
     @get("/{document_id:uuid}", operation_id="documents.read", guards=[need("documents.read")])
@@ -261,10 +261,3 @@ async def _show(session: AsyncSession, tenant_id: UUID, document_id: UUID, langu
     version = await newest_version(session, tenant_id, document_id)
     assert version is not None, "a document is made together with its first version"
     return DocumentOut.of(document, version, language)
-
-
-async def _newest(session: AsyncSession, tenant_id: UUID, document_ids: "list[UUID]") -> dict[UUID, DocumentVersion]:
-    mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id.in_(document_ids))
-    newest = select(DocumentVersion).where(*mine).ext(distinct_on(DocumentVersion.document_id))
-    rows = await session.scalars(newest.order_by(DocumentVersion.document_id, DocumentVersion.id.desc()))
-    return {row.document_id: row for row in rows}
