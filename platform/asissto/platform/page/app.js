@@ -122,7 +122,7 @@ async function watch(watcher) {
     try {
       for await (const [name, data] of events(await api("GET", "events?topics=documents", { accept: "text/event-stream", signal }))) {
         watcher.live = true;
-        if (name === "reset") await list();
+        if (name === "reset") await attempt(list)();
         if (name === "document") update(data);
       }
     } catch { /* list() below says what is wrong, if something still is */ }
