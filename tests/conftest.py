@@ -17,8 +17,8 @@ from asissto.platform.credentials import read_access_token
 from asissto.platform.database import Addresses, Database
 from asissto.platform.embedding import Embedder, make_embedder
 from asissto.platform.entrypoints.web import build_app
-from asissto.platform.files import FileStore
 from asissto.platform.keys import parse_key_ring
+from asissto.platform.local_files import LocalFiles
 from asissto.platform.migrate import embedded_addresses, migrate
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services
@@ -118,7 +118,7 @@ async def charlie(app: Litestar, services: Services, people: People) -> AsyncIte
 async def _services(addresses: Addresses, folder: Path, embedder: Embedder) -> AsyncIterator[Services]:
     settings = Settings(data_dir=folder)
     database = Database(addresses, pool_size=2)
-    files = FileStore(folder / "files")
+    files = LocalFiles(folder / "files")
     yield Services(settings=settings, keys=_KEYS, database=database, files=files, embedder=embedder, chat=None)
     await database.close()
 

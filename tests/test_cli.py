@@ -108,7 +108,8 @@ async def test_doctor_looks_at_everything(folder: Path, ingested: Ended) -> None
     ended = await run(folder, "doctor", "--json")
     report = only_object(ended)
     states = {finding["check"]: finding["state"] for finding in report["findings"]}
-    assert {"python", "data folder", "database", "schema", "jobs", "embedder", "chat model", "memory"} <= states.keys()
+    checks = ["python", "data folder", "database", "schema", "jobs", "file store", "embedder", "chat model", "memory"]
+    assert list(states) == checks
     assert (ended.status, report["ok"], set(states.values())) == (0, True, {"ok"})
 
 

@@ -122,7 +122,7 @@ async def test_nothing_remains_of_a_measurement(services: Services, tmp_path: Pa
     with pytest.raises(Exception, match="question"):
         await figures(services, folder)
     assert await tenants() == before
-    assert list(services.files.path("").rglob("*")) == []
+    assert list((services.settings.data_dir / "files").rglob("*")) == []
 
 
 @pytest.mark.parametrize(

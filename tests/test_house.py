@@ -22,7 +22,7 @@ TRANSACTIONS = {"platform/asissto/platform/database.py"}
 BOUNDARIES = {"platform/asissto/platform/worker.py", "platform/asissto/platform/web.py"}
 """Where any exception is caught: the worker loop and the web error handler, and the receive loop once it is there."""
 
-HEAVY = ("unstructured", "llama_index", "aiogram", "onnxruntime", "openai", "spacy", "twilio", "vk_api")
+HEAVY = ("unstructured", "llama_index", "aiogram", "obstore", "onnxruntime", "openai", "spacy", "twilio", "vk_api")
 # The brackets keep this line from finding itself.
 LEAKS = re.compile(
     r'pyp[i]\.|pythonhoste[d]|npmj[s]|deb\.debia[n]|"resolve[d]":|bash_job[s]|/(?:wor[k]|far[m]|roo[t])/'

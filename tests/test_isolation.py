@@ -87,6 +87,7 @@ CASES = {
     "members.update": Case(HIDDEN, {"role": "analyst"}),
     "members.remove": Case(HIDDEN),
     "audit.list": Case(OWN),
+    "events.stream": Case(400, query={"topics": "secrets"}),  # test_events.py tells what a stranger hears
     "health.live": Case(OWN, is_open=True),
     "health.ready": Case(OWN, is_open=True),
     "collections.list": Case(OWN),
@@ -100,6 +101,7 @@ CASES = {
     "documents.upload": Case(HIDDEN, query={"name": "intruder.txt"}, content=b"An intruder was here."),
     "documents.read": Case(HIDDEN),
     "documents.update": Case(HIDDEN, {"tags": ["stolen"]}),
+    "documents.original": Case(HIDDEN),
     "documents.delete": Case(HIDDEN),
     "documents.versions": Case(HIDDEN),
     "documents.text": Case(HIDDEN, query={"version": "{version_id}"}),

@@ -15,8 +15,8 @@ from asissto.ingestion import parse_process, pipeline
 from asissto.ingestion.store import add_passages
 from asissto.platform.database import Addresses, Database
 from asissto.platform.entrypoints.worker import make_worker
-from asissto.platform.files import FileStore
 from asissto.platform.keys import parse_key_ring
+from asissto.platform.local_files import LocalFiles
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
 from words_embedder import WordsEmbedder
@@ -58,7 +58,7 @@ async def run(stage: str, folder: Path, addresses: Addresses) -> None:
         settings=Settings(data_dir=folder),
         keys=parse_key_ring("test:" + "A" * 43 + "="),
         database=Database(addresses, pool_size=2),
-        files=FileStore(folder / "files"),
+        files=LocalFiles(folder / "files"),
         embedder=embedder,
         chat=None,
     )

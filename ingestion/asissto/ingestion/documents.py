@@ -1,7 +1,8 @@
 """The life of a document as people see it: received, on its way, ready or failed, deleted."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from uuid import UUID
 
@@ -19,13 +20,16 @@ from asissto.platform.audit import Actor, record
 from asissto.platform.database import Database
 from asissto.platform.embedding import Embedder
 from asissto.platform.errors import DocumentBusy, DocumentEmpty, DocumentTypeUnknown, NotFound
-from asissto.platform.files import StoredFile
+from asissto.platform.events import announce
 from asissto.platform.jobs import enqueue
 from asissto.platform.services import Services
+from asissto.platform.stored_files import StoredFile
 from asissto.platform.tables import Tenant, new_id
-from asissto.platform.texts import Language, text
+from asissto.platform.texts import Language, reason_text
 
-INGEST, DELETE_FILES = "documents.ingest", "files.delete"
+INGEST, DELETE_FILES, SWEEP_FILES = "documents.ingest", "files.delete", "files.sweep"
+SWEEP_AFTER = timedelta(days=1)
+TOPIC = "documents"
 ON_THE_WAY = ("queued", "parsing", "chunking", "embedding", "publishing")
 FINISHED = ("ready", "failed", "superseded")
 
@@ -54,6 +58,7 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
     check_type(what.name)
     async with services.database.tenant(tenant_id) as session:
         await find_collection(session, tenant_id, what.collection_id)
+        await sweep_later(session, tenant_id)
     limit = services.settings.max_upload_mb
     stored = await services.files.save(tenant_id, what.name, pieces, limit_mb=limit)
     try:
@@ -64,10 +69,10 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
             actor = what.by or Actor(tenant_id=tenant_id, kind="system")
             await record(session, actor, "documents.upload", "document", document_id, file_name=what.name)
     except BaseException:
-        services.files.delete(stored.key)
+        await services.files.delete(stored.key)
         raise
     if not wanted:
-        services.files.delete(stored.key)
+        await services.files.delete(stored.key)
     return document_id
 
 
@@ -119,14 +124,19 @@ async def _try_again(session: AsyncSession, version: DocumentVersion, pipeline: 
     version.state, version.pipeline_sha, version.attempts, version.done, version.total = "queued", pipeline, 0, 0, 0
     version.reason, version.reason_params, version.retry_at = None, {}, None
     version.started_at = version.finished_at = None
-    await enqueue(session, version.tenant_id, INGEST, str(version.id), {"version_id": str(version.id)})
+    await _have_ingested(session, version)
 
 
 async def _queue(session: AsyncSession, version: DocumentVersion, tenant_id: UUID) -> None:
     version.tenant_id, version.id = tenant_id, new_id()
     session.add(version)
     await session.flush()
-    await enqueue(session, tenant_id, INGEST, str(version.id), {"version_id": str(version.id)})
+    await _have_ingested(session, version)
+
+
+async def _have_ingested(session: AsyncSession, version: DocumentVersion) -> None:
+    await enqueue(session, version.tenant_id, INGEST, str(version.id), {"version_id": str(version.id)})
+    await announce(session, version.tenant_id, TOPIC, version.document_id)
 
 
 async def delete_document(session: AsyncSession, tenant_id: UUID, document_id: UUID) -> Document:
@@ -147,6 +157,7 @@ async def delete_document(session: AsyncSession, tenant_id: UUID, document_id: U
     if any(keys):  # a pair has no file
         await enqueue(session, tenant_id, DELETE_FILES, str(document_id), {"keys": keys})
     await session.execute(delete(Document).where(Document.tenant_id == tenant_id, Document.id == document_id))
+    await announce(session, tenant_id, TOPIC, document_id)
     return document
 
 
@@ -159,6 +170,11 @@ async def delete_collection(session: AsyncSession, tenant_id: UUID, collection_i
         await delete_document(session, tenant_id, document_id)
     await session.delete(collection)
     return collection
+
+
+async def sweep_later(session: AsyncSession, tenant_id: UUID) -> None:
+    """A process that dies between a file and its row leaves the file: whoever saves one has somebody look again."""
+    await enqueue(session, tenant_id, SWEEP_FILES, "", {}, run_at=datetime.now(UTC) + SWEEP_AFTER)
 
 
 async def prepare_tenant(session: AsyncSession, tenant_id: UUID, language: str) -> None:
@@ -184,6 +200,15 @@ async def find_document(session: AsyncSession, tenant_id: UUID, document_id: UUI
 async def newest_version(session: AsyncSession, tenant_id: UUID, document_id: UUID) -> DocumentVersion | None:
     mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id == document_id)
     return await session.scalar(select(DocumentVersion).where(*mine).order_by(DocumentVersion.id.desc()).limit(1))
+
+
+async def newest_versions(
+    session: AsyncSession, tenant_id: UUID, document_ids: Sequence[UUID]
+) -> dict[UUID, DocumentVersion]:
+    mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id.in_(document_ids))
+    newest = select(DocumentVersion).where(*mine).ext(distinct_on(DocumentVersion.document_id))
+    rows = await session.scalars(newest.order_by(DocumentVersion.document_id, DocumentVersion.id.desc()))
+    return {row.document_id: row for row in rows}
 
 
 async def tenant_number(session: AsyncSession, tenant_id: UUID) -> int:
@@ -213,7 +238,7 @@ def check_type(name: str) -> str:
 
 def explain(version: DocumentVersion, language: Language) -> str | None:
     """Why the version failed or waits, in the reader's language."""
-    return version.reason and text(f"error.{version.reason}", language, **{"field": "", **version.reason_params})
+    return version.reason and reason_text(version.reason, version.reason_params, language)
 
 
 def pipeline_sha(sizes: ChunkSizes) -> bytes:

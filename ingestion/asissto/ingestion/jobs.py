@@ -1,8 +1,9 @@
 """The jobs of this component."""
 
-from asissto.ingestion.documents import DELETE_FILES, INGEST
+from asissto.ingestion.documents import DELETE_FILES, INGEST, SWEEP_FILES
 from asissto.ingestion.pipeline import ingest, mark_failed, mark_postponed
 from asissto.ingestion.reembedding import drop_space, mark_switch_failed, mark_switch_waiting, reembed
+from asissto.ingestion.sweeping import sweep_files
 from asissto.ingestion.switching import DROP_SPACE, REEMBED
 from asissto.platform import jobs
 from asissto.platform.errors import SpaceChanged
@@ -13,7 +14,7 @@ from asissto.platform.worker import Handler
 
 async def delete_files(services: Services, job: ClaimedJob) -> None:
     for key in job.payload["keys"]:
-        services.files.delete(key)
+        await services.files.delete(key)
     async with services.database.tenant(job.tenant_id) as session:
         await jobs.finish(session, job)
 
@@ -29,6 +30,7 @@ async def ingest_in_active_space(services: Services, job: ClaimedJob) -> None:
 HANDLERS = {
     INGEST: Handler(ingest_in_active_space, mark_failed, mark_postponed),
     DELETE_FILES: Handler(delete_files),
+    SWEEP_FILES: Handler(sweep_files, slow=True),
     REEMBED: Handler(reembed, mark_switch_failed, mark_switch_waiting, slow=True),
     DROP_SPACE: Handler(drop_space, slow=True),
 }

@@ -18,6 +18,7 @@ from sqlalchemy.orm import undefer
 from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
 from asissto.ingestion.documents import (
     FINISHED,
+    TOPIC,
     chunk_sizes,
     find_collection,
     find_document,
@@ -44,6 +45,7 @@ from asissto.platform import jobs
 from asissto.platform.database import driver
 from asissto.platform.embedding import Embedder
 from asissto.platform.errors import AsisstoError, DocumentRefused, ProviderError
+from asissto.platform.events import announce
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 
@@ -107,6 +109,7 @@ async def _begin(services: Services, job: ClaimedJob) -> Task | None:
         version.started_at = version.started_at or func.now()
         version.state = version.stage = "chunking" if parsed else "parsing"
         version.reason, version.reason_params, version.retry_at = None, {}, None
+        await announce(session, job.tenant_id, TOPIC, version.document_id)
         place = Place(job.tenant_id, number, collection.id, document.id, version_id, space_id)
         return Task(place, version.file_name, version.storage_key, sizes, parsed)
 
@@ -126,8 +129,8 @@ async def _parse(services: Services, task: Task) -> ParsedDocument:
     if not task.storage_key:  # a pair: it was written and not uploaded
         return await read_pair(services.database, task.place.tenant_id, task.place.version_id)
     limits = services.settings
-    path = services.files.path(task.storage_key)
-    parsed = await parse_apart(path, task.name, seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb)
+    async with services.files.open(task.storage_key) as path:
+        parsed = await parse_apart(path, task.name, seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb)
     structure = msgspec.msgpack.encode(msgspec.structs.replace(parsed, text=""))
     async with services.database.tenant(task.place.tenant_id) as session:
         await _set(session, task.place, state="chunking", stage="chunking", text=parsed.text, parsed=structure)
@@ -259,7 +262,9 @@ async def _tell(session: AsyncSession, job: ClaimedJob, error: AsisstoError, **v
     params = {name: str(value) for name, value in error.params.items()}
     mine = (DocumentVersion.tenant_id == job.tenant_id, DocumentVersion.id == UUID(job.payload["version_id"]))
     why = {"reason": error.code, "reason_params": params}
-    await session.execute(update(DocumentVersion).where(*mine).values(**why, **values))
+    told = update(DocumentVersion).where(*mine).values(**why, **values).returning(DocumentVersion.document_id)
+    for document_id in await session.scalars(told):
+        await announce(session, job.tenant_id, TOPIC, document_id)
 
 
 async def _report(services: Services, task: Task, stage: str, done: int = 0, total: int = 0) -> None:
@@ -270,3 +275,4 @@ async def _report(services: Services, task: Task, stage: str, done: int = 0, tot
 async def _set(session: AsyncSession, place: Place, **values: Any) -> None:
     mine = (DocumentVersion.tenant_id == place.tenant_id, DocumentVersion.id == place.version_id)
     await session.execute(update(DocumentVersion).where(*mine).values(**values))
+    await announce(session, place.tenant_id, TOPIC, place.document_id)

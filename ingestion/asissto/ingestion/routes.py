@@ -13,27 +13,24 @@ from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.ingestion import embedding_routes, pair_routes, passage_routes, version_routes
+from asissto.ingestion import embedding_routes, original_routes, pair_routes, passage_routes, version_routes
 from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.document_list import MetadataJson, TagList, Wanted, listed, provide_wanted, read_metadata
 from asissto.ingestion.documents import (
     Upload,
-    chunk_sizes,
     delete_collection,
     delete_document,
-    explain,
     find_collection,
     find_document,
-    pipeline_sha,
     reprocess,
     reprocess_collection,
     upload,
 )
 from asissto.ingestion.labels import Labels, write_labels
-from asissto.ingestion.tables import Collection, Document, DocumentVersion
+from asissto.ingestion.shown_documents import DocumentOut, show_documents
+from asissto.ingestion.tables import Collection, Document
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NameTaken
@@ -80,51 +77,6 @@ class CollectionOut(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, row: Collection) -> Self:
         sizes = msgspec.convert(row.settings.get("chunks", {}), Sizes)
         return cls(id=row.id, name=row.name, description=row.description, chunks=sizes, created_at=row.created_at)
-
-
-class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
-    """State of the newest version; `searchable` tells whether any version can be found now.
-
-    `stage` is the last step reached, `done` of `total` its progress; `reason` and `detail` say why it failed, or why it
-    waits until `retry_at`. `outdated` passages were made in another way than new ones would be: reprocess the document.
-    """
-
-    id: UUID
-    collection_id: UUID
-    kind: str
-    title: str
-    tags: list[str]
-    metadata: dict[str, Any]
-    audience: list[str]
-    file_name: str
-    media_type: str
-    size: int
-    state: str
-    stage: str
-    done: int
-    total: int
-    attempts: int
-    reason: str | None
-    detail: str | None
-    warnings: list[str]
-    searchable: bool
-    outdated: bool
-    created_at: datetime
-    retry_at: datetime | None
-    started_at: datetime | None
-    finished_at: datetime | None
-
-    @classmethod
-    def of(cls, document: Document, version: DocumentVersion, language: Language, pipeline: bytes) -> Self:
-        same = ("file_name", "media_type", "size", "state", "stage", "done", "total", "attempts", "reason", "warnings")
-        return cls(
-            **{name: getattr(document, name) for name in ("id", "collection_id", "kind", "title", "tags", "audience")},
-            metadata=document.metadata_,
-            **{name: getattr(version, name) for name in (*same, "created_at", "retry_at", "started_at", "finished_at")},
-            detail=explain(version, language),
-            searchable=document.active_version_id is not None,
-            outdated=version.state == "ready" and version.pipeline_sha != pipeline,
-        )
 
 
 class Reprocessed(msgspec.Struct, frozen=True):
@@ -267,7 +219,7 @@ class DocumentController(Controller):
         after: After = None,
     ) -> Page[DocumentOut]:
         found = await page(session, listed(principal.tenant_id, wanted), Document.id, limit, after)
-        shown = await _show_all(session, found.items, language)
+        shown = await show_documents(session, principal.tenant_id, found.items, language)
         return found.map(lambda document: shown[document.id])
 
     @get("/{document_id:uuid}", operation_id="documents.read", guards=[need("documents.read")])
@@ -326,6 +278,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     CollectionController,
     DocumentController,
     *embedding_routes.HANDLERS,
+    *original_routes.HANDLERS,
     *pair_routes.HANDLERS,
     *passage_routes.HANDLERS,
     *version_routes.HANDLERS,
@@ -339,23 +292,4 @@ async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None
 
 
 async def _show(session: AsyncSession, document: Document, language: Language) -> DocumentOut:
-    return (await _show_all(session, [document], language))[document.id]
-
-
-async def _show_all(session: AsyncSession, documents: "list[Document]", language: Language) -> dict[UUID, DocumentOut]:
-    if not documents:
-        return {}
-    tenant_id, ids = documents[0].tenant_id, [document.id for document in documents]
-    mine = (DocumentVersion.tenant_id == tenant_id, DocumentVersion.document_id.in_(ids))
-    newest = select(DocumentVersion).where(*mine).ext(distinct_on(DocumentVersion.document_id))
-    rows = await session.scalars(newest.order_by(DocumentVersion.document_id, DocumentVersion.id.desc()))
-    versions = {row.document_id: row for row in rows}
-    theirs = {document.collection_id for document in documents}
-    collections = await session.scalars(
-        select(Collection).where(Collection.tenant_id == tenant_id, Collection.id.in_(theirs))
-    )
-    pipelines = {row.id: pipeline_sha(chunk_sizes(row)) for row in collections}
-    return {
-        document.id: DocumentOut.of(document, versions[document.id], language, pipelines[document.collection_id])
-        for document in documents
-    }
+    return (await show_documents(session, document.tenant_id, [document], language))[document.id]

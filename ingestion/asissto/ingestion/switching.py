@@ -13,7 +13,7 @@ from asissto.platform.audit import Actor, record
 from asissto.platform.jobs import enqueue
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
-from asissto.platform.texts import Language, text
+from asissto.platform.texts import Language, reason_text
 
 REEMBED, DROP_SPACE = "knowledge.reembed", "knowledge.drop_space"
 KEPT = timedelta(days=1)
@@ -113,9 +113,4 @@ async def drop_others(session: AsyncSession, base: KnowledgeBase, wait: timedelt
 
 def explain_switch(switch: SpaceSwitch, language: Language) -> str | None:
     """Why it failed or waits, in the reader's language."""
-    if switch.reason is None:
-        return None
-    params: dict[str, Any] = {"field": "", **switch.reason_params}
-    if switch.reason == "provider_failed":
-        params["reason"] = text(f"provider.{params['reason']}", language)
-    return text(f"error.{switch.reason}", language, **params)
+    return switch.reason and reason_text(switch.reason, switch.reason_params, language)

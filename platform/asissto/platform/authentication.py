@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from asissto.platform.audit import Actor
 from asissto.platform.credentials import Claims, csrf_token, read_access_token
+from asissto.platform.database import Database
 from asissto.platform.errors import CsrfMissing, NotSignedIn, TokenInvalid
 from asissto.platform.permissions import Role, is_open
 from asissto.platform.services import Services
@@ -68,26 +69,31 @@ class Authentication(AbstractAuthenticationMiddleware):
 
     async def _principal(self, connection: ASGIConnection[Any, Any, Any, Any], claims: Claims) -> Principal:
         """One query a request: a member who was removed or has signed out is out at once."""
-        mine = (
-            select(Membership.role)
-            .join(User, User.id == Membership.user_id)
-            .join(Tenant, Tenant.id == Membership.tenant_id)
-            .join(RefreshToken, RefreshToken.user_id == User.id)
-            .where(Membership.tenant_id == claims.tid, User.id == claims.sub, RefreshToken.id == claims.sid)
-            .where(User.status == "active", Tenant.status == "active", RefreshToken.revoked_at.is_(None))
-        )
-        async with self._services.database.system() as session:
-            role = await session.scalar(mine)
+        role = await current_role(self._services.database, claims.tid, claims.sub, claims.sid)
         if role is None:
             raise TokenInvalid
         return Principal(
             tenant_id=claims.tid,
             user_id=claims.sub,
-            role=cast("Role", role),
+            role=role,
             session_id=claims.sid,
             ip=connection.client.host if connection.client else None,
             request_id=connection.scope["state"].get("request_id"),
         )
+
+
+async def current_role(database: Database, tenant_id: UUID, user_id: UUID, session_id: UUID) -> Role | None:
+    """That of a member of the tenant whose session is open; None for everybody else."""
+    mine = (
+        select(Membership.role)
+        .join(User, User.id == Membership.user_id)
+        .join(Tenant, Tenant.id == Membership.tenant_id)
+        .join(RefreshToken, RefreshToken.user_id == User.id)
+        .where(Membership.tenant_id == tenant_id, User.id == user_id, RefreshToken.id == session_id)
+        .where(User.status == "active", Tenant.status == "active", RefreshToken.revoked_at.is_(None))
+    )
+    async with database.system() as session:
+        return cast("Role | None", await session.scalar(mine))
 
 
 def _refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any]) -> None:

@@ -59,6 +59,18 @@ class Database:
         async with self._sys_sessions() as session, _transaction(session):
             yield session
 
+    async def connect(self) -> asyncpg.Connection:
+        """A connection outside the pools, of no tenant, for LISTEN; the caller closes it."""
+        address = self.addresses.app
+        return await asyncpg.connect(
+            host=address.query.get("host", address.host),
+            port=address.port or 5432,
+            user=address.username,
+            password=address.password,
+            database=address.database,
+            timeout=10,
+        )
+
     async def close(self) -> None:
         await self._app.dispose()
         await self._sys.dispose()

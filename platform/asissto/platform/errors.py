@@ -12,7 +12,8 @@ AsisstoError
 ├── TooManyRequests         429
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
 │   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
-└── NotReady                503 (DatabaseDown, DatabaseTooOld, DataDirUnusable, PortInUse)
+├── StorageFull             507
+└── NotReady                503 (DatabaseDown, DatabaseTooOld, DataDirUnusable, PortInUse, StorageUnavailable)
 """
 
 from typing import ClassVar
@@ -114,6 +115,13 @@ class DocumentParseTimeout(DocumentRefused):
 
 class DocumentParseMemory(DocumentRefused):
     code = "document_parse_memory"
+
+
+class OriginalMissing(DocumentRefused):
+    """The file store works, and the file is not there."""
+
+    status = 410
+    code = "original_missing"
 
 
 class NotSignedIn(AsisstoError):
@@ -240,6 +248,11 @@ class WrongDimensions(ProviderError):
         super().__init__(permanent=True, reason=self.code, model=model, given=given, wanted=wanted)
 
 
+class StorageFull(AsisstoError):
+    status = 507
+    code = "storage_full"
+
+
 class NotReady(AsisstoError):
     status = 503
     code = "not_ready"
@@ -264,3 +277,13 @@ class DataDirUnusable(NotReady):
 
 class PortInUse(NotReady):
     code = "port_in_use"
+
+
+class StorageUnavailable(NotReady):
+    """The file store cannot be used; `permanent` says that it stays so until somebody changes a setting."""
+
+    code = "storage_unavailable"
+
+    def __init__(self, *, permanent: bool, reason: str) -> None:
+        self.permanent = permanent
+        super().__init__(reason=reason)

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform import members
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
+from asissto.platform.event_routes import HANDLERS as EVENTS
 from asissto.platform.health import check_ready
 from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut, TenantPatch, UserOut, UserPatch
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
@@ -202,6 +203,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     MemberController,
     AuditController,
     HealthController,
+    *EVENTS,
     show_page,
     create_static_files_router("/page", directories=[PAGE], guards=[open_to_all], include_in_schema=False),
 ]

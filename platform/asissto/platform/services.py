@@ -8,7 +8,7 @@ import msgspec
 from asissto.platform.chat import ChatModel, make_chat_model
 from asissto.platform.database import Addresses, Database
 from asissto.platform.embedding import Embedder, OpenAIEmbedder, make_embedder
-from asissto.platform.files import FileStore
+from asissto.platform.files import FileStore, make_file_store
 from asissto.platform.keys import KeyRing, open_key_ring
 from asissto.platform.migrate import embedded_addresses, migrate, outside_addresses
 from asissto.platform.minilm import MiniLM
@@ -56,7 +56,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(database.close)
         embedder = make_embedder(settings)
         chat = make_chat_model(settings)
-        files = FileStore(settings.data_dir / "files")
+        files = make_file_store(settings)
         services = Services(settings=settings, keys=keys, database=database, files=files, embedder=embedder, chat=chat)
         stack.push_async_callback(services.close_embedders)
         yield services

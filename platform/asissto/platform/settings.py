@@ -56,6 +56,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     embedding_dimensions: Annotated[
         int, setting("Floats in a vector of the outside embedding model.", ge=8, le=4000)
     ] = 1536
+    files_url: Annotated[
+        str | None,
+        setting(
+            "Where uploaded files are kept: `s3://bucket/prefix` of an S3-compatible server; empty: the data folder."
+        ),
+    ] = None
+    s3_endpoint: Annotated[
+        str | None, setting("Address of the S3-compatible server; empty: Amazon's own for the region.")
+    ] = None
+    s3_region: Annotated[str, setting("Region of the bucket; most servers other than Amazon's take any.")] = "us-east-1"
+    s3_access_key: Annotated[str | None, setting("Access key of the bucket; empty: the role of the machine.")] = None
+    s3_secret_key: Annotated[str | None, setting("Secret key that belongs to the access key.")] = None
+    s3_path_style: Annotated[
+        bool, setting("Whether the bucket stands in the path of an address, else in its host name.")
+    ] = True
     max_upload_mb: Annotated[int, setting("Largest file that may be uploaded, in MB.", ge=1)] = 100
     parse_seconds: Annotated[int, setting("Time limit for reading one file, in seconds.", ge=1)] = 300
     parse_memory_mb: Annotated[int, setting("Memory limit for reading one file, in MB.", ge=256)] = 2048

@@ -1,5 +1,6 @@
 """Every sentence the product says, in Russian and English; a test holds the two key sets equal."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -21,6 +22,13 @@ def text(key: str, language: Language, **params: object) -> str:
     """The sentence behind `key` with its placeholders filled; raises KeyError for an unknown key."""
     en, ru = TEXTS[key]
     return (ru if language == "ru" else en).format(**params)
+
+
+def reason_text(code: str, params: Mapping[str, str], language: Language) -> str:
+    """The sentence of an error that was kept as its code and params; what a provider did is said in words too."""
+    provider = f"provider.{params.get('reason')}"
+    reason = {"reason": text(provider, language)} if provider in TEXTS else {}
+    return text(f"error.{code}", language, **{"field": "", **params, **reason})
 
 
 TEXTS: dict[str, tuple[str, str]] = {
@@ -102,6 +110,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.document_parse_memory": (
         "Reading “{name}” needed more than {limit_mb} MB of memory and was stopped. Split the file and upload the parts.",
         "Для чтения файла «{name}» не хватило {limit_mb} МБ памяти. Разделите файл и загрузите по частям.",
+    ),
+    "error.original_missing": (
+        "The original is not in the file store any more. Upload the file again.",
+        "Исходного файла больше нет в хранилище. Загрузите его снова.",
     ),
     "error.not_signed_in": ("Sign in first.", "Сначала войдите."),
     "error.sign_in_failed": (
@@ -185,6 +197,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.wrong_dimensions": (
         "The embedding model {model} gives vectors of {given} numbers instead of {wanted}. Correct the dimensions.",
         "Модель эмбеддингов {model} даёт векторы из {given} чисел, а не из {wanted}. Исправьте размерность.",
+    ),
+    "error.storage_full": (
+        "There is no space left in the file store. Free some, then try again.",
+        "В хранилище файлов закончилось место. Освободите место и попробуйте снова.",
+    ),
+    "error.storage_unavailable": (
+        "The file store cannot be used: {reason}. Try again later; `asissto doctor` shows whether it works.",
+        "Хранилище файлов недоступно: {reason}. Повторите позже; работает ли оно, покажет `asissto doctor`.",
     ),
     "error.not_ready": ("The service is starting. Try again in a moment.", "Служба запускается. Повторите чуть позже."),
     "error.database_down": (

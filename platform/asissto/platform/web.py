@@ -9,6 +9,7 @@ from uuid import uuid4
 import structlog
 from litestar import Litestar, Request
 from litestar.config.compression import CompressionConfig
+from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.enums import ScopeType
 from litestar.middleware import DefineMiddleware
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform.accounts import TenantHooks
 from asissto.platform.authentication import Authentication, Principal
 from asissto.platform.errors import NotSignedIn
+from asissto.platform.events import Hub, Topics
 from asissto.platform.openapi import openapi_config
 from asissto.platform.problems import preferred_language, problem_response
 from asissto.platform.services import Services
@@ -26,6 +28,9 @@ from asissto.platform.texts import Language
 
 LARGEST_BODY = 1_000_000
 """Bytes of a JSON body; routes that take files have limits of their own."""
+
+UNCOMPRESSED = "uncompressed"
+"""In the `opt` of a route whose content is packed already, or is to go out piece by piece."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SECURITY_HEADERS = {
@@ -41,14 +46,19 @@ log = structlog.get_logger()
 
 
 def create_app(
-    services: Services, handlers: Sequence[ControllerRouterHandler], tenant_hooks: TenantHooks = ()
+    services: Services,
+    handlers: Sequence[ControllerRouterHandler],
+    tenant_hooks: TenantHooks = (),
+    topics: Topics | None = None,
 ) -> Litestar:
-    """Every handler may take `services`, `principal`, `session`, `language` and `tenant_hooks`."""
+    """Every handler may take `services`, `principal`, `session`, `language`, `tenant_hooks` and `hub`."""
+    hub = Hub(services.database, topics or {})
     app = Litestar(
         route_handlers=handlers,
         dependencies={
             "services": Provide(lambda: services, sync_to_thread=False),
             "tenant_hooks": Provide(lambda: tenant_hooks, sync_to_thread=False),
+            "hub": Provide(lambda: hub, sync_to_thread=False),
             "principal": Provide(provide_principal, sync_to_thread=False),
             "language": Provide(provide_language, sync_to_thread=False),
             "session": Provide(provide_session),
@@ -56,9 +66,10 @@ def create_app(
         middleware=[DefineMiddleware(Authentication, services=services)],
         exception_handlers={Exception: problem_response},
         openapi_config=openapi_config(),
-        compression_config=CompressionConfig(backend="gzip", minimum_size=1_000),
+        compression_config=CompressionConfig(backend="gzip", minimum_size=1_000, exclude_opt_key=UNCOMPRESSED),
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
+        state=State({"hub": hub}),
         debug=False,
     )
     app.asgi_handler = _Envelope(app.asgi_handler)

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-import asyncpg
 import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform import jobs
 from asissto.platform.errors import AsisstoError, DatabaseDown
 from asissto.platform.jobs import ClaimedJob, LeaseLost
+from asissto.platform.listening import listen
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 
@@ -43,26 +43,14 @@ class Worker:
 
     async def run(self) -> None:
         """Until cancelled; jobs that are running then go back into the queue at once."""
-        listener = await self._listen()
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._services.settings.worker_jobs):
-                    group.create_task(self._work(self._kinds(slow=False)))
-                group.create_task(self._work(self._kinds(slow=True)))
-        finally:
-            await listener.close(timeout=5)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._services.settings.worker_jobs):
+                group.create_task(self._work(self._kinds(slow=False)))
+            group.create_task(self._work(self._kinds(slow=True)))
+            group.create_task(listen(self._services.database, jobs.CHANNEL, self._hear, self._hear))
 
-    async def _listen(self) -> asyncpg.Connection:
-        address = self._services.database.addresses.sys
-        connection = await asyncpg.connect(
-            host=address.query.get("host", address.host),
-            port=address.port or 5432,
-            user=address.username,
-            password=address.password,
-            database=address.database,
-        )
-        await connection.add_listener(jobs.CHANNEL, lambda *_: self._wake.set())
-        return connection
+    def _hear(self, _news: object) -> None:
+        self._wake.set()
 
     def _kinds(self, *, slow: bool) -> list[str]:
         return [kind for kind, handler in self._handlers.items() if handler.slow == slow]

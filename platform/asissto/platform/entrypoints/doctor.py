@@ -60,6 +60,7 @@ async def _examine_services(settings: Settings, findings: list[Finding]) -> None
             "database": _database,
             "schema": _schema,
             "jobs": _jobs,
+            "file store": _files,
             "embedder": _embedder,
             "chat model": _chat,
             "memory": _memory,
@@ -85,10 +86,15 @@ async def _schema(services: Services) -> str:
 
 
 async def _jobs(services: Services) -> str:
-    query = "SELECT state, count(*) FROM jobs WHERE state <> 'done' GROUP BY state"
+    soon = "run_at < now() + interval '1 hour'"  # what is planned for another day waits for nothing
+    query = f"SELECT state, count(*) FROM jobs WHERE state <> 'done' AND {soon} GROUP BY state"  # noqa: S608
     async with services.database.system() as session:
         rows = (await session.execute(sql(query))).all()
     return ", ".join(f"{count} {state}" for state, count in rows) or "none waiting"
+
+
+async def _files(services: Services) -> str:
+    return await services.files.check()
 
 
 async def _embedder(services: Services) -> str:

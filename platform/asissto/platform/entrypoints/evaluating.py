@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -112,10 +112,5 @@ async def _texts(services: Services, tenant_id: UUID, files: Sequence[Ingested])
 
 async def _forget(services: Services, tenant_id: UUID) -> None:
     async with services.database.system() as session:
-        keys = select(DocumentVersion.storage_key).where(DocumentVersion.tenant_id == tenant_id)
-        stored = list(await session.scalars(keys.where(DocumentVersion.storage_key != "")))
         await session.execute(delete(Tenant).where(Tenant.id == tenant_id))
-    for key in stored:
-        services.files.delete(key)
-    with suppress(OSError):
-        services.files.path(str(tenant_id)).rmdir()
+    await services.files.delete_tenant(tenant_id)

@@ -11,6 +11,7 @@ import uvicorn
 
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.errors import BadSetting, PortInUse
+from asissto.platform.events import Hub
 from asissto.platform.log import configure_log
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
@@ -33,12 +34,17 @@ async def serve(settings: Settings) -> None:
 class WebServer(uvicorn.Server):
     """Leaves signals to the entry point: uvicorn would raise them again before the database is closed."""
 
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     def stop(self) -> None:
         self.should_exit = True
+        self._hub.close()
 
     async def wait_until_started(self) -> None:
         while not self.started and not self.should_exit:
@@ -47,16 +53,18 @@ class WebServer(uvicorn.Server):
 
 def make_server(services: Services) -> WebServer:
     settings = services.settings
+    app = build_app(services)
     return WebServer(
         uvicorn.Config(
-            build_app(services),
+            app,
             host=settings.host,
             port=settings.port,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             server_header=False,
-        )
+        ),
+        app.state.hub,
     )
 
 

@@ -5,6 +5,7 @@ from litestar.types import ControllerRouterHandler
 
 from asissto.channels import routes as channels
 from asissto.ingestion import routes as ingestion
+from asissto.ingestion.events import TOPICS as DOCUMENTS
 from asissto.platform import routes as platform
 from asissto.platform.entrypoints.workspace import TENANT_HOOKS
 from asissto.platform.services import Services
@@ -20,4 +21,4 @@ HANDLERS: list[ControllerRouterHandler] = [
 
 
 def build_app(services: Services) -> Litestar:
-    return create_app(services, HANDLERS, TENANT_HOOKS)
+    return create_app(services, HANDLERS, TENANT_HOOKS, {**DOCUMENTS})

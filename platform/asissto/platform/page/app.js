@@ -23,7 +23,7 @@ const TEXTS = {
 const ON_THE_WAY = ["queued", "parsing", "chunking", "embedding", "publishing"];
 const id = (name) => document.getElementById(name);
 let language = localStorage.getItem("language") ?? (navigator.language.startsWith("ru") ? "ru" : "en");
-let me, csrf, conversation, timer;
+let me, csrf, conversation, timer, watching;
 let entering = location.pathname === "/setup" ? "setup" : "signIn";
 
 function say(key, ...values) {
@@ -47,11 +47,11 @@ function translate() {
   id("enter-form").elements.password.autocomplete = entering === "signIn" ? "current-password" : "new-password";
 }
 
-async function send(method, path, { json, file, accept } = {}) {
+async function send(method, path, { json, file, accept, signal } = {}) {
   const headers = { "Accept-Language": language, "X-CSRF-Token": csrf ?? "" };
   if (accept) headers.Accept = accept;
   const body = file ?? (json && JSON.stringify(json));
-  return fetch(`/api/v1/${path}`, { method, headers, body }).catch(() => { throw new Error(say("offline")); });
+  return fetch(`/api/v1/${path}`, { method, headers, body, signal }).catch(() => { throw new Error(say("offline")); });
 }
 
 async function api(method, path, options) {
@@ -95,6 +95,7 @@ async function open() {
   let response = entering === "setup" ? { ok: false } : await send("GET", "auth/me");
   if (response.status === 401 && (await refresh())) response = await send("GET", "auth/me");
   me = response.ok ? await response.json() : null;
+  watching?.abort();
   csrf = me?.csrf_token;
   id("enter").hidden = Boolean(me);
   for (const name of ["ask", "documents", "sign-out"]) id(name).hidden = !me;
@@ -107,6 +108,36 @@ async function open() {
   }
   id("assistant-label").hidden = id("assistant").length < 2;
   await list();
+  follow();
+}
+
+function follow() {
+  watching?.abort();
+  watch(watching = new AbortController());
+}
+
+async function watch(watcher) {
+  const { signal } = watcher;
+  while (!signal.aborted) {
+    try {
+      for await (const [name, data] of events(await api("GET", "events?topics=documents", { accept: "text/event-stream", signal }))) {
+        watcher.live = true;
+        if (name === "reset") await attempt(list)();
+        if (name === "document") update(data);
+      }
+    } catch { /* list() below says what is wrong, if something still is */ }
+    watcher.live = false;
+    if (!signal.aborted) await attempt(list)();
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+  }
+}
+
+function update(each) {
+  const old = document.getElementById(each.id);
+  if (each.state === "deleted") old?.remove();
+  else if (old) old.replaceWith(row(each));
+  else id("list").prepend(row(each));
+  id("nothing").hidden = id("list").childElementCount > 0;
 }
 
 async function enter() {
@@ -175,12 +206,12 @@ async function list() {
   const documents = await all("documents");
   id("list").replaceChildren(...documents.reverse().map(row));
   id("nothing").hidden = documents.length > 0;
-  if (documents.some((each) => ON_THE_WAY.includes(each.state))) timer = setTimeout(attempt(list), 1500);
+  if (!watching?.live && documents.some((each) => ON_THE_WAY.includes(each.state))) timer = setTimeout(attempt(list), 1500);
 }
 
 function row(each) {
   const state = element("span", { className: `state ${each.state}`, textContent: say(each.state) });
-  const made = element("li", {}, element("span", { className: "grow", textContent: each.file_name }), state);
+  const made = element("li", { id: each.id }, element("span", { className: "grow", textContent: each.file_name }), state);
   if (ON_THE_WAY.includes(each.state)) {
     const progress = each.total ? { max: each.total, value: each.done } : {};
     made.append(element("progress", { ...progress, ariaLabel: say(each.stage) }));
@@ -224,7 +255,9 @@ id("language").onclick = attempt(async () => {
   language = language === "en" ? "ru" : "en";
   localStorage.setItem("language", language);
   translate();
-  if (me) await list();
+  if (!me) return;
+  await list();
+  follow();
 });
 translate();
 attempt(open)();

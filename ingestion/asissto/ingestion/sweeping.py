@@ -1,0 +1,36 @@
+"""Files that belong to no document: left by a process that died between saving one and writing its row."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import select
+
+from asissto.ingestion.documents import SWEEP_AFTER, sweep_later
+from asissto.ingestion.tables import DocumentVersion
+from asissto.platform import jobs
+from asissto.platform.jobs import ClaimedJob
+from asissto.platform.services import Services
+from asissto.platform.stored_files import FoundFile
+
+
+async def sweep_files(services: Services, job: ClaimedJob) -> None:
+    """The job: deletes those that are a day old; younger ones may get their row yet, and are looked at tomorrow."""
+    settled, young = datetime.now(UTC) - SWEEP_AFTER, False
+    async for batch in services.files.find(job.tenant_id):
+        for file in await _unknown(services, job.tenant_id, batch):
+            if file.saved_at < settled:
+                await services.files.delete(file.key)
+            else:
+                young = True
+    async with services.database.tenant(job.tenant_id) as session:
+        await jobs.finish(session, job)
+        if young:
+            await sweep_later(session, job.tenant_id)
+
+
+async def _unknown(services: Services, tenant_id: UUID, files: Sequence[FoundFile]) -> list[FoundFile]:
+    keys = select(DocumentVersion.storage_key).where(DocumentVersion.tenant_id == tenant_id)
+    async with services.database.tenant(tenant_id) as session:
+        known = set(await session.scalars(keys.where(DocumentVersion.storage_key.in_([file.key for file in files]))))
+    return [file for file in files if file.key not in known]
