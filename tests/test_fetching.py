@@ -156,7 +156,7 @@ async def test_a_name_is_looked_up_once_for_a_connection(site: Site) -> None:
 
 async def test_a_redirect_into_the_private_network_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each hop is guarded; here the first one stands for a public site, and the second is the metadata service."""
-    monkeypatch.setattr("asissto.ingestion.public_addresses.is_public", lambda host: host == "127.0.0.1")
+    monkeypatch.setattr("asissto.ingestion.connecting.is_public", lambda host: host == "127.0.0.1")
     monkeypatch.setattr("asissto.ingestion.fetching.Fetcher._check_port", lambda *_: None)
     site.pages["/"] = redirect("http://169.254.169.254/latest/meta-data/")
     async with Fetcher(STRICT) as fetcher:

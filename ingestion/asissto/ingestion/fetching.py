@@ -15,7 +15,7 @@ import msgspec
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from asissto.ingestion.public_addresses import guarded_connector
+from asissto.ingestion.connecting import guarded_connector
 from asissto.ingestion.web_addresses import join
 from asissto.platform.errors import (
     AddressUnusable,

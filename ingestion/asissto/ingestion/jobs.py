@@ -4,6 +4,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.documents import DELETE_FILES, INGEST
 from asissto.ingestion.pipeline import ingest, mark_failed
+from asissto.ingestion.sources import SYNC
+from asissto.ingestion.syncing import give_up_syncing, sync
 from asissto.platform import jobs
 from asissto.platform.errors import AsisstoError
 from asissto.platform.jobs import ClaimedJob
@@ -22,4 +24,8 @@ async def give_up_ingesting(session: AsyncSession, job: ClaimedJob) -> None:
     await mark_failed(session, job, AsisstoError())
 
 
-HANDLERS = {INGEST: Handler(ingest, give_up_ingesting), DELETE_FILES: Handler(delete_files)}
+HANDLERS = {
+    INGEST: Handler(ingest, give_up_ingesting),
+    DELETE_FILES: Handler(delete_files),
+    SYNC: Handler(sync, give_up_syncing),
+}

@@ -1,12 +1,6 @@
-"""Keeps the server from being sent into its own network: only addresses of the public internet are connected to."""
+"""Tells addresses of the public internet from those of networks that the server must not be sent into."""
 
-import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-
-from aiohttp.abc import AbstractResolver
-from aiohttp.connector import AddrInfoType, TCPConnector
-
-from asissto.platform.errors import AddressRefused
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 """Behind NAT64 every IPv4 site has an address in here, so the address inside is what is judged."""
@@ -26,22 +20,3 @@ def _inner(ip: IPv6Address) -> IPv4Address | None:
     if ip in _NAT64:
         return IPv4Address(ip.packed[-4:])
     return ip.ipv4_mapped or ip.sixtofour
-
-
-def guarded_connector(*, private: bool, resolver: AbstractResolver | None = None) -> TCPConnector:
-    """A connector that refuses by raising AddressRefused, unless `private` addresses are allowed.
-
-    It judges the very address that the socket is then connected to, whatever was resolved before and however the
-    address was spelt. Addresses are tried in turn: in a race aiohttp would hide the refusal of one of them.
-    """
-
-    def open_socket(info: AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, address = info
-        host = str(address[0])
-        if not (private or is_public(host)):
-            raise AddressRefused(address=host)
-        return socket.socket(family, kind, protocol)
-
-    return TCPConnector(
-        resolver=resolver, socket_factory=open_socket, happy_eyeballs_delay=None, use_dns_cache=False, limit=0
-    )

@@ -27,6 +27,7 @@ from asissto.ingestion.documents import (
     newest_version,
     upload,
 )
+from asissto.ingestion.source_routes import HANDLERS as SOURCES
 from asissto.ingestion.tables import Collection, Document, DocumentVersion
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
@@ -84,6 +85,8 @@ class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     collection_id: UUID
+    source_id: UUID | None
+    url: str | None
     title: str
     file_name: str
     media_type: str
@@ -107,6 +110,8 @@ class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             id=document.id,
             collection_id=document.collection_id,
+            source_id=document.source_id,
+            url=document.url,
             title=document.title,
             **{name: getattr(version, name) for name in (*same, "created_at", "started_at", "finished_at")},
             detail=explain(version, language),
@@ -246,7 +251,7 @@ class DocumentController(Controller):
         await record(session, principal, "documents.delete", "document", document.id, title=document.title)
 
 
-HANDLERS: list[ControllerRouterHandler] = [CollectionController, DocumentController]
+HANDLERS: list[ControllerRouterHandler] = [CollectionController, DocumentController, *SOURCES]
 
 
 async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None:

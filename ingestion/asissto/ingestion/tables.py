@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, ForeignKeyConstraint, Identity, Index, Intege
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
+from asissto.ingestion.source_tables import Source
 from asissto.platform.tables import Base, CreatedAt, Json, TenantRow, within_tenant
 
 
@@ -59,7 +60,9 @@ class Document(TenantRow, Base):
             ondelete="SET NULL (active_version_id)",
             use_alter=True,
         ),
+        within_tenant("source_id", Source.__tablename__, ondelete="SET NULL"),
         UniqueConstraint("tenant_id", "collection_id", "source_key"),
+        Index("ix_documents_source", "tenant_id", "source_id"),
     )
 
     collection_id: Mapped[UUID]
@@ -67,6 +70,8 @@ class Document(TenantRow, Base):
     source_key: Mapped[str] = mapped_column(
         comment="what makes it the same document when it comes again: file name, address"
     )
+    source_id: Mapped[UUID | None] = mapped_column(comment="the web source that brought it")
+    url: Mapped[str | None]
     tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     metadata_: Mapped[Json] = mapped_column("metadata", server_default=text("'{}'"))
     active_version_id: Mapped[UUID | None]

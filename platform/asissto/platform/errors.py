@@ -223,6 +223,10 @@ class PageTimeout(SourceProblem):
 class PageStatus(SourceProblem):
     code = "page_status"
 
+    def __init__(self, *, url: str, status: int) -> None:
+        self.answered = status
+        super().__init__(url=url, status=status)
+
 
 class PageGone(PageStatus):
     code = "page_gone"
