@@ -15,11 +15,14 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from asissto.channels.channels import api_channel
+from asissto.ingestion.source_tables import SourcePage, SourceSync
+from asissto.ingestion.sources import NewSource, Reach, add_source
 from asissto.ingestion.tables import Collection
 from asissto.platform.database import Addresses, Database
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.permissions import PERMISSIONS, Need, open_to_all
 from asissto.platform.services import Services
+from asissto.platform.tables import new_id
 from asissto.retrieval.assistants import first_assistant
 from asissto.retrieval.conversations import Asked, Turned, store_turn
 from people import PASSWORD, Person, bearer, make_client
@@ -52,6 +55,8 @@ class World:
     collection_id: UUID
     collection_name: str
     document_id: UUID
+    source_id: UUID
+    sync_id: UUID
     assistant_id: UUID
     assistant_name: str
     channel_id: UUID
@@ -89,6 +94,18 @@ CASES = {
     "documents.upload": Case(HIDDEN, query={"name": "intruder.txt"}, content=b"An intruder was here."),
     "documents.read": Case(HIDDEN),
     "documents.delete": Case(HIDDEN),
+    "sources.list": Case(OWN, query={"collection_id": "{collection_id}"}),
+    "sources.create": Case(
+        HIDDEN, {"collection_id": "{collection_id}", "kind": "page", "url": "http://intruder.example/"}
+    ),
+    "sources.read": Case(HIDDEN),
+    "sources.update": Case(HIDDEN, {"name": "stolen"}),
+    "sources.delete": Case(HIDDEN),
+    "sources.sync": Case(HIDDEN),
+    "sources.stop": Case(HIDDEN),
+    "sources.pages": Case(HIDDEN),
+    "sources.syncs": Case(HIDDEN),
+    "sources.read_sync": Case(HIDDEN),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
     "assistants.read": Case(HIDDEN),
@@ -133,6 +150,20 @@ async def alices_world(services: Services, alice: Person) -> World:
             usage=[],
         )
         conversation_id, message_id = await store_turn(session, asked, turned)
+        await session.flush()
+        new = NewSource(
+            collection_id=collection.id,
+            name="Alice's shop window",
+            kind="site",
+            url="https://alices-shop.example/",
+            reach=Reach(),
+            every_hours=None,
+            by=alice.user_id,
+        )
+        source = await add_source(session, alice.tenant_id, new, private=False)
+        sync = SourceSync(tenant_id=alice.tenant_id, id=new_id(), source_id=source.id)
+        page = {"sync_id": sync.id, "outcome": "added", "url": "https://alices-shop.example/secret-prices"}
+        session.add_all([sync, SourcePage(tenant_id=alice.tenant_id, source_id=source.id, **page)])
     address = f"/api/v1/collections/{collection.id}/documents"
     upload = await alice.client.post(address, params={"name": "alices-diary.txt"}, content=b"Dear diary, it is me.")
     return World(
@@ -142,6 +173,8 @@ async def alices_world(services: Services, alice: Person) -> World:
         collection_id=collection.id,
         collection_name=collection.name,
         document_id=UUID(upload.raise_for_status().json()["id"]),
+        source_id=source.id,
+        sync_id=sync.id,
         assistant_id=assistant.id,
         assistant_name=assistant.name,
         channel_id=channel_id,

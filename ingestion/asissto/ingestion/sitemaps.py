@@ -59,12 +59,18 @@ def _unpacked(url: str, body: bytes) -> bytes:
 
 
 def parse_sitemap(url: str, body: bytes) -> Sitemap:
-    """Raises SitemapUnreadable. Entities are not expanded, and nothing is loaded that the file names."""
+    """Entities are not expanded, and nothing is loaded that the file names.
+
+    Raises SitemapUnreadable, also for a part of a file, after which the rest would look removed.
+    """
     if not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         return _plain_list(url, body)
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True)
-    root = etree.fromstring(body.lstrip(), parser)
-    kind = None if root is None else etree.QName(root).localname
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(body.lstrip(), parser)
+    except etree.XMLSyntaxError:
+        raise SitemapUnreadable(url=url) from None
+    kind = etree.QName(root).localname
     if kind not in {"urlset", "sitemapindex"}:
         raise SitemapUnreadable(url=url)
     places = (join(url, place.text or "") for place in root.iterfind("{*}*/{*}loc"))

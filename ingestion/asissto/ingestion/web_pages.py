@@ -60,8 +60,12 @@ _DECLARED = re.compile(rb"""charset\s*=\s*["']?([\w-]+)""", re.IGNORECASE)
 def _tree(text: str) -> HtmlElement | None:
     parser = HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
     with suppress(etree.ParserError):  # nothing but white space or comments
-        return document_fromstring(text.encode("utf-8", "replace"), parser=parser)
+        return document_fromstring(_END.sub("", text).encode("utf-8", "replace"), parser=parser)
     return None
+
+
+_END = re.compile("</(?:body|html)[ \t\r\n]*>", re.IGNORECASE)
+"""Broken templates write on after it, browsers show that, and libxml2 2.14 drops it."""
 
 
 def _words(element: HtmlElement, attribute: str) -> list[str]:
