@@ -11,9 +11,10 @@ import pytest
 from msgspec import structs
 
 from asissto.ingestion import sync_log, syncing
+from asissto.platform.entrypoints.web import build_app
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.services import Services
-from people import Person
+from people import Person, bearer, make_client
 from test_ingestion import CountingEmbedder, check_consistency, collection_of, counts, found, stored_files, work
 from web_site import Site, redirect, running_site, status
 
@@ -588,6 +589,37 @@ async def test_an_address_that_is_none_is_refused(url: str, code: str, alice: Pe
     for language in ("en", "ru"):
         refused = await alice.client.post("/api/v1/sources", json=body, headers={"accept-language": language})
         assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (400, code, "url")
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://127.0.0.1/", "address_refused"),
+        ("http://[::ffff:169.254.169.254]/", "address_refused"),
+        ("http://shop.example:6379/", "address_unusable"),
+    ],
+)
+async def test_an_address_of_a_private_network_is_refused_at_once(
+    url: str, code: str, alice: Person, services: Services
+) -> None:
+    """Where it can be told without a look-up, and the setting does not allow it."""
+    settings = structs.replace(services.settings, crawl_private_addresses=False)
+    app = build_app(structs.replace(services, settings=settings))
+    body = {"collection_id": await collection_of(alice), "url": url, "kind": "page"}
+    async with make_client(app, authorization=bearer(services, alice)) as client:
+        refused = await client.post("/api/v1/sources", json=body)
+    assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (400, code, "url")
+    assert (await alice.client.get("/api/v1/sources")).json()["items"] == []
+
+
+async def test_a_name_of_a_private_network_fails_the_sync(services: Services, alice: Person) -> None:
+    """What it stands for is known only then; the account says what to do."""
+    settings = structs.replace(services.settings, crawl_private_addresses=False)
+    source = await add(alice, "http://localhost/")
+    await work(structs.replace(services, settings=settings))
+    sync = await newest_sync(alice, source)
+    assert (sync["state"], sync["reason"], figures(sync)) == ("failed", "address_refused", {})
+    assert "ASISSTO_CRAWL_PRIVATE_ADDRESSES" in sync["detail"]
 
 
 @pytest.mark.parametrize(
