@@ -233,6 +233,23 @@ async def test_a_site_without_rules_allows_everything(answer: str | AsisstoError
     assert (await read_robots(Web({"http://h/robots.txt": answer}), "http://h/a?b")).allows("http://h/a") is allowed
 
 
+async def test_a_second_host_without_rules_costs_its_own_pages_only() -> None:
+    """Old links by http to a site that answers https alone are no reason to give up."""
+    web = Web(
+        {
+            "https://h/": links("http://h/old", "/new"),
+            "https://h/new": "<p>new</p>",
+            "http://h/robots.txt": PageTimeout(url="", seconds=1),
+        }
+    )
+    visits = await crawled(web, plan(url="https://h/"))
+    assert [(visit.url, visit.error and visit.error.code) for visit in visits] == [
+        ("https://h/", None),
+        ("http://h/old", "robots_unavailable"),
+        ("https://h/new", None),
+    ]
+
+
 @pytest.mark.parametrize("error", [PageStatus(url="", status=500), PageTimeout(url="", seconds=1)])
 async def test_rules_that_cannot_be_read_forbid_everything(error: AsisstoError) -> None:
     """For now."""

@@ -90,16 +90,16 @@ class Crawl:
         for url in seeds:
             self._add(Step(url, min(1, self._plan.depth)))
         silence = 0
-        while batch := await self._next_batch():
+        while batch := self._next_batch():
             for step, visit in zip(batch, await asyncio.gather(*map(self._visit, batch)), strict=True):
                 self._follow(step, visit.links, moved=isinstance(visit.error, PageDuplicate))
                 yield visit
                 silence = silence + 1 if _is_silence(visit.error) else 0
                 if silence >= MOST_SILENCE:
                     raise CrawlSilent(count=silence)
-            await asyncio.sleep(max(PAUSE_SECONDS, (await self._rules(batch[0].url)).delay))
+            await asyncio.sleep(max(PAUSE_SECONDS, self._delay(batch[0].url)))
 
-    async def _next_batch(self) -> list[Step]:
+    def _next_batch(self) -> list[Step]:
         """The next pages that this sync has not met yet; those that it has met are passed, and their links followed."""
         batch: list[Step] = []
         while self._waiting and len(batch) < AT_ONCE:
@@ -114,7 +114,7 @@ class Crawl:
                 self._follow(step, known.links, moved=known.moved)
                 continue
             batch.append(step)
-            if step.first or (await self._rules(step.url)).delay:
+            if step.first or self._delay(step.url):
                 break
         return batch
 
@@ -142,6 +142,11 @@ class Crawl:
         path = URL(url).path
         included = not self._plan.include or path.startswith(self._plan.include)
         return included and not path.startswith(self._plan.exclude) and self._near(url)
+
+    def _delay(self, url: str) -> float:
+        """Zero where the rules of that host are not known: its first page asks for them."""
+        robots = self._robots.get(str(URL(url).origin()))
+        return robots.delay if robots else 0.0
 
     async def _rules(self, url: str) -> Robots:
         site = str(URL(url).origin())
