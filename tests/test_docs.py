@@ -62,7 +62,7 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
     """As one would type it; the only default that is computed is the data folder's."""
     if field.default is msgspec.NODEFAULT:
         return "~/.local/share/asissto"
-    return "" if field.default is None else str(field.default).replace("True", "true")
+    return "" if field.default is None else str(field.default).replace("True", "true").replace("False", "false")
 
 
 def error_classes(base: type[AsisstoError] = AsisstoError) -> Iterator[type[AsisstoError]]:

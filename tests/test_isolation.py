@@ -17,6 +17,8 @@ from litestar.routes import HTTPRoute
 from asissto.channels.channels import api_channel
 from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.documents import newest_version, tenant_number
+from asissto.ingestion.source_tables import SourcePage, SourceSync
+from asissto.ingestion.sources import NewSource, Reach, add_source
 from asissto.ingestion.store import Place, add_passages, passage_sha
 from asissto.ingestion.tables import Collection, Document, PassageEdit
 from asissto.platform.database import Addresses, Database
@@ -61,6 +63,8 @@ class World:
     chunk_id: UUID
     edit_id: UUID
     pair_id: UUID
+    source_id: UUID
+    sync_id: UUID
     assistant_id: UUID
     assistant_name: str
     channel_id: UUID
@@ -122,6 +126,18 @@ CASES = {
     "pairs.delete": Case(HIDDEN),
     "pairs.import": Case(HIDDEN, content=b"question,answer\nStolen?,Yes."),
     "pairs.export": Case(HIDDEN),
+    "sources.list": Case(OWN, query={"collection_id": "{collection_id}"}),
+    "sources.create": Case(
+        HIDDEN, {"collection_id": "{collection_id}", "kind": "page", "url": "http://intruder.example/"}
+    ),
+    "sources.read": Case(HIDDEN),
+    "sources.update": Case(HIDDEN, {"name": "stolen"}),
+    "sources.delete": Case(HIDDEN),
+    "sources.sync": Case(HIDDEN),
+    "sources.stop": Case(HIDDEN),
+    "sources.pages": Case(HIDDEN),
+    "sources.syncs": Case(HIDDEN),
+    "sources.read_sync": Case(HIDDEN),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
     "assistants.read": Case(HIDDEN),
@@ -166,6 +182,20 @@ async def alices_world(services: Services, alice: Person) -> World:
             usage=[],
         )
         conversation_id, message_id = await store_turn(session, asked, turned)
+        await session.flush()
+        new = NewSource(
+            collection_id=collection.id,
+            name="Alice's shop window",
+            kind="site",
+            url="https://alices-shop.example/",
+            reach=Reach(),
+            every_hours=None,
+            by=alice.user_id,
+        )
+        source = await add_source(session, alice.tenant_id, new, private=False)
+        sync = SourceSync(tenant_id=alice.tenant_id, id=new_id(), source_id=source.id)
+        page = {"sync_id": sync.id, "outcome": "added", "url": "https://alices-shop.example/secret-prices"}
+        session.add_all([sync, SourcePage(tenant_id=alice.tenant_id, source_id=source.id, **page)])
     address = f"/api/v1/collections/{collection.id}/documents"
     upload = await alice.client.post(address, params={"name": "alices-diary.txt"}, content=DIARY.encode())
     document_id = UUID(upload.raise_for_status().json()["id"])
@@ -183,6 +213,8 @@ async def alices_world(services: Services, alice: Person) -> World:
         chunk_id=chunk_id,
         edit_id=edit_id,
         pair_id=UUID(made.json()["id"]),
+        source_id=source.id,
+        sync_id=sync.id,
         assistant_id=assistant.id,
         assistant_name=assistant.name,
         channel_id=channel_id,

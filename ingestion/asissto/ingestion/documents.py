@@ -7,7 +7,7 @@ from pathlib import PurePath
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -40,7 +40,7 @@ PIPELINE = "2026-11-23"
 class Upload(msgspec.Struct, frozen=True):
     """`name` is the file's name with its suffix; `source_key` makes it the same document when it comes again.
 
-    `by` is None for what the system loads by itself.
+    `by` is None for what the system loads by itself, as it does the pages of a web source.
     """
 
     collection_id: UUID
@@ -48,6 +48,8 @@ class Upload(msgspec.Struct, frozen=True):
     source_key: str
     by: Actor | None
     labels: Labels = Labels()
+    source_id: UUID | None = None
+    url: str | None = None
 
 
 async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: AsyncIterator[bytes]) -> UUID:
@@ -287,9 +289,11 @@ async def _document(session: AsyncSession, tenant_id: UUID, what: Upload) -> UUI
         "collection_id": what.collection_id,
         "source_key": what.source_key,
         "created_by": what.by and what.by.user_id,
+        "source_id": what.source_id,
+        "url": what.url,
     }
     row = insert(Document).values(tenant_id=tenant_id, id=new_id(), title=PurePath(what.name).stem, **values)
-    same = row.on_conflict_do_update(
-        index_elements=["tenant_id", "collection_id", "source_key"], set_={"source_key": row.excluded.source_key}
-    )
+    # Of two sources with the same page the first keeps it.
+    kept = {name: func.coalesce(getattr(Document, name), row.excluded[name]) for name in ("source_id", "url")}
+    same = row.on_conflict_do_update(index_elements=["tenant_id", "collection_id", "source_key"], set_=kept)
     return (await session.execute(same.returning(Document.id))).scalar_one()

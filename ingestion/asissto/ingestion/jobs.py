@@ -3,8 +3,10 @@
 from asissto.ingestion.documents import DELETE_FILES, INGEST, SWEEP_FILES
 from asissto.ingestion.pipeline import ingest, mark_failed, mark_postponed
 from asissto.ingestion.reembedding import drop_space, mark_switch_failed, mark_switch_waiting, reembed
+from asissto.ingestion.sources import SYNC
 from asissto.ingestion.sweeping import sweep_files
 from asissto.ingestion.switching import DROP_SPACE, REEMBED
+from asissto.ingestion.syncing import give_up_syncing, sync
 from asissto.platform import jobs
 from asissto.platform.errors import SpaceChanged
 from asissto.platform.jobs import ClaimedJob
@@ -33,4 +35,5 @@ HANDLERS = {
     SWEEP_FILES: Handler(sweep_files, slow=True),
     REEMBED: Handler(reembed, mark_switch_failed, mark_switch_waiting, slow=True),
     DROP_SPACE: Handler(drop_space, slow=True),
+    SYNC: Handler(sync, give_up_syncing, slow=True),
 }

@@ -15,7 +15,14 @@ from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.ingestion import embedding_routes, original_routes, pair_routes, passage_routes, version_routes
+from asissto.ingestion import (
+    embedding_routes,
+    original_routes,
+    pair_routes,
+    passage_routes,
+    source_routes,
+    version_routes,
+)
 from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.document_list import MetadataJson, TagList, Wanted, listed, provide_wanted, read_metadata
 from asissto.ingestion.documents import (
@@ -281,6 +288,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *original_routes.HANDLERS,
     *pair_routes.HANDLERS,
     *passage_routes.HANDLERS,
+    *source_routes.HANDLERS,
     *version_routes.HANDLERS,
 ]
 

@@ -24,6 +24,8 @@ class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     collection_id: UUID
     kind: str
+    source_id: UUID | None
+    url: str | None
     title: str
     tags: list[str]
     metadata: dict[str, Any]
@@ -50,13 +52,16 @@ class DocumentOut(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, document: Document, version: DocumentVersion, language: Language, pipeline: bytes) -> Self:
         same = ("file_name", "media_type", "size", "state", "stage", "done", "total", "attempts", "reason", "warnings")
         return cls(
-            **{name: getattr(document, name) for name in ("id", "collection_id", "kind", "title", "tags", "audience")},
+            **{name: getattr(document, name) for name in _OWN},
             metadata=document.metadata_,
             **{name: getattr(version, name) for name in (*same, "created_at", "retry_at", "started_at", "finished_at")},
             detail=explain(version, language),
             searchable=document.active_version_id is not None,
             outdated=version.state == "ready" and version.pipeline_sha != pipeline,
         )
+
+
+_OWN = ("id", "collection_id", "kind", "source_id", "url", "title", "tags", "audience")
 
 
 async def show_documents(

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
+from asissto.ingestion.source_tables import Source
 from asissto.platform.tables import Base, CreatedAt, Json, TenantRow, within_tenant
 
 
@@ -98,8 +99,10 @@ class Document(TenantRow, Base):
             ondelete="SET NULL (active_version_id)",
             use_alter=True,
         ),
+        within_tenant("source_id", Source.__tablename__, ondelete="SET NULL"),
         UniqueConstraint("tenant_id", "collection_id", "source_key"),
         Index("ix_documents_audience", "tenant_id", postgresql_where=text("audience <> '{}'")),
+        Index("ix_documents_source", "tenant_id", "source_id"),
     )
 
     collection_id: Mapped[UUID]
@@ -108,6 +111,8 @@ class Document(TenantRow, Base):
         comment="what makes it the same document when it comes again: file name, address"
     )
     kind: Mapped[str] = mapped_column(server_default="file", comment="file or pair")
+    source_id: Mapped[UUID | None] = mapped_column(comment="the web source that brought it")
+    url: Mapped[str | None]
     tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     audience: Mapped[list[str]] = mapped_column(
         server_default=text("'{}'"), comment="who may be answered from it; empty: everybody"

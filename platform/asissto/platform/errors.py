@@ -3,6 +3,7 @@
 AsisstoError
 ├── InvalidInput            400 invalid_input, and below it what is wrong with one field
 │   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, UnknownSetting
+│   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, too large, unknown type
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
 ├── Forbidden               403 (CsrfMissing, RegistrationClosed)
@@ -10,6 +11,7 @@ AsisstoError
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
 ├── TooManyRequests         429
+├── SourceProblem           502, why a page or a site was not taken; the log of a sync keeps it
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
 │   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
 ├── StorageFull             507
@@ -124,6 +126,16 @@ class OriginalMissing(DocumentRefused):
     code = "original_missing"
 
 
+class AddressUnusable(InvalidInput):
+    code = "address_unusable"
+
+
+class AddressRefused(InvalidInput):
+    """`address` is what the name stood for when it was to be connected to."""
+
+    code = "address_refused"
+
+
 class NotSignedIn(AsisstoError):
     status = 401
     code = "not_signed_in"
@@ -224,6 +236,111 @@ class TooLarge(AsisstoError):
 class TooManyRequests(AsisstoError):
     status = 429
     code = "too_many_requests"
+
+
+class SourceProblem(AsisstoError):
+    status = 502
+    code = "source_problem"
+
+
+class PageUnreachable(SourceProblem):
+    code = "page_unreachable"
+
+
+class PageTimeout(SourceProblem):
+    code = "page_timeout"
+
+
+class PageStatus(SourceProblem):
+    code = "page_status"
+
+    def __init__(self, *, url: str, status: int) -> None:
+        self.answered = status
+        super().__init__(url=url, status=status)
+
+
+class PageGone(PageStatus):
+    code = "page_gone"
+
+
+class PageBusy(SourceProblem):
+    """The site asks to come back after `seconds`."""
+
+    code = "page_busy"
+
+    def __init__(self, *, url: str, status: int, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(url=url, status=status)
+
+
+class PageTooLarge(SourceProblem):
+    code = "page_too_large"
+
+
+class PageRedirects(SourceProblem):
+    code = "page_redirects"
+
+
+class PageElsewhere(SourceProblem):
+    code = "page_elsewhere"
+
+
+class PageDisallowed(SourceProblem):
+    code = "page_disallowed"
+
+
+class PageHidden(SourceProblem):
+    code = "page_hidden"
+
+
+class PageDuplicate(SourceProblem):
+    code = "page_duplicate"
+
+
+class PageTypeUnknown(SourceProblem):
+    code = "page_type_unknown"
+
+
+class PageEmpty(SourceProblem):
+    code = "page_empty"
+
+
+class PageUnlinked(SourceProblem):
+    code = "page_unlinked"
+
+
+class RobotsUnavailable(SourceProblem):
+    code = "robots_unavailable"
+
+
+class SitemapUnreadable(SourceProblem):
+    code = "sitemap_unreadable"
+
+
+class CrawlStopped(SourceProblem):
+    """The sync ended before it had seen everything, so that it says nothing of pages that it did not meet."""
+
+    code = "crawl_stopped"
+
+
+class CrawlPageLimit(CrawlStopped):
+    code = "crawl_page_limit"
+
+
+class CrawlTimeLimit(CrawlStopped):
+    code = "crawl_time_limit"
+
+
+class CrawlCancelled(CrawlStopped):
+    code = "crawl_cancelled"
+
+
+class CrawlSilent(CrawlStopped):
+    code = "crawl_silent"
+
+
+class PagesMissing(SourceProblem):
+    code = "pages_missing"
 
 
 class ProviderError(AsisstoError):

@@ -57,6 +57,21 @@ async def enqueue(  # noqa: PLR0913 - a job has that many parts
     await session.execute(select(func.pg_notify(CHANNEL, kind)))
 
 
+async def bring_forward(session: AsyncSession, tenant_id: UUID, kind: str, key: str) -> None:
+    """Makes a job that waits for its time due now."""
+    await session.execute(update(Job).where(*_waiting(tenant_id, kind, key)).values(run_at=func.now()))
+    await session.execute(select(func.pg_notify(CHANNEL, kind)))
+
+
+async def withdraw(session: AsyncSession, tenant_id: UUID, kind: str, key: str) -> None:
+    """Takes back a job that waits; one that is being done goes on."""
+    await session.execute(delete(Job).where(*_waiting(tenant_id, kind, key)))
+
+
+def _waiting(tenant_id: UUID, kind: str, key: str) -> tuple[Any, ...]:
+    return Job.tenant_id == tenant_id, Job.kind == kind, Job.key == key, Job.state == "todo"
+
+
 async def enqueue_all(
     session: AsyncSession, tenant_id: UUID, kind: str, payloads: Mapping[str, dict[str, Any]]
 ) -> None:

@@ -74,6 +74,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_upload_mb: Annotated[int, setting("Largest file that may be uploaded, in MB.", ge=1)] = 100
     parse_seconds: Annotated[int, setting("Time limit for reading one file, in seconds.", ge=1)] = 300
     parse_memory_mb: Annotated[int, setting("Memory limit for reading one file, in MB.", ge=256)] = 2048
+    crawl_private_addresses: Annotated[
+        bool, setting("Whether web sources may lie in private networks and on ports of their own.")
+    ] = False
     worker_jobs: Annotated[int, setting("Jobs that one worker runs at the same time.", ge=1)] = 2
     log_format: Annotated[Literal["console", "json"], setting("How log lines are written.")] = "console"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], setting("Least important log lines shown.")] = (

@@ -115,6 +115,105 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The original is not in the file store any more. Upload the file again.",
         "Исходного файла больше нет в хранилище. Загрузите его снова.",
     ),
+    "error.address_unusable": (
+        "The address {url} cannot be used. It must begin with http:// or https:// and may name neither a password nor a port of its own.",
+        "Адрес {url} не подходит. Он должен начинаться с http:// или https:// и не содержать ни пароля, ни номера порта.",
+    ),
+    "error.address_refused": (
+        "The address leads into a private network ({address}), where the server does not go. "
+        "For an intranet the administrator sets ASISSTO_CRAWL_PRIVATE_ADDRESSES.",
+        "Адрес ведёт во внутреннюю сеть ({address}), куда сервер не ходит. "
+        "Для интранета администратор включает ASISSTO_CRAWL_PRIVATE_ADDRESSES.",
+    ),
+    "error.source_problem": ("The site could not be read.", "Сайт не удалось прочитать."),
+    "error.page_unreachable": (
+        "{url} cannot be reached: {detail}. Open the address in a browser to see whether the site works.",
+        "Страница {url} недоступна: {detail}. Откройте адрес в браузере и проверьте, работает ли сайт.",
+    ),
+    "error.page_timeout": (
+        "{url} did not answer within {seconds} s.",
+        "Страница {url} не ответила за {seconds} с.",
+    ),
+    "error.page_status": (
+        "The site answered {url} with the error {status}.",
+        "На запрос {url} сайт ответил ошибкой {status}.",
+    ),
+    "error.page_gone": (
+        "The page {url} is not there any more (error {status}).",
+        "Страницы {url} больше нет (ошибка {status}).",
+    ),
+    "error.page_busy": (
+        "The site asks to come back later (error {status} at {url}). The next sync tries again.",
+        "Сайт просит зайти позже (ошибка {status} на {url}). Следующая синхронизация попробует снова.",
+    ),
+    "error.page_too_large": (
+        "{url} is larger than {limit_mb} MB.",
+        "Страница {url} больше {limit_mb} МБ.",
+    ),
+    "error.page_redirects": (
+        "{url} redirects in a circle or too many times.",
+        "Страница {url} перенаправляет по кругу или слишком много раз.",
+    ),
+    "error.page_elsewhere": (
+        "{url} redirects to another site, {target}. Add that site as a source of its own if you need it.",
+        "Страница {url} перенаправляет на другой сайт, {target}. Если он нужен, добавьте его отдельным источником.",
+    ),
+    "error.page_disallowed": (
+        "The site's robots.txt does not allow {url} to be read.",
+        "Файл robots.txt сайта не разрешает читать {url}.",
+    ),
+    "error.page_hidden": (
+        "{url} asks not to be indexed (noindex).",
+        "Страница {url} просит её не индексировать (noindex).",
+    ),
+    "error.page_duplicate": (
+        "{url} is another address of {target}.",
+        "{url} — другой адрес страницы {target}.",
+    ),
+    "error.page_type_unknown": (
+        "{url} is of the type {media_type}, which cannot be read.",
+        "Страница {url} имеет тип {media_type}, такие не читаются.",
+    ),
+    "error.page_empty": (
+        "{url} holds no text of its own. Pages that only a browser can put together are not read.",
+        "На странице {url} нет своего текста. Страницы, которые собирает только браузер, не читаются.",
+    ),
+    "error.page_unlinked": (
+        "Nothing leads to {url} any more.",
+        "На {url} больше ничто не ведёт.",
+    ),
+    "error.robots_unavailable": (
+        "The site's robots.txt cannot be read ({detail}), so nothing is read until it can.",
+        "Файл robots.txt сайта не читается ({detail}), поэтому пока не читается и сам сайт.",
+    ),
+    "error.sitemap_unreadable": (
+        "{url} is no sitemap that can be read.",
+        "По адресу {url} нет читаемой карты сайта.",
+    ),
+    "error.crawl_stopped": (
+        "The sync ended early; what was there before stays.",
+        "Синхронизация завершилась раньше; прежние страницы остались.",
+    ),
+    "error.crawl_page_limit": (
+        "The site has more than {limit} pages, the limit of this source. Raise the limit or name the paths to read; pages that were not reached stay as they are.",
+        "На сайте больше {limit} страниц — это предел источника. Увеличьте предел или укажите нужные разделы; непрочитанные страницы остались как были.",
+    ),
+    "error.crawl_time_limit": (
+        "Reading the site took longer than {hours} h and was stopped; pages that were not reached stay as they are.",
+        "Чтение сайта заняло больше {hours} ч и было остановлено; непрочитанные страницы остались как были.",
+    ),
+    "error.crawl_cancelled": (
+        "The sync was cancelled; pages that were not reached stay as they are.",
+        "Синхронизация отменена; непрочитанные страницы остались как были.",
+    ),
+    "error.crawl_silent": (
+        "The site did not answer {count} times in a row, so the sync was stopped; what was there before stays.",
+        "Сайт не ответил {count} раз подряд, поэтому синхронизация остановлена; прежние страницы остались.",
+    ),
+    "error.pages_missing": (
+        "More than half of the pages ({count}) cannot be found at once. They stay for now and go if the next sync does not find them either.",
+        "Не нашлось сразу больше половины страниц ({count}). Пока они остаются; если их не найдёт и следующая синхронизация, они будут удалены.",
+    ),
     "error.not_signed_in": ("Sign in first.", "Сначала войдите."),
     "error.sign_in_failed": (
         "The e-mail or the password is wrong.",
@@ -279,6 +378,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.passage": ("passage", "фрагмент"),
     "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
     "kind.receipt": ("receipt", "протокол ответа"),
+    "kind.source": ("source", "источник"),
+    "kind.sync": ("sync", "синхронизация"),
     "kind.user": ("user", "пользователь"),
     "kind.version": ("version", "версия"),
     # What the assistant says of itself.
