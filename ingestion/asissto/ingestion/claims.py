@@ -1,0 +1,257 @@
+"""Cuts passages into claims: a sentence, a clause or a table cell, with what it is about and the values that it gives."""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct, structs
+
+from asissto.ingestion.claim_words import CAN, CONDITIONS, NEGATIVE, NEUTRAL, PERMISSION, PERMISSION_WORDS, key
+from asissto.ingestion.lexemes import is_stop, lexemes
+from asissto.ingestion.sentences import sentence_spans
+from asissto.ingestion.values import Value, fold, values_in
+
+
+class Passage(Struct, frozen=True):
+    """A published passage as the review reads it; offsets of its text begin at `start` of the version's text."""
+
+    id: UUID
+    document_id: UUID
+    version_id: UUID
+    collection_id: UUID
+    title: str
+    heading_path: tuple[str, ...]
+    kind: str
+    language: str
+    header: str
+    text: str
+    start: int
+    published_at: datetime
+
+
+class Claim(Struct, frozen=True, eq=False):
+    """`subject` and `around` are keys of words: of the claim itself, and of the headings and words that it stands under.
+
+    `names` are keys of what has a name or a number of its own, `cases` those that a condition makes; `denied` and
+    `affirmed` hold what is said not to be and to be. Values have offsets in the passage.
+    """
+
+    passage: Passage
+    start: int
+    end: int
+    subject: frozenset[str]
+    around: frozenset[str]
+    names: frozenset[str]
+    cases: frozenset[str]
+    order: tuple[str, ...]
+    values: tuple[Value, ...]
+    denied: frozenset[str]
+    affirmed: frozenset[str]
+    cell: bool = False
+
+    @property
+    def headings(self) -> list[frozenset[str]]:
+        return [frozenset(keys(name)) for name in (self.passage.title, *self.passage.heading_path)]
+
+    @property
+    def place_names(self) -> frozenset[str]:
+        """Keys of names and numbers in the headings; English ones write every word with a capital."""
+        names = (self.passage.title, *self.passage.heading_path)
+        foreign = _LATIN if self.passage.language == "ru" else _CODE
+        named = [found for name in names for found in (*foreign.findall(name), *_CODE.findall(name))]
+        if self.passage.language == "ru":
+            named += [found for name in names for found in _NAME.findall(name)]
+        return frozenset(each for name in named for each in keys(name))
+
+    @property
+    def quote(self) -> str:
+        return self.passage.text[self.start : self.end]
+
+
+def claims_in(passage: Passage) -> Iterator[Claim]:
+    """Questions and headings claim nothing, but what follows them is about what they say."""
+    headings = (passage.title, *passage.heading_path)
+    table: list[str] = _head_row(passage.header)
+    before = ""
+    for start, end in sentence_spans(passage.text):
+        sentence = passage.text[start:end]
+        if _CELLS.search(sentence):
+            cells = [cell.strip() for cell in sentence.split(" | ")]
+            if not table or len(table) != len(cells):
+                table = cells
+                continue
+            yield from _row(passage, (start, end), table, cells, headings)
+        else:
+            table = []
+            if sentence.rstrip().endswith("?"):
+                before = sentence
+            elif sentence not in headings:
+                yield from _sentence(passage, start, end, before, headings)
+                before = ""
+
+
+_CELLS = re.compile(r"\S \| ")
+_CLAUSE = re.compile(r"[;,]\s(?:(?:а|и|но|and|but|while)\s)?|\s(?:а|но|and|but|while|once)\s")
+_CONDITION = re.compile(r"(?:при|если|для|кроме|только|по|в|if|when|for|with|except|unless|on|in)\b", re.IGNORECASE)
+_LACKING = re.compile(r"\b(?:без|without|за пределами|за|вне|outside|beyond|outside of)\s(\w{4,})")
+_NAME = re.compile(r"(?<=[^\s.!?:])[ \n(«“\"]+([A-ZА-ЯЁ][\w-]+)")
+_EXTREME = re.compile(r"\b(?:(?P<max>максимальн|maximum)|минимальн|minimum)", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
+_LATIN = re.compile(r"[A-Za-z][\w-]+")
+_QUOTED = re.compile(r"[«“\"]([^»”\"]{2,40})[»”\"]")
+_CODE = re.compile(r"\b(?=\w*\d)[\w/×x.-]+\b")
+
+
+def _head_row(header: str) -> list[str]:
+    last = header.rpartition("\n")[2]
+    return [cell.strip() for cell in last.split(" | ")] if " | " in last else []
+
+
+def _sentence(passage: Passage, start: int, end: int, before: str, headings: Sequence[str]) -> Iterator[Claim]:
+    """One claim, or one for each clause where each has a value of its own; clauses without one say what is around."""
+    text = passage.text[start:end]
+    values = values_in(text)
+    pieces = _clauses(text, values)
+    told = [piece for piece in pieces if _inside(values, piece) or _CONDITION.match(text[piece[0] :])]
+    rest = _without(text, values)
+    around = frozenset(keys("\n".join((*headings, before, rest))))
+    groups = [[piece] for piece in told] if _listed(values, told) else [told or [(0, len(text))]]
+    for group in groups:
+        mine = [_moved(value, start) for piece in group for value in _inside(values, piece)]
+        bare = "\n".join(rest[first:last] for first, last in group)
+        near = (before or headings[-1]) if group[0] == pieces[0] else rest[: group[0][0]]
+        yield _claim(passage, (start, end), _bounded(mine, bare), bare, (near, around))
+
+
+def _bounded(values: list[Value], bare: str) -> list[Value]:
+    """`Максимальный вес: 20 кг` says what `до 20 кг` says."""
+    most = _EXTREME.search(bare)
+    if most is None or len(values) != 1 or values[0].bound or values[0].low != values[0].high:
+        return values
+    return [structs.replace(values[0], bound="max" if most["max"] else "min")]
+
+
+def _clauses(text: str, values: Sequence[Value]) -> list[tuple[int, int]]:
+    cuts = [
+        match
+        for match in _CLAUSE.finditer(text)
+        if not any(value.start < match.end() and match.start() < value.end for value in values)
+    ]
+    starts, ends = [0, *(match.end() for match in cuts)], [*(match.start() for match in cuts), len(text)]
+    return list(zip(starts, ends, strict=True))
+
+
+def _inside(values: Sequence[Value], piece: tuple[int, int]) -> list[Value]:
+    return [value for value in values if piece[0] <= value.start and value.end <= piece[1]]
+
+
+def _listed(values: Sequence[Value], pieces: Sequence[tuple[int, int]]) -> bool:
+    """Several values of one kind, one a clause."""
+    one_kind = len({value.kind for value in values}) == 1 and values[0].kind not in {"weekdays", "date"}
+    return one_kind and len(values) > 1 and all(len(_inside(values, piece)) == 1 for piece in pieces)
+
+
+def _moved(value: Value, by: int) -> Value:
+    return structs.replace(value, start=value.start + by, end=value.end + by)
+
+
+def _claim(
+    passage: Passage, span: tuple[int, int], values: Sequence[Value], bare: str, context: tuple[str, frozenset[str]]
+) -> Claim:
+    """A claim of hardly a word is about what stands near it: `Сколько стоит доставка? 300 рублей.`"""
+    near, around = context
+    folded = fold(bare)
+    order = tuple(keys(bare))
+    subject = frozenset(order)
+    subject |= frozenset(key(value.unit) for value in values if value.kind == "count" and not value.unit.startswith("m:"))
+    if len(subject - NEUTRAL) < 2:
+        subject |= frozenset(keys(near))
+    return Claim(
+        passage,
+        span[0],
+        span[1],
+        subject,
+        subject | around,
+        _names(bare) | frozenset(f"-{each}" for match in _LACKING.finditer(folded) for each in keys(match[1])),
+        frozenset(each for match in CONDITIONS.finditer(folded) for each in keys(match[1])),
+        order,
+        tuple(values),
+        *_yes_and_no(folded),
+    )
+
+
+def _yes_and_no(folded: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Keys of what is denied and of what is said without denying anything; permission has a key of its own."""
+    denied = [found["after"] or found["before"] or found["cannot"] for found in NEGATIVE.finditer(folded)]
+    if denied:
+        return frozenset(each for word in denied for each in _verb(word)), frozenset()
+    return frozenset(), frozenset(each for word in _WORD.findall(folded) for each in _verb(word))
+
+
+def _verb(word: str) -> list[str]:
+    permission = CAN.match(word) or (found := NEGATIVE.match(word)) and found["cannot"]
+    return [PERMISSION] if permission else [key(stem) for stem in lexemes(word)]
+
+
+def _bare(text: str) -> str:
+    return _without(text, values_in(text))
+
+
+def _row(
+    passage: Passage, span: tuple[int, int], head: Sequence[str], cells: Sequence[str], headings: Sequence[str]
+) -> Iterator[Claim]:
+    """A claim a cell: about what the first cell names, as the column says."""
+    start, end = span
+    offset = start + len(cells[0])
+    for name, cell in zip(head[1:], cells[1:], strict=True):
+        position = passage.text.find(cell, offset) if cell else offset
+        offset = position + len(cell)
+        values = _cell_values(name, cell, position)
+        if not values:
+            continue
+        about = f"{cells[0]} {_bare(cell)}"
+        yield Claim(
+            passage,
+            start,
+            end,
+            frozenset(keys(f"{about} {name}")),
+            frozenset(keys("\n".join((*headings, about, name)))),
+            _names(f", {about}") | frozenset(_CODE.findall(fold(cells[0]))),
+            frozenset(),
+            tuple(keys(about)),
+            values,
+            frozenset(),
+            frozenset(),
+            cell=True,
+        )
+
+
+def _cell_values(column: str, cell: str, start: int) -> tuple[Value, ...]:
+    """A bare number has the unit of its column's name, where that has one."""
+    values = values_in(cell)
+    if not values and re.fullmatch(r"[\d\s.,–-]+", cell):
+        unit = re.search(r"₽|руб|\$|€|£|%|eur|usd|rub|дн|мин|час|days|hours|minutes|кг|kg", fold(column))
+        found = values_in(f"{cell} {_UNITS.get(unit[0], unit[0])}") if unit else []
+        values = [Value(0, len(cell), v.kind, v.unit, v.low, v.high, v.bound, v.key) for v in found[:1]]
+    return tuple(_moved(value, start) for value in values)
+
+
+_UNITS = {"дн": "дней"}
+
+
+def keys(text: str) -> list[str]:
+    """Keys of the words that say what a text is about."""
+    return [key(stem) for stem in lexemes(text) if not is_stop(stem) and key(stem) not in PERMISSION_WORDS]
+
+
+def _names(text: str) -> frozenset[str]:
+    named = [match[1] for match in _NAME.finditer(text)] + [match[1] for match in _QUOTED.finditer(text)]
+    codes = _CODE.findall(fold(text))
+    return frozenset(each for name in named for each in keys(name)) | frozenset(codes)
+
+
+def _without(text: str, values: Sequence[Value]) -> str:
+    for each in values:
+        text = text[: each.start] + " " * (each.end - each.start) + text[each.end :]
+    return text
