@@ -34,7 +34,8 @@ class Claim(Struct, frozen=True, eq=False):
     """`subject` and `around` are keys of words: of the claim itself, and of the headings and words that it stands under.
 
     `names` are keys of what has a name or a number of its own, `cases` those that a condition makes; `denied` and
-    `affirmed` hold what is said not to be and to be. Values have offsets in the passage.
+    `affirmed` hold what is said not to be and to be. Values have offsets in the passage; `beside` are all of the sentence.
+    What `leans` says nothing without what stands before it.
     """
 
     passage: Passage
@@ -48,7 +49,8 @@ class Claim(Struct, frozen=True, eq=False):
     values: tuple[Value, ...]
     denied: frozenset[str]
     affirmed: frozenset[str]
-    cell: bool = False
+    beside: tuple[Value, ...] = ()
+    leans: bool = False
 
     @property
     def headings(self) -> list[frozenset[str]]:
@@ -97,7 +99,6 @@ _CONDITION = re.compile(r"(?:при|если|для|кроме|только|по
 _LACKING = re.compile(r"\b(?:без|without|за пределами|за|вне|outside|beyond|outside of)\s(\w{4,})")
 _NAME = re.compile(r"(?<=[^\s.!?:])[ \n(«“\"]+([A-ZА-ЯЁ][\w-]+)")
 _EXTREME = re.compile(r"\b(?:(?P<max>максимальн|maximum)|минимальн|minimum)", re.IGNORECASE)
-_WORD = re.compile(r"\w+")
 _LATIN = re.compile(r"[A-Za-z][\w-]+")
 _QUOTED = re.compile(r"[«“\"]([^»”\"]{2,40})[»”\"]")
 _CODE = re.compile(r"\b(?=\w*\d)[\w/×x.-]+\b")
@@ -112,16 +113,17 @@ def _sentence(passage: Passage, start: int, end: int, before: str, headings: Seq
     """One claim, or one for each clause where each has a value of its own; clauses without one say what is around."""
     text = passage.text[start:end]
     values = values_in(text)
-    pieces = _clauses(text, values)
-    told = [piece for piece in pieces if _inside(values, piece) or _CONDITION.match(text[piece[0] :])]
     rest = _without(text, values)
+    pieces = _clauses(text, rest)
+    told = [piece for piece in pieces if _inside(values, piece) or _CONDITION.match(text[piece[0] :])]
     around = frozenset(keys("\n".join((*headings, before, rest))))
     groups = [[piece] for piece in told] if _listed(values, told) else [told or [(0, len(text))]]
     for group in groups:
         mine = [_moved(value, start) for piece in group for value in _inside(values, piece)]
         bare = "\n".join(rest[first:last] for first, last in group)
         near = (before or headings[-1]) if group[0] == pieces[0] else rest[: group[0][0]]
-        yield _claim(passage, (start, end), _bounded(mine, bare), bare, (near, around))
+        claim = _claim(passage, (start, end), _bounded(mine, bare), bare, (near, around))
+        yield structs.replace(claim, beside=tuple(_moved(value, start) for value in values))
 
 
 def _bounded(values: list[Value], bare: str) -> list[Value]:
@@ -132,14 +134,21 @@ def _bounded(values: list[Value], bare: str) -> list[Value]:
     return [structs.replace(values[0], bound="max" if most["max"] else "min")]
 
 
-def _clauses(text: str, values: Sequence[Value]) -> list[tuple[int, int]]:
-    cuts = [
-        match
-        for match in _CLAUSE.finditer(text)
-        if not any(value.start < match.end() and match.start() < value.end for value in values)
-    ]
-    starts, ends = [0, *(match.end() for match in cuts)], [*(match.start() for match in cuts), len(text)]
-    return list(zip(starts, ends, strict=True))
+def _clauses(text: str, rest: str) -> list[tuple[int, int]]:
+    """Spans of clauses that have words of their own; `rest` is the text without its values."""
+    clauses: list[tuple[int, int]] = []
+    start = 0
+    for cut in _CLAUSE.finditer(text):
+        if rest[cut.start() : cut.end()] == cut[0] and _says_something(rest[start : cut.start()]):
+            clauses.append((start, cut.start()))
+            start = cut.end()
+    if clauses and not _says_something(rest[start:]):
+        start = clauses.pop()[0]
+    return [*clauses, (start, len(text))]
+
+
+def _says_something(text: str) -> bool:
+    return bool(frozenset(keys(text)) - NEUTRAL)
 
 
 def _inside(values: Sequence[Value], piece: tuple[int, int]) -> list[Value]:
@@ -165,6 +174,9 @@ def _claim(
     order = tuple(keys(bare))
     subject = frozenset(order)
     subject |= frozenset(key(value.unit) for value in values if value.kind == "count" and not value.unit.startswith("m:"))
+    leans = not subject - NEUTRAL
+    if leans:
+        order = (*keys(near), *order)
     if len(subject - NEUTRAL) < 2:
         subject |= frozenset(keys(near))
     return Claim(
@@ -177,19 +189,20 @@ def _claim(
         frozenset(each for match in CONDITIONS.finditer(folded) for each in keys(match[1])),
         order,
         tuple(values),
-        *_yes_and_no(folded),
+        *_yes_and_no(folded, order),
+        leans=leans,
     )
 
 
-def _yes_and_no(folded: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Keys of what is denied and of what is said without denying anything; permission has a key of its own."""
+def _yes_and_no(folded: str, order: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Keys of what is denied, or of what is said where nothing is; permission has a key of its own."""
     denied = [found["after"] or found["before"] or found["cannot"] for found in NEGATIVE.finditer(folded)]
-    if denied:
-        return frozenset(each for word in denied for each in _verb(word)), frozenset()
-    return frozenset(), frozenset(each for word in _WORD.findall(folded) for each in _verb(word))
+    if not denied:
+        return frozenset(), frozenset((*order, PERMISSION) if CAN.search(folded) else order)
+    return frozenset(each for word in denied for each in _denied(word)), frozenset()
 
 
-def _verb(word: str) -> list[str]:
+def _denied(word: str) -> list[str]:
     permission = CAN.match(word) or (found := NEGATIVE.match(word)) and found["cannot"]
     return [PERMISSION] if permission else [key(stem) for stem in lexemes(word)]
 
@@ -223,7 +236,7 @@ def _row(
             values,
             frozenset(),
             frozenset(),
-            cell=True,
+            values,
         )
 
 

@@ -15,7 +15,7 @@ from asissto.ingestion.values import Value, differ, fold
 ALIKE_ENOUGH = 0.5
 """Share of the weight of their words that two claims have in common; see benchmarks/findings.py."""
 
-ALIKE_ENOUGH_TO_DENY = 0.65
+ALIKE_ENOUGH_TO_DENY = 0.6
 RAREST = 4
 MOST_POSTINGS = 300
 MOST_PARTNERS = 12
@@ -29,6 +29,9 @@ OF_THE_HOUSE = {"time", "weekdays", "phone", "email", "year"}
 
 MAKES_A_CASE = {"count", "duration", "weekdays", "date"}
 """Where one side alone gives such a value, it speaks of another case."""
+
+
+EVERY_WEEKDAY = "0123456"
 
 
 class Contradiction(Struct, frozen=True):
@@ -128,7 +131,7 @@ def _same_place(one: Claim, other: Claim) -> bool:
     starts = one.passage.start + one.start, other.passage.start + other.start
     if starts[0] == starts[1] or one.passage.heading_path != other.passage.heading_path:
         return True
-    return not (frozenset(one.order) - NEUTRAL and frozenset(other.order) - NEUTRAL)
+    return one.leans or other.leans
 
 
 def _different_values(one: Claim, other: Claim) -> tuple[Value, Value] | None:
@@ -143,7 +146,16 @@ def _different_values(one: Claim, other: Claim) -> tuple[Value, Value] | None:
         pairs += zip(left, right, strict=True)
     if len(pairs) != 1 or not differ(*pairs[0]) or not _comparable(*pairs[0]):
         return None
+    left_value, right_value = pairs[0]
+    if _says_too(other, left_value, right_value) or _says_too(one, right_value, left_value):
+        return None
     return None if _conditional(one, other, pairs[0]) else pairs[0]
+
+
+def _says_too(claim: Claim, value: Value, own: Value) -> bool:
+    """Whether the claim's sentence gives that value as well, beside its `own`."""
+    others = [each for each in claim.beside if each.kind == value.kind and each.start != own.start]
+    return any(_comparable(value, each) and not differ(value, each) for each in others)
 
 
 def _rest(mine: Sequence[Value], others: Sequence[Value], kind: str) -> list[Value]:
@@ -162,14 +174,17 @@ def _conditional(one: Claim, other: Claim, pair: tuple[Value, Value]) -> bool:
     """An amount of another kind on one side only, `от 3 000 ₽`, is a condition of what that side says."""
     kinds = [{(v.kind, v.unit) for v in claim.values if v not in pair} for claim in (one, other)]
     rest = [value for claim in (one, other) for value in claim.values if value not in pair]
-    return kinds[0] != kinds[1] and any(value.bound or value.kind in MAKES_A_CASE for value in rest)
+    return kinds[0] != kinds[1] and any(
+        value.bound or (value.kind in MAKES_A_CASE and value.key != EVERY_WEEKDAY) for value in rest
+    )
 
 
 def _denied(one: Claim, other: Claim) -> bool:
     """Two whole statements of two documents without conditions; within one, a `not` belongs to a case that it explains."""
-    if not (one.denied & other.affirmed or other.denied & one.affirmed):
+    if one.leans or other.leans or not (one.denied & other.affirmed or other.denied & one.affirmed):
         return False
-    if one.passage.version_id == other.passage.version_id or _amounts(one) != _amounts(other):
+    no = one if one.denied else other
+    if one.passage.version_id == other.passage.version_id or (no.values and _amounts(one) != _amounts(other)):
         return False
     return not any(claim.quote.rstrip().endswith(":") or _CONDITIONAL.search(fold(claim.quote)) for claim in (one, other))
 
@@ -194,7 +209,7 @@ def _alike(one: Claim, other: Claim, weights: Weights) -> float:
 
 
 def _extra(one: Claim, other: Claim) -> frozenset[str]:
-    return one.subject - other.around
+    return frozenset(one.order) - other.around
 
 
 def _another_case(one: Claim, other: Claim, values: tuple[Value, Value] | None) -> bool:
