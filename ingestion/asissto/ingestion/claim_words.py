@@ -31,7 +31,7 @@ ALIKE = _alike(
     "хранение храним хранятся хранить хранится",
     "ответ отвечаем отвечает ответим",
     "сотрудник работник",
-    "клиент покупатель заказчик",
+    "клиент покупатель заказчик пациент посетитель",
     "магазин салон",
     "телефон позвонить звоните звонок",
     "вместимость вмещает рассчитан",
@@ -48,7 +48,7 @@ ALIKE = _alike(
     "payment pay paid pays payable",
     "reply respond response answer answered replies",
     "booking book reserve reservation booked",
-    "customer client buyer guest",
+    "customer client buyer guest patient visitor",
     "employee staff worker",
     "phone telephone call hotline",
     "purchase buy bought",
@@ -84,14 +84,14 @@ NEUTRAL = _keys("""
 """What a claim can say or leave out without being about something else."""
 
 CASES = _keys("""
-    стандартный экспресс срочный базовый премиум профессиональный стартовый бизнес корпоративный семейный детский взрослый
+    стандартный экспресс срочный базовый премиум ранний поздний стартовый бизнес корпоративный семейный детский взрослый
     женский мужской пенсионер студент школьник льготный оптовый розничный новый первый второй третий повторный первичный постоянный
     дневной ночной утренний вечерний летний зимний большой малый маленький средний крупный одиночный двухместный двойной
     индивидуальный групповой онлайн офлайн курьер самовывоз выходной будни праздничный дополнительный следующий
     ежемесячный ежегодный годовой месячный зимой летом осенью весной
     москва петербург межгород область регион город пригород юридический физический
     верхний нижний левый правый легковой грузовой внедорожник сезонный полный частичный
-    standard express urgent basic premium professional starter business corporate enterprise family child children adult
+    standard express urgent basic premium late early starter business corporate enterprise family child children adult
     women men senior student wholesale retail new first second third repeat returning regular member day night morning
     evening summer winter large small medium big single double twin individual group online offline courier pickup
     weekend weekday holiday monthly yearly annual weekly daily additional extra next domestic international overseas local
@@ -104,7 +104,7 @@ RATES = _keys("час часы день сутки неделя месяц го�
 """What a price is for; it tells two prices apart, but not a price from none."""
 
 CONDITIONS = re.compile(
-    r"\b(?:для|при|если|кроме|только|без|помимо|вместо|for|if|when|unless|except|only|without|on|with|у)\s+"
+    r"\b(?:для|при|если|кроме|только|без|помимо|вместо|for|if|when|unless|except|only|without|on|with|у)\s{1,2}"
     r"(?!заказ|покупк|сумм|order|purchase|each|every|all|any|your|our|the\b|кажд|люб|всех|вас|нас)(\w{3,})"
 )
 """A noun after one of these is a case of its own where the other side lacks it."""

@@ -58,8 +58,11 @@ class Claim(Struct, frozen=True, eq=False):
 
     @property
     def place_names(self) -> frozenset[str]:
-        """Keys of names and numbers in the headings; English ones write every word with a capital."""
-        names = (self.passage.title, *self.passage.heading_path)
+        """Keys of names and numbers in the headings; English ones write every word with a capital.
+
+        A name in the title is often the firm's own.
+        """
+        names = [name for name in self.passage.heading_path if name != self.passage.title]
         foreign = _LATIN if self.passage.language == "ru" else _CODE
         named = [found for name in names for found in (*foreign.findall(name), *_CODE.findall(name))]
         if self.passage.language == "ru":
@@ -96,8 +99,10 @@ def claims_in(passage: Passage) -> Iterator[Claim]:
 _CELLS = re.compile(r"\S \| ")
 _CLAUSE = re.compile(r"[;,]\s(?:(?:а|и|но|and|but|while)\s)?|\s(?:а|но|and|but|while|once)\s")
 _CONDITION = re.compile(r"(?:при|если|для|кроме|только|по|в|if|when|for|with|except|unless|on|in)\b", re.IGNORECASE)
+_IF = re.compile(r"(?:если|кроме|if|unless|except)\b", re.IGNORECASE)
 _LACKING = re.compile(r"\b(?:без|without|за пределами|за|вне|outside|beyond|outside of)\s(\w{4,})")
 _NAME = re.compile(r"(?<=[^\s.!?:])[ \n(«“\"]+([A-ZА-ЯЁ][\w-]+)")
+_PARTICLE = re.compile(r"\b(check|log|sign|opt|pick|drop)[\s-](in|out|up|off)\b", re.IGNORECASE)
 _EXTREME = re.compile(r"\b(?:(?P<max>максимальн|maximum)|минимальн|minimum)", re.IGNORECASE)
 _LATIN = re.compile(r"[A-Za-z][\w-]+")
 _QUOTED = re.compile(r"[«“\"]([^»”\"]{2,40})[»”\"]")
@@ -115,7 +120,8 @@ def _sentence(passage: Passage, start: int, end: int, before: str, headings: Seq
     values = values_in(text)
     rest = _without(text, values)
     pieces = _clauses(text, rest)
-    told = [piece for piece in pieces if _inside(values, piece) or _CONDITION.match(text[piece[0] :])]
+    told = [piece for piece in pieces if _inside(values, piece)]
+    told = [piece for piece in pieces if piece in told or _sets_a_case(text, piece, told)]
     around = frozenset(keys("\n".join((*headings, before, rest))))
     groups = [[piece] for piece in told] if _listed(values, told) else [told or [(0, len(text))]]
     for group in groups:
@@ -123,7 +129,8 @@ def _sentence(passage: Passage, start: int, end: int, before: str, headings: Seq
         bare = "\n".join(rest[first:last] for first, last in group)
         near = (before or headings[-1]) if group[0] == pieces[0] else rest[: group[0][0]]
         claim = _claim(passage, (start, end), _bounded(mine, bare), bare, (near, around))
-        yield structs.replace(claim, beside=tuple(_moved(value, start) for value in values))
+        leans = claim.leans or (group[0] != pieces[0] and len(frozenset(claim.order) - NEUTRAL) < 2)
+        yield structs.replace(claim, beside=tuple(_moved(value, start) for value in values), leans=leans)
 
 
 def _bounded(values: list[Value], bare: str) -> list[Value]:
@@ -149,6 +156,12 @@ def _clauses(text: str, rest: str) -> list[tuple[int, int]]:
 
 def _says_something(text: str) -> bool:
     return bool(frozenset(keys(text)) - NEUTRAL)
+
+
+def _sets_a_case(text: str, piece: tuple[int, int], told: Sequence[tuple[int, int]]) -> bool:
+    """Before the value `при заказе мебели,` says which case is meant; after it, only an `if` does."""
+    said = text[slice(*piece)]
+    return bool(_CONDITION.match(said)) if not told or piece < told[0] else bool(_IF.match(said))
 
 
 def _inside(values: Sequence[Value], piece: tuple[int, int]) -> list[Value]:
@@ -255,7 +268,8 @@ _UNITS = {"дн": "дней"}
 
 def keys(text: str) -> list[str]:
     """Keys of the words that say what a text is about."""
-    return [key(stem) for stem in lexemes(text) if not is_stop(stem) and key(stem) not in PERMISSION_WORDS]
+    joined = _PARTICLE.sub(r"\1\2", text)
+    return [key(stem) for stem in lexemes(joined) if not is_stop(stem) and key(stem) not in PERMISSION_WORDS]
 
 
 def _names(text: str) -> frozenset[str]:

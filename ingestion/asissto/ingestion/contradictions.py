@@ -15,6 +15,7 @@ from asissto.ingestion.values import Value, differ, fold
 ALIKE_ENOUGH = 0.5
 """Share of the weight of their words that two claims have in common; see benchmarks/findings.py."""
 
+ALIKE_WITH_DETAILS = 0.4
 ALIKE_ENOUGH_TO_DENY = 0.6
 RAREST = 4
 MOST_POSTINGS = 300
@@ -118,10 +119,16 @@ def _at_odds(
     if values is not None and bool(one.denied) != bool(other.denied):
         return None
     score = _alike(one, other, weights)
-    enough = ALIKE_ENOUGH if values is not None else ALIKE_ENOUGH_TO_DENY
-    if score < enough or _another_case(one, other, values) or _another_place(one, other, twins, values):
+    if score < _enough(one, other, values) or _another_case(one, other, values) or _another_place(one, other, twins, values):
         return None
     return Contradiction(one, other, values, round(score, 3))
+
+
+def _enough(one: Claim, other: Claim, values: tuple[Value, Value] | None) -> float:
+    """Words that one side alone adds are more often a detail than words of both."""
+    if values is None:
+        return ALIKE_ENOUGH_TO_DENY
+    return ALIKE_ENOUGH if _extra(one, other) - NEUTRAL and _extra(other, one) - NEUTRAL else ALIKE_WITH_DETAILS
 
 
 def _same_place(one: Claim, other: Claim) -> bool:
@@ -181,7 +188,9 @@ def _conditional(one: Claim, other: Claim, pair: tuple[Value, Value]) -> bool:
 
 def _denied(one: Claim, other: Claim) -> bool:
     """Two whole statements of two documents without conditions; within one, a `not` belongs to a case that it explains."""
-    if one.leans or other.leans or not (one.denied & other.affirmed or other.denied & one.affirmed):
+    if one.leans or other.leans or min(len(_own(one)), len(_own(other))) < 2:
+        return False
+    if not (one.denied & other.affirmed or other.denied & one.affirmed):
         return False
     no = one if one.denied else other
     if one.passage.version_id == other.passage.version_id or (no.values and _amounts(one) != _amounts(other)):
@@ -202,10 +211,14 @@ def _alike(one: Claim, other: Claim, weights: Weights) -> float:
     if not (one.subject | other.subject) - NEUTRAL and not (_place(one, other) or _place(other, one)):
         kinds = {value.kind for value in one.values} & {value.kind for value in other.values}
         return ALIKE_ENOUGH if kinds & OF_THE_HOUSE else 0.0
-    if len(common - NEUTRAL) < 2 and not (common - NEUTRAL and one.subject - NEUTRAL == other.subject - NEUTRAL):
+    if len(common - NEUTRAL) < 2 and (not common - NEUTRAL or _own(one) != _own(other)):
         return 0.0
     shared = weights.of(common)
     return shared / (shared + weights.of(_extra(one, other)) + weights.of(_extra(other, one)))
+
+
+def _own(claim: Claim) -> frozenset[str]:
+    return frozenset(claim.order) - NEUTRAL - RATES
 
 
 def _extra(one: Claim, other: Claim) -> frozenset[str]:
@@ -236,14 +249,14 @@ def _swapped(one: Sequence[str], other: Sequence[str]) -> bool:
 def _another_place(
     one: Claim, other: Claim, twins: Mapping[frozenset[str], int], values: tuple[Value, Value] | None
 ) -> bool:
-    """Whether both stand under headings that name two different things; how many there are depends on the place most."""
+    """Whether both stand under headings that name two different things; `три шага` are those of the text around."""
     mine, others = _place(one, other), _place(other, one)
     if twins[frozenset(one.order)] > MOST_TWINS or twins[frozenset(other.order)] > MOST_TWINS:
         return bool(mine or others)
     if (mine | others) & (CASES | one.place_names | other.place_names):
         return True
     own = (one.subject & other.subject) - NEUTRAL
-    counted = values is not None and values[0].kind == "count"
+    counted = values is not None and values[0].kind == "count" and not re.search(r"\d", one.quote)
     return bool(mine and others) and (counted or len(own) < 2 or _alternatives(one, other))
 
 

@@ -159,4 +159,14 @@ WEEKDAY_NAMES = {
     )
     for name in names.split()
 }
-EVERY_DAY = "ежедневно|без выходных|every day|daily|seven days a week|7 days a week"
+WEEKDAY_GROUPS = {
+    "по будням": range(5),
+    "в будни": range(5),
+    "в будние дни": range(5),
+    "по рабочим дням": range(5),
+    "weekdays": range(5),
+    "по выходным": range(5, 7),
+    "в выходные": range(5, 7),
+    "weekends": range(5, 7),
+}
+EVERY_DAY = "ежедневно|каждый день|без выходных|every day|daily|seven days a week|7 days a week"

@@ -15,6 +15,7 @@ from asissto.ingestion.value_words import (
     MONTHS,
     MULTIPLES,
     NUMBER_WORDS,
+    WEEKDAY_GROUPS,
     WEEKDAY_NAMES,
     WORKING,
 )
@@ -59,7 +60,16 @@ def differ(one: Value, other: Value) -> bool:
         return one.key != other.key
     if one.unit != other.unit and "" not in {one.unit.partition("/")[0], other.unit.partition("/")[0]}:
         return False
-    return not _together(one, other)
+    return not _together(one, other) and not _worlds_apart(one, other)
+
+
+def _worlds_apart(one: Value, other: Value) -> bool:
+    """Half an hour and three years are not two opinions of one thing."""
+    low, high = sorted((one.high, other.high))
+    return one.kind in {"duration", "money"} and low > 0 and high / low > MOST_TIMES
+
+
+MOST_TIMES = 30
 
 
 def fold(text: str) -> str:
@@ -110,6 +120,12 @@ _AMOUNT = re.compile(
     r"(?:[\s-]{0,2}(?P<working>рабочи[хй]|банковски[хй]|календарны[хй]|business|working|calendar))?"
     r"(?:[\s-]{0,2}(?P<unit>%|₽|€|£|\$|[a-zа-я]+(?:[²³])?))?"
 )
+_LABEL = re.compile(
+    r"\b(?:шаг\w{0,2}|этап\w?|пункт\w{0,2}|раздел\w?|глав\w|рис|таблиц\w|верси\w|номер|том|статья|статьи|кабинет|комната"
+    r"|step|stage|section|chapter|figure|table|version|page|line|room|class|level|grade|no)\.?\s?$"
+)
+"""Before a number that names one of several instead of counting them."""
+
 _PHONE = re.compile(r"(?<![\w.])(?:\+\d{1,3}|8)?[ -]?\(?\d{3,5}\)?(?:[ -]?\d{2,3}){1,3}[ -]\d{2,4}(?!\w)(?! ?[₽$€£%])")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+|\b[\w-]+\.(?:ru|com|org|net|рф)\b(?:/\S*)?")
@@ -132,7 +148,7 @@ _YEAR = re.compile(
     r"\b(?:основан\w*|работа\w+|существу\w+|создан\w*|открыл\w*|founded|established|since|opened|operating)"
     r"[^.\d]{0,30}?\b(?P<year>(?:19|20)\d\d)\b"
 )
-_DAY = "|".join(sorted(WEEKDAY_NAMES, key=len, reverse=True))
+_DAY = "|".join(sorted([*WEEKDAY_NAMES, *WEEKDAY_GROUPS], key=len, reverse=True))
 _DAYS = re.compile(
     rf"\b(?:{_DAY})\b(?:(?:\s?[-–—,]\s?|,?\s(?:по|to|through|till|until|and|и)\s)(?:{_DAY})\b)*|\b(?:{EVERY_DAY})\b"
 )
@@ -145,7 +161,7 @@ def _amount(match: re.Match[str]) -> Value | None:
     low, high = _number(match["low"]), _number(match["high"] or match["low"])
     times = MULTIPLES.get(match["multiple"] or "", 1)
     kind, unit, scale = _unit(match)
-    if not kind or (match["low"].isalpha() and kind == "count" and not unit.startswith("m:") and low == 1):
+    if not kind or (kind == "count" and _LABEL.search(match.string[: match.start()])) or (match["low"].isalpha() and kind == "count" and not unit.startswith("m:") and low == 1):
         return None
     if kind == "duration" and 1900 <= low <= 2100 and not match["multiple"]:  # `2024 года`
         return None
@@ -254,9 +270,12 @@ def _days(match: re.Match[str]) -> Value | None:
 def _listed(text: str) -> Iterator[int]:
     parts = list(re.finditer(rf"\b(?:{_DAY})\b", text))
     for before, part in zip([None, *parts], parts, strict=False):
+        if part[0] in WEEKDAY_GROUPS:
+            yield from WEEKDAY_GROUPS[part[0]]
+            continue
         day = WEEKDAY_NAMES[part[0]]
         between = text[before.end() : part.start()] if before else ""
-        if before and re.search(r"[-–—]|\b(?:по|to|through|till|until)\b", between):
+        if before and before[0] in WEEKDAY_NAMES and re.search(r"[-–—]|\b(?:по|to|through|till|until)\b", between):
             first = WEEKDAY_NAMES[before[0]]
             yield from (at % 7 for at in range(first, day + (7 if day < first else 0) + 1))
         yield day
