@@ -15,7 +15,8 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from asissto.channels.channels import api_channel
-from asissto.ingestion.tables import Collection
+from asissto.ingestion.documents import newest_version
+from asissto.ingestion.tables import Collection, Finding
 from asissto.platform.database import Addresses, Database
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.permissions import PERMISSIONS, Need, open_to_all
@@ -57,6 +58,7 @@ class World:
     channel_id: UUID
     conversation_id: UUID
     message_id: UUID
+    finding_id: UUID
 
 
 CASES = {
@@ -89,6 +91,9 @@ CASES = {
     "documents.upload": Case(HIDDEN, query={"name": "intruder.txt"}, content=b"An intruder was here."),
     "documents.read": Case(HIDDEN),
     "documents.delete": Case(HIDDEN),
+    "findings.list": Case(OWN, query={"collection_id": "{collection_id}", "document_id": "{document_id}"}),
+    "findings.update": Case(HIDDEN, {"state": "dismissed"}),
+    "knowledge.review": Case(202),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
     "assistants.read": Case(HIDDEN),
@@ -135,6 +140,22 @@ async def alices_world(services: Services, alice: Person) -> World:
         conversation_id, message_id = await store_turn(session, asked, turned)
     address = f"/api/v1/collections/{collection.id}/documents"
     upload = await alice.client.post(address, params={"name": "alices-diary.txt"}, content=b"Dear diary, it is me.")
+    async with services.database.tenant(alice.tenant_id) as session:
+        version = await newest_version(session, alice.tenant_id, UUID(upload.raise_for_status().json()["id"]))
+        assert version is not None
+        quote = {"start": 0, "end": 21, "text": "Dear diary, it is me."}
+        finding = Finding(
+            tenant_id=alice.tenant_id,
+            kind="expired",
+            fingerprint=b"alice's finding",
+            first_document_id=version.document_id,
+            first_version_id=version.id,
+            first=quote,
+            value_kind="date",
+            score=1.0,
+            passages=1,
+        )
+        session.add(finding)
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
@@ -147,6 +168,7 @@ async def alices_world(services: Services, alice: Person) -> World:
         channel_id=channel_id,
         conversation_id=conversation_id,
         message_id=message_id,
+        finding_id=finding.id,
     )
 
 

@@ -10,7 +10,7 @@ def _keys(listed: str) -> frozenset[str]:
 
 
 def key(stem: str) -> str:
-    """Six letters of a stem: `доставк` and `доставля`, `cancel` and `cancell` are one subject; see ALIKE for the rest."""
+    """Six letters of a stem: `доставк` and `доставля` are one subject; see ALIKE for other kin."""
     short = stem[:6]
     return ALIKE.get(short, short)
 
@@ -63,21 +63,25 @@ NEUTRAL = _keys("""
     длится занимает занять срок сроки период течение продолжительность длительность
     работает работаем работы открыт открыта открыто открыты часы график режим время ждем
     дает даем действует имеет имеется находится является предоставляется предоставляем получите получить получает
-    магазин салон клиника кафе ресторан отель гостиница студия мастерская школа сеть организация фирма контакт связь связаться
+    магазин салон клиника кафе ресторан отель гостиница студия мастерская школа сеть организация фирма
+    контакт связь связаться
     пишите напишите звоните позвоните основан основана создан создана существует платный начинается подробность
     товар заказ покупка гость начало обрабатывается время
     сейчас обычно всегда всего каждый весь наш адрес почта электронная
     насчитывает количество число размер сумма максимум минимум
     момент со дня после условие правило общий информация вопрос ответ частый компания памятка прайс лист тариф
-    менеджер руководство инструкция справка сайт регламент положение заметка описание новость долго быстро клиент линия телефон
+    менеджер руководство инструкция справка сайт регламент положение заметка описание новость долго быстро
+    клиент линия телефон
     принимаем принимает осуществляется производится выполняется делаем можете вправе допускается успеть рассчитывать
     cost costs price priced charge charged fee is amount amounts total takes take lasts last duration term period within
     open opens opening hour hours work works available get receive offer offers give provide provides have has our
-    store shop clinic cafe restaurant hotel studio salon chain business firm contacts write founded established since operating
+    store shop clinic cafe restaurant hotel studio salon chain business firm contacts write founded established since
+    operating
     paid begin start detail item product goods order purchase guest process processed issued time
     now usually always currently every each all per number address mail email contact reach
     moment after policy rule terms general information question faq frequently asked company list about guide
-    handbook manual notes memo menu page site knowledge base team staff help long much many quick fast customer line phone tell
+    handbook manual notes memo menu page site knowledge base team staff help long much many quick fast
+    customer line phone tell
     soon once show shows do does
     you may can up to need allow allowed set stands run runs comes come cover covers
 """)
@@ -85,7 +89,8 @@ NEUTRAL = _keys("""
 
 CASES = _keys("""
     стандартный экспресс срочный базовый премиум ранний поздний стартовый бизнес корпоративный семейный детский взрослый
-    женский мужской пенсионер студент школьник льготный оптовый розничный новый первый второй третий повторный первичный постоянный
+    женский мужской пенсионер студент школьник льготный оптовый розничный новый первый второй третий повторный
+    первичный постоянный
     дневной ночной утренний вечерний летний зимний большой малый маленький средний крупный одиночный двухместный двойной
     индивидуальный групповой онлайн офлайн курьер самовывоз выходной будни праздничный дополнительный следующий
     ежемесячный ежегодный годовой месячный зимой летом осенью весной
@@ -94,10 +99,11 @@ CASES = _keys("""
     standard express urgent basic premium late early starter business corporate enterprise family child children adult
     women men senior student wholesale retail new first second third repeat returning regular member day night morning
     evening summer winter large small medium big single double twin individual group online offline courier pickup
-    weekend weekday holiday monthly yearly annual weekly daily additional extra next domestic international overseas local
+    weekend weekday holiday monthly yearly annual weekly daily additional extra next domestic
+    international overseas local
     pro plus personal full partial upper lower left right economy deluxe suite junior
     initial follow deep light heavy
-""") 
+""")
 """Which case of a thing is meant: a word of these on one side only means another case."""
 
 RATES = _keys("час часы день сутки неделя месяц год ночь человек hour day week month year night person")

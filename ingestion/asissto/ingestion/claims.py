@@ -1,4 +1,4 @@
-"""Cuts passages into claims: a sentence, a clause or a table cell, with what it is about and the values that it gives."""
+"""Cuts passages into claims: sentences, clauses and table cells, with what they are about and the values they give."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,10 +19,8 @@ class Passage(Struct, frozen=True):
     id: UUID
     document_id: UUID
     version_id: UUID
-    collection_id: UUID
     title: str
-    heading_path: tuple[str, ...]
-    kind: str
+    heading_path: Sequence[str]
     language: str
     header: str
     text: str
@@ -31,11 +29,11 @@ class Passage(Struct, frozen=True):
 
 
 class Claim(Struct, frozen=True, eq=False):
-    """`subject` and `around` are keys of words: of the claim itself, and of the headings and words that it stands under.
+    """`subject` and `around` are keys of words: of the claim itself, and of the headings and words around it.
 
     `names` are keys of what has a name or a number of its own, `cases` those that a condition makes; `denied` and
-    `affirmed` hold what is said not to be and to be. Values have offsets in the passage; `beside` are all of the sentence.
-    What `leans` says nothing without what stands before it.
+    `affirmed` hold what is said not to be and to be. Values have offsets in the passage; `beside` are all values of the
+    sentence. What `leans` says nothing without what stands before it.
     """
 
     passage: Passage
@@ -181,12 +179,14 @@ def _moved(value: Value, by: int) -> Value:
 def _claim(
     passage: Passage, span: tuple[int, int], values: Sequence[Value], bare: str, context: tuple[str, frozenset[str]]
 ) -> Claim:
-    """A claim of hardly a word is about what stands near it: `Сколько стоит доставка? 300 рублей.`"""
+    """A claim of hardly a word, such as `300 рублей` after a question, is about what stands near it."""
     near, around = context
     folded = fold(bare)
     order = tuple(keys(bare))
     subject = frozenset(order)
-    subject |= frozenset(key(value.unit) for value in values if value.kind == "count" and not value.unit.startswith("m:"))
+    subject |= frozenset(
+        key(value.unit) for value in values if value.kind == "count" and not value.unit.startswith("m:")
+    )
     leans = not subject - NEUTRAL
     if leans:
         order = (*keys(near), *order)
@@ -216,7 +216,7 @@ def _yes_and_no(folded: str, order: Sequence[str]) -> tuple[frozenset[str], froz
 
 
 def _denied(word: str) -> list[str]:
-    permission = CAN.match(word) or (found := NEGATIVE.match(word)) and found["cannot"]
+    permission = CAN.match(word) or ((found := NEGATIVE.match(word)) and found["cannot"])
     return [PERMISSION] if permission else [key(stem) for stem in lexemes(word)]
 
 
@@ -236,14 +236,14 @@ def _row(
         values = _cell_values(name, cell, position)
         if not values:
             continue
-        about = f"{cells[0]} {_bare(cell)}"
+        about = cells[0] if _NUMBER.fullmatch(cell) else f"{cells[0]} {_bare(cell)}"
         yield Claim(
             passage,
             start,
             end,
             frozenset(keys(f"{about} {name}")),
             frozenset(keys("\n".join((*headings, about, name)))),
-            _names(f", {about}") | frozenset(_CODE.findall(fold(cells[0]))),
+            _names(about) | frozenset(_CODE.findall(fold(cells[0]))),
             frozenset(),
             tuple(keys(about)),
             values,
@@ -256,13 +256,14 @@ def _row(
 def _cell_values(column: str, cell: str, start: int) -> tuple[Value, ...]:
     """A bare number has the unit of its column's name, where that has one."""
     values = values_in(cell)
-    if not values and re.fullmatch(r"[\d\s.,–-]+", cell):
+    if not values and _NUMBER.fullmatch(cell):
         unit = re.search(r"₽|руб|\$|€|£|%|eur|usd|rub|дн|мин|час|days|hours|minutes|кг|kg", fold(column))
         found = values_in(f"{cell} {_UNITS.get(unit[0], unit[0])}") if unit else []
         values = [Value(0, len(cell), v.kind, v.unit, v.low, v.high, v.bound, v.key) for v in found[:1]]
     return tuple(_moved(value, start) for value in values)
 
 
+_NUMBER = re.compile(r"[\d\s.,–-]+")
 _UNITS = {"дн": "дней"}
 
 

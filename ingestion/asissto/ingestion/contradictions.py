@@ -108,9 +108,7 @@ def _twins(claims: Sequence[Claim]) -> Mapping[frozenset[str], int]:
     return {words: len(said) for words, said in values.items()}
 
 
-def _at_odds(
-    one: Claim, other: Claim, weights: Weights, twins: Mapping[frozenset[str], int]
-) -> Contradiction | None:
+def _at_odds(one: Claim, other: Claim, weights: Weights, twins: Mapping[frozenset[str], int]) -> Contradiction | None:
     if _same_place(one, other):
         return None
     values = _different_values(one, other)
@@ -119,7 +117,11 @@ def _at_odds(
     if values is not None and bool(one.denied) != bool(other.denied):
         return None
     score = _alike(one, other, weights)
-    if score < _enough(one, other, values) or _another_case(one, other, values) or _another_place(one, other, twins, values):
+    if (
+        score < _enough(one, other, values)
+        or _another_case(one, other, values)
+        or _another_place(one, other, twins, values)
+    ):
         return None
     return Contradiction(one, other, values, round(score, 3))
 
@@ -187,7 +189,7 @@ def _conditional(one: Claim, other: Claim, pair: tuple[Value, Value]) -> bool:
 
 
 def _denied(one: Claim, other: Claim) -> bool:
-    """Two whole statements of two documents without conditions; within one, a `not` belongs to a case that it explains."""
+    """Two whole statements without conditions; within one document a `not` belongs to a case that it explains."""
     if one.leans or other.leans or min(len(_own(one)), len(_own(other))) < 2:
         return False
     if not (one.denied & other.affirmed or other.denied & one.affirmed):
@@ -195,7 +197,9 @@ def _denied(one: Claim, other: Claim) -> bool:
     no = one if one.denied else other
     if one.passage.version_id == other.passage.version_id or (no.values and _amounts(one) != _amounts(other)):
         return False
-    return not any(claim.quote.rstrip().endswith(":") or _CONDITIONAL.search(fold(claim.quote)) for claim in (one, other))
+    return not any(
+        claim.quote.rstrip().endswith(":") or _CONDITIONAL.search(fold(claim.quote)) for claim in (one, other)
+    )
 
 
 _CONDITIONAL = re.compile(r"\b(?:если|кроме|только|пока|чтобы|хотя|if|unless|except|only|until|although|whether)\b")
@@ -242,7 +246,9 @@ def _another_case(one: Claim, other: Claim, values: tuple[Value, Value] | None) 
 def _swapped(one: Sequence[str], other: Sequence[str]) -> bool:
     """`химчистка дивана` and `химчистка ковра`: the same words around one that was exchanged."""
     one, other = ([word for word in order if word not in NEUTRAL] for order in (one, other))
-    changes = [change for change in SequenceMatcher(None, one, other, autojunk=False).get_opcodes() if change[0] != "equal"]
+    changes = [
+        change for change in SequenceMatcher(None, one, other, autojunk=False).get_opcodes() if change[0] != "equal"
+    ]
     return len(changes) == 1 and changes[0][0] == "replace"
 
 
@@ -270,4 +276,4 @@ def _alternatives(one: Claim, other: Claim) -> bool:
 
 
 def _place(one: Claim, other: Claim) -> frozenset[str]:
-    return frozenset().union(*one.headings) - one.subject - other.around - NEUTRAL
+    return frozenset().union(*one.headings) - frozenset(one.order) - other.around - NEUTRAL

@@ -8,8 +8,8 @@ from datetime import date
 from msgspec import Struct
 
 from asissto.ingestion.sentences import sentence_spans
-from asissto.ingestion.values import fold, values_in
 from asissto.ingestion.value_words import MONTHS
+from asissto.ingestion.values import fold, values_in
 
 
 class Expired(Struct, frozen=True):
@@ -31,17 +31,23 @@ def expired_in(text: str, today: date) -> Iterator[Expired]:
 
 
 _OVER = re.compile(
-    r"\b(?:действу[ею]т|действительн\w*|действия|годен|годна|годны|акци\w+|скидк\w+|предложени\w+|промокод\w*|распродаж\w+|купон\w*|сертификат\w*"
-    r"|принима\w+ заявк\w+|прием заявок|регистраци\w+|истека\w+|заканчива\w+|заверша\w+|запис\w+ открыт\w*"
-    r"|valid|expires?|expiring|offer|sale|discount|promo\w*|coupon|voucher|deal|ends?|effective|apply|applications|register|registration|in force)\b"
+    r"\b(?:действу[ею]т|действительн\w*|действия|годен|годна|годны|акци\w+|скидк\w+|предложени\w+|промокод\w*"
+    r"|распродаж\w+|купон\w*|сертификат\w*|принима\w+ заявк\w+|прием заявок|регистраци\w+|истека\w+|заканчива\w+"
+    r"|заверша\w+|запис\w+ открыт\w*"
+    r"|valid|expires?|expiring|offer|sale|discount|promo\w*|coupon|voucher|deal|ends?|effective|apply|applications"
+    r"|register|registration|in force)\b"
 )
-_PAST = re.compile(r"\b(?:действовал\w*|закончил\w+|завершил\w+|истек\w*|прошл\w+|was valid|were valid|ended|expired|has expired)\b")
+_PAST = re.compile(
+    r"\b(?:действовал\w*|закончил\w+|завершил\w+|истек\w*|прошл\w+|was valid|were valid|ended|expired|has expired)\b"
+)
+_END_OF = r"(?:конца\s+|the end of\s+|end of\s+|включительно\s+)?"
 _UNTIL = re.compile(
-    r"\b(?:до|по|истекает|истечет|заканчивается|завершается|until|till|through|thru|by|before|expires?(?: on)?|ends?(?: on)?)\s+(?:конца\s+|the end of\s+|end of\s+|включительно\s+)?$"
+    r"\b(?:до|по|истекает|истечет|заканчивается|завершается"
+    rf"|until|till|through|thru|by|before|expires?(?: on)?|ends?(?: on)?)\s+{_END_OF}$"
 )
 _MONTH = "|".join(MONTHS)
 _LONG = re.compile(
-    rf"\b(?:до|по|until|till|through|by)\s+(?:конца\s+|the end of\s+|end of\s+)?(?P<at>(?:(?P<month>{_MONTH})[a-zа-я]*\s+)?(?P<year>20\d\d))\b"
+    rf"\b(?:до|по|until|till|through|by)\s+{_END_OF}(?P<at>(?:(?P<month>{_MONTH})[a-zа-я]*\s+)?(?P<year>20\d\d))\b"
 )
 _EDITION = re.compile(
     r"\b(?:прайс\w*|прейскурант|цены|тарифы|расписание|график работы|price list|prices|rates|fees|schedule|timetable)\b"

@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.documents import DELETE_FILES, INGEST
 from asissto.ingestion.pipeline import ingest, mark_failed
+from asissto.ingestion.review import REVIEW, review
 from asissto.platform import jobs
 from asissto.platform.errors import AsisstoError
 from asissto.platform.jobs import ClaimedJob
@@ -22,4 +23,8 @@ async def give_up_ingesting(session: AsyncSession, job: ClaimedJob) -> None:
     await mark_failed(session, job, AsisstoError())
 
 
-HANDLERS = {INGEST: Handler(ingest, give_up_ingesting), DELETE_FILES: Handler(delete_files)}
+HANDLERS = {
+    INGEST: Handler(ingest, give_up_ingesting),
+    DELETE_FILES: Handler(delete_files),
+    REVIEW: Handler(review),
+}

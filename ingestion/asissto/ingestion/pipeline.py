@@ -22,6 +22,7 @@ from asissto.ingestion.documents import (
 )
 from asissto.ingestion.parse_process import parse_apart
 from asissto.ingestion.parsing import ParsedDocument
+from asissto.ingestion.review import review_later
 from asissto.ingestion.store import (
     Place,
     Vector,
@@ -177,6 +178,7 @@ async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passag
             warnings=list(made.parsed.warnings),
             finished_at=func.now(),
         )
+        await review_later(session, place.tenant_id)
 
 
 async def _refuse(services: Services, job: ClaimedJob, error: AsisstoError) -> None:

@@ -1,6 +1,6 @@
 """Finds passages that stand in two documents, word by word or nearly so."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import combinations
@@ -57,10 +57,10 @@ def _near(
     for at, words in enumerate(texts):
         for shingle in shingles[words]:
             postings[shingle].append(at)
-    shared = Counter(
+    shared = dict.fromkeys(
         pair for places in postings.values() if 1 < len(places) <= MOST_PLACES for pair in combinations(places, 2)
     )
-    for (one, other), _ in shared.items():
+    for one, other in shared:
         a, b = shingles[texts[one]], shingles[texts[other]]
         first, second = groups[texts[one]][0], groups[texts[other]][0]
         score = len(a & b) / len(a | b)

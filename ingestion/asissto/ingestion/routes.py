@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.ingestion import finding_routes as findings
 from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.documents import (
     Upload,
@@ -246,7 +247,7 @@ class DocumentController(Controller):
         await record(session, principal, "documents.delete", "document", document.id, title=document.title)
 
 
-HANDLERS: list[ControllerRouterHandler] = [CollectionController, DocumentController]
+HANDLERS: list[ControllerRouterHandler] = [CollectionController, DocumentController, *findings.HANDLERS]
 
 
 async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None:

@@ -24,7 +24,8 @@ from asissto.ingestion.value_words import (
 class Value(Struct, frozen=True, order=True):
     """What stands at `start:end`; amounts run from `low` to `high` in `unit`, everything else is told by its `key`.
 
-    A `bound` of `min` or `max` leaves the other end open. Durations are in minutes, times of day in minutes after midnight.
+    A `bound` of `min` or `max` leaves the other end open. Durations are in minutes, times of day in minutes
+    after midnight.
     """
 
     start: int
@@ -55,7 +56,9 @@ def differ(one: Value, other: Value) -> bool:
     if one.kind != other.kind:
         return False
     if one.kind == "date":
-        return one.key[-5:] != other.key[-5:] or (one.key[:4] != other.key[:4] and "----" not in {one.key[:4], other.key[:4]})
+        return one.key[-5:] != other.key[-5:] or (
+            one.key[:4] != other.key[:4] and "----" not in {one.key[:4], other.key[:4]}
+        )
     if one.key or other.key:
         return one.key != other.key
     if one.unit != other.unit and "" not in {one.unit.partition("/")[0], other.unit.partition("/")[0]}:
@@ -153,7 +156,8 @@ _DAYS = re.compile(
     rf"\b(?:{_DAY})\b(?:(?:\s?[-–—,]\s?|,?\s(?:по|to|through|till|until|and|и)\s)(?:{_DAY})\b)*|\b(?:{EVERY_DAY})\b"
 )
 _FREE = re.compile(
-    r"\b(?:бесплатн\w+|free of charge|for free|at no (?:extra |additional )?(?:cost|charge)|free(?! (?:trial|plan|time|hours?)))\b"
+    r"\b(?:бесплатн\w+|free of charge|for free|at no (?:extra |additional )?(?:cost|charge)"
+    r"|free(?! (?:trial|plan|time|hours?)))\b"
 )
 
 
@@ -161,7 +165,7 @@ def _amount(match: re.Match[str]) -> Value | None:
     low, high = _number(match["low"]), _number(match["high"] or match["low"])
     times = MULTIPLES.get(match["multiple"] or "", 1)
     kind, unit, scale = _unit(match)
-    if not kind or (kind == "count" and _LABEL.search(match.string[: match.start()])) or (match["low"].isalpha() and kind == "count" and not unit.startswith("m:") and low == 1):
+    if not kind or (kind == "count" and _names_one(match, low, unit)):
         return None
     if kind == "duration" and 1900 <= low <= 2100 and not match["multiple"]:  # `2024 года`
         return None
@@ -170,6 +174,13 @@ def _amount(match: re.Match[str]) -> Value | None:
         bound = "min"
     start = match.start("sign") if match["sign"] else match.start("low")
     return Value(start, match.end(), kind, unit, low * times * scale, high * times * scale, bound)
+
+
+def _names_one(match: re.Match[str], low: float, unit: str) -> bool:
+    """`шаг 2` and `один из` count nothing."""
+    return bool(_LABEL.search(match.string[: match.start()])) or (
+        low == 1 and match["low"].isalpha() and unit[:2] != "m:"
+    )
 
 
 def _unit(match: re.Match[str]) -> tuple[str, str, float]:
@@ -260,11 +271,8 @@ def _year(match: re.Match[str]) -> Value:
 
 
 def _days(match: re.Match[str]) -> Value | None:
-    if re.fullmatch(EVERY_DAY, match[0]):
-        days = range(7)
-    else:
-        days = sorted(_listed(match[0]))
-    return Value(match.start(), match.end(), "weekdays", key="".join(map(str, sorted(set(days)))))
+    days = set(range(7)) if re.fullmatch(EVERY_DAY, match[0]) else set(_listed(match[0]))
+    return Value(match.start(), match.end(), "weekdays", key="".join(map(str, sorted(days))))
 
 
 def _listed(text: str) -> Iterator[int]:
