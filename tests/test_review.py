@@ -13,7 +13,8 @@ OLD = "# Plans\n\nThe free trial lasts 14 days.\n"
 NEW = "# Questions\n\nThe free trial lasts 30 days.\n"
 SENTENCES = {
     "en": "“The free trial lasts 14 days.” in “Plans”, but “The free trial lasts 30 days.” in “Questions”.",
-    "ru": "«The free trial lasts 14 days.» в документе «Plans», но «The free trial lasts 30 days.» в документе «Questions».",
+    "ru": "«The free trial lasts 14 days.» в документе «Plans», "
+    "но «The free trial lasts 30 days.» в документе «Questions».",
 }
 
 

@@ -38,6 +38,7 @@ ALIKE = _alike(
     "обмен обменять обменяете",
     "ремонт ремонтируем починка",
     "замер замерщик",
+    "заморозка заморозить замораживаем замораживать",
     "работа работаем работает работают",
     "начало начнется начинается начинаем начнем",
     "заканчивается закончится конец окончание",
@@ -67,6 +68,8 @@ NEUTRAL = _keys("""
     контакт связь связаться
     пишите напишите звоните позвоните основан основана создан создана существует платный начинается подробность
     товар заказ покупка гость начало обрабатывается время
+    пройдет проходит состоится проводится проводим занимается занимаются происходит продаем продается берем
+    внутренний конечно пожалуйста извините
     сейчас обычно всегда всего каждый весь наш адрес почта электронная
     насчитывает количество число размер сумма максимум минимум
     момент со дня после условие правило общий информация вопрос ответ частый компания памятка прайс лист тариф
@@ -78,6 +81,7 @@ NEUTRAL = _keys("""
     store shop clinic cafe restaurant hotel studio salon chain business firm contacts write founded established since
     operating
     paid begin start detail item product goods order purchase guest process processed issued time
+    answer answers internal external takes place held happen happens sorry please yes sure sell sells sold
     now usually always currently every each all per number address mail email contact reach
     moment after policy rule terms general information question faq frequently asked company list about guide
     handbook manual notes memo menu page site knowledge base team staff help long much many quick fast
@@ -93,14 +97,14 @@ CASES = _keys("""
     первичный постоянный
     дневной ночной утренний вечерний летний зимний большой малый маленький средний крупный одиночный двухместный двойной
     индивидуальный групповой онлайн офлайн курьер самовывоз выходной будни праздничный дополнительный следующий
-    ежемесячный ежегодный годовой месячный зимой летом осенью весной
+    ежемесячный ежегодный годовой месячный
     москва петербург межгород область регион город пригород юридический физический
     верхний нижний левый правый легковой грузовой внедорожник сезонный полный частичный
     standard express urgent basic premium late early starter business corporate enterprise family child children adult
     women men senior student wholesale retail new first second third repeat returning regular member day night morning
     evening summer winter large small medium big single double twin individual group online offline courier pickup
     weekend weekday holiday monthly yearly annual weekly daily additional extra next domestic
-    international overseas local
+    overseas abroad local
     pro plus personal full partial upper lower left right economy deluxe suite junior
     initial follow deep light heavy
 """)

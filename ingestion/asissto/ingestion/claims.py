@@ -3,14 +3,15 @@
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 
 from msgspec import Struct, structs
 
-from asissto.ingestion.claim_words import CAN, CONDITIONS, NEGATIVE, NEUTRAL, PERMISSION, PERMISSION_WORDS, key
+from asissto.ingestion.claim_words import CAN, CASES, CONDITIONS, NEGATIVE, NEUTRAL, PERMISSION, PERMISSION_WORDS, key
 from asissto.ingestion.lexemes import is_stop, lexemes
 from asissto.ingestion.sentences import sentence_spans
-from asissto.ingestion.values import Value, fold, values_in
+from asissto.ingestion.values import BOUND_BEFORE, Value, fold, values_in
 
 
 class Passage(Struct, frozen=True):
@@ -33,7 +34,7 @@ class Claim(Struct, frozen=True, eq=False):
 
     `names` are keys of what has a name or a number of its own, `cases` those that a condition makes; `denied` and
     `affirmed` hold what is said not to be and to be. Values have offsets in the passage; `beside` are all values of the
-    sentence. What `leans` says nothing without what stands before it.
+    sentence; `pairs` are words that follow each other. What `leans` says nothing without what stands before it.
     """
 
     passage: Passage
@@ -44,6 +45,7 @@ class Claim(Struct, frozen=True, eq=False):
     names: frozenset[str]
     cases: frozenset[str]
     order: tuple[str, ...]
+    pairs: frozenset[tuple[str, str]]
     values: tuple[Value, ...]
     denied: frozenset[str]
     affirmed: frozenset[str]
@@ -52,20 +54,21 @@ class Claim(Struct, frozen=True, eq=False):
 
     @property
     def headings(self) -> list[frozenset[str]]:
-        return [frozenset(keys(name)) for name in (self.passage.title, *self.passage.heading_path)]
+        """Their keys; a question says again what its answer is about."""
+        names = (self.passage.title, *self.passage.heading_path)
+        return [frozenset(keys(name)) for name in names if name[-1:] != "?"]
 
     @property
     def place_names(self) -> frozenset[str]:
-        """Keys of names and numbers in the headings; English ones write every word with a capital.
+        """Keys of names, numbers and cases in the headings; English ones write every word with a capital.
 
-        A name in the title is often the firm's own.
+        A name in the title is often the firm's own, and a question may ask for any case.
         """
-        names = [name for name in self.passage.heading_path if name != self.passage.title]
-        foreign = _LATIN if self.passage.language == "ru" else _CODE
-        named = [found for name in names for found in (*foreign.findall(name), *_CODE.findall(name))]
-        if self.passage.language == "ru":
-            named += [found for name in names for found in _NAME.findall(name)]
-        return frozenset(each for name in named for each in keys(name))
+        names = [name for name in self.passage.heading_path if name != self.passage.title and name[-1:] != "?"]
+        capital = (_LATIN, _NAME) if self.passage.language == "ru" else ()
+        named = [found for name in names for pattern in (_CODE, *capital) for found in pattern.findall(name)]
+        cases = frozenset(keys("\n".join(names))) & CASES
+        return cases | frozenset(each for name in named for each in keys(name))
 
     @property
     def quote(self) -> str:
@@ -101,6 +104,7 @@ _IF = re.compile(r"(?:если|кроме|if|unless|except)\b", re.IGNORECASE)
 _LACKING = re.compile(r"\b(?:без|without|за пределами|за|вне|outside|beyond|outside of)\s(\w{4,})")
 _NAME = re.compile(r"(?<=[^\s.!?:])[ \n(«“\"]+([A-ZА-ЯЁ][\w-]+)")
 _PARTICLE = re.compile(r"\b(check|log|sign|opt|pick|drop)[\s-](in|out|up|off)\b", re.IGNORECASE)
+_PART = re.compile(r"\s{3,}|\n|[,;:()]")
 _EXTREME = re.compile(r"\b(?:(?P<max>максимальн|maximum)|минимальн|minimum)", re.IGNORECASE)
 _LATIN = re.compile(r"[A-Za-z][\w-]+")
 _QUOTED = re.compile(r"[«“\"]([^»”\"]{2,40})[»”\"]")
@@ -201,10 +205,17 @@ def _claim(
         _names(bare) | frozenset(f"-{each}" for match in _LACKING.finditer(folded) for each in keys(match[1])),
         frozenset(each for match in CONDITIONS.finditer(folded) for each in keys(match[1])),
         order,
+        _pairs(bare),
         tuple(values),
         *_yes_and_no(folded, order),
         leans=leans,
     )
+
+
+def _pairs(bare: str) -> frozenset[tuple[str, str]]:
+    """Not across a value or a mark."""
+    parts = [keys(part) for part in _PART.split(bare)]
+    return frozenset(pair for words in parts for pair in pairwise(words))
 
 
 def _yes_and_no(folded: str, order: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -246,6 +257,7 @@ def _row(
             _names(about) | frozenset(_CODE.findall(fold(cells[0]))),
             frozenset(),
             tuple(keys(about)),
+            _pairs(about),
             values,
             frozenset(),
             frozenset(),
@@ -280,6 +292,10 @@ def _names(text: str) -> frozenset[str]:
 
 
 def _without(text: str, values: Sequence[Value]) -> str:
+    """Values and the bounds before them give way to spaces, so that offsets stay."""
+    folded = fold(text)
     for each in values:
-        text = text[: each.start] + " " * (each.end - each.start) + text[each.end :]
+        bound = BOUND_BEFORE.search(folded, 0, each.start)
+        start = bound.start() if bound else each.start
+        text = text[:start] + " " * (each.end - start) + text[each.end :]
     return text

@@ -3,25 +3,26 @@
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 
 from msgspec import Struct
 
 from asissto.ingestion.claim_words import CASES, NEUTRAL, RATES
 from asissto.ingestion.claims import Claim
-from asissto.ingestion.values import Value, differ, fold
+from asissto.ingestion.values import Value, agree, differ, fold
 
 ALIKE_ENOUGH = 0.5
 """Share of the weight of their words that two claims have in common; see benchmarks/findings.py."""
 
 ALIKE_WITH_DETAILS = 0.4
-ALIKE_ENOUGH_TO_DENY = 0.6
+ALIKE_WHERE_NARROWER = 0.7
+ALIKE_ENOUGH_TO_DENY = 0.7
 RAREST = 4
 MOST_POSTINGS = 300
 MOST_PARTNERS = 12
 MOST_TWINS = 3
-"""So many places say the same of other things with other values: a list of prices, branches or plans."""
+"""What comes with more values than that is a list of prices, branches or sources."""
 
 
 OF_THE_HOUSE = {"time", "weekdays", "phone", "email", "year"}
@@ -62,10 +63,10 @@ class Weights:
 def contradictions(claims: Sequence[Claim]) -> list[Contradiction]:
     """The best first; each pair of claims once, each pair of quotes once."""
     weights = Weights(claims)
-    twins = _twins(claims)
+    listings = _listings(claims)
     found: dict[frozenset[str], Contradiction] = {}
     for one, other in _pairs(claims, weights):
-        odds = _at_odds(one, other, weights, twins)
+        odds = _at_odds(one, other, weights, listings)
         if odds is None:
             continue
         said = frozenset(" ".join(claim.quote.casefold().split()) for claim in (one, other))
@@ -100,28 +101,29 @@ def _roles(claim: Claim) -> Iterator[tuple[str, str]]:
         yield "yes", "no"
 
 
-def _twins(claims: Sequence[Claim]) -> Mapping[frozenset[str], int]:
-    """How many different values the same words come with."""
-    values: dict[frozenset[str], set[tuple[object, ...]]] = defaultdict(set)
+def _listings(claims: Sequence[Claim]) -> set[tuple[frozenset[str], str]]:
+    """Words and kinds of value of what is said with many values: `Retrieved …` of each source, `Price …` of each thing."""
+    values: dict[tuple[frozenset[str], str], set[tuple[object, ...]]] = defaultdict(set)
     for claim in claims:
-        values[frozenset(claim.order)].update((v.kind, v.low, v.high, v.key) for v in claim.values)
-    return {words: len(said) for words, said in values.items()}
+        for value in claim.values:
+            values[frozenset(claim.order), value.kind].add((value.unit, value.low, value.high, value.key))
+    return {said for said, different in values.items() if len(different) > MOST_TWINS}
 
 
-def _at_odds(one: Claim, other: Claim, weights: Weights, twins: Mapping[frozenset[str], int]) -> Contradiction | None:
+def _at_odds(
+    one: Claim, other: Claim, weights: Weights, listings: set[tuple[frozenset[str], str]]
+) -> Contradiction | None:
     if _same_place(one, other):
         return None
     values = _different_values(one, other)
     if values is None and not _denied(one, other):
         return None
-    if values is not None and bool(one.denied) != bool(other.denied):
-        return None
-    score = _alike(one, other, weights)
-    if (
-        score < _enough(one, other, values)
-        or _another_case(one, other, values)
-        or _another_place(one, other, twins, values)
-    ):
+    if values is not None:
+        listed = any((frozenset(claim.order), values[0].kind) in listings for claim in (one, other))
+        if listed or bool(one.denied) != bool(other.denied):
+            return None
+    score = _covered(one, other, weights) if values is None else _alike(one, other, weights)
+    if score < _enough(one, other, values) or _another_case(one, other, values) or _another_place(one, other, values):
         return None
     return Contradiction(one, other, values, round(score, 3))
 
@@ -130,7 +132,15 @@ def _enough(one: Claim, other: Claim, values: tuple[Value, Value] | None) -> flo
     """Words that one side alone adds are more often a detail than words of both."""
     if values is None:
         return ALIKE_ENOUGH_TO_DENY
+    if any(_narrows(mine, others) for mine, others in ((one, other), (other, one))):
+        return ALIKE_WHERE_NARROWER
     return ALIKE_ENOUGH if _extra(one, other) - NEUTRAL and _extra(other, one) - NEUTRAL else ALIKE_WITH_DETAILS
+
+
+def _narrows(mine: Claim, others: Claim) -> bool:
+    """`gift card` is not any card: a word of one side alone right before one of both."""
+    extra, common = _extra(mine, others) - NEUTRAL, others.around - NEUTRAL
+    return any(word in extra and after in common for word, after in mine.pairs)
 
 
 def _same_place(one: Claim, other: Claim) -> bool:
@@ -140,7 +150,7 @@ def _same_place(one: Claim, other: Claim) -> bool:
     starts = one.passage.start + one.start, other.passage.start + other.start
     if starts[0] == starts[1] or one.passage.heading_path != other.passage.heading_path:
         return True
-    return one.leans or other.leans
+    return one.leans or other.leans or min(len(_own(one)), len(_own(other))) < 2
 
 
 def _different_values(one: Claim, other: Claim) -> tuple[Value, Value] | None:
@@ -164,12 +174,12 @@ def _different_values(one: Claim, other: Claim) -> tuple[Value, Value] | None:
 def _says_too(claim: Claim, value: Value, own: Value) -> bool:
     """Whether the claim's sentence gives that value as well, beside its `own`."""
     others = [each for each in claim.beside if each.kind == value.kind and each.start != own.start]
-    return any(_comparable(value, each) and not differ(value, each) for each in others)
+    return any(_comparable(value, each) and agree(value, each) for each in others)
 
 
 def _rest(mine: Sequence[Value], others: Sequence[Value], kind: str) -> list[Value]:
     there = [value for value in others if value.kind == kind]
-    return [v for v in mine if v.kind == kind and not any(_comparable(v, o) and not differ(v, o) for o in there)]
+    return [v for v in mine if v.kind == kind and not any(_comparable(v, o) and agree(v, o) for o in there)]
 
 
 def _comparable(one: Value, other: Value) -> bool:
@@ -181,11 +191,10 @@ def _comparable(one: Value, other: Value) -> bool:
 
 def _conditional(one: Claim, other: Claim, pair: tuple[Value, Value]) -> bool:
     """An amount of another kind on one side only, `от 3 000 ₽`, is a condition of what that side says."""
-    kinds = [{(v.kind, v.unit) for v in claim.values if v not in pair} for claim in (one, other)]
-    rest = [value for claim in (one, other) for value in claim.values if value not in pair]
-    return kinds[0] != kinds[1] and any(
-        value.bound or (value.kind in MAKES_A_CASE and value.key != EVERY_WEEKDAY) for value in rest
-    )
+    kinds = [{value.kind for value in claim.values if value not in pair} for claim in (one, other)]
+    alone = kinds[0] ^ kinds[1]
+    rest = [value for claim in (one, other) for value in claim.values if value not in pair and value.kind in alone]
+    return any(value.bound or (value.kind in MAKES_A_CASE and value.key != EVERY_WEEKDAY) for value in rest)
 
 
 def _denied(one: Claim, other: Claim) -> bool:
@@ -202,7 +211,9 @@ def _denied(one: Claim, other: Claim) -> bool:
     )
 
 
-_CONDITIONAL = re.compile(r"\b(?:если|кроме|только|пока|чтобы|хотя|if|unless|except|only|until|although|whether)\b")
+_CONDITIONAL = re.compile(
+    r"\b(?:если|кроме|только|пока|чтобы|хотя|проверьте|убедитесь|if|unless|except|only|until|although|whether|check that|make sure)\b"
+)
 
 
 def _amounts(claim: Claim) -> list[tuple[object, ...]]:
@@ -221,6 +232,15 @@ def _alike(one: Claim, other: Claim, weights: Weights) -> float:
     return shared / (shared + weights.of(_extra(one, other)) + weights.of(_extra(other, one)))
 
 
+def _covered(one: Claim, other: Claim, weights: Weights) -> float:
+    """How much of what is denied the other side says; it may say more: `картой, наличными и по счёту`."""
+    no, yes = (one, other) if one.denied else (other, one)
+    common = frozenset(no.order) & yes.subject
+    if len(common - NEUTRAL) < 2 or _alike(one, other, weights) < ALIKE_ENOUGH:
+        return 0.0
+    return weights.of(common) / weights.of(no.order)
+
+
 def _own(claim: Claim) -> frozenset[str]:
     return frozenset(claim.order) - NEUTRAL - RATES
 
@@ -236,11 +256,26 @@ def _another_case(one: Claim, other: Claim, values: tuple[Value, Value] | None) 
         return True
     for mine, others in ((one, other), (other, one)):
         extra = _extra(mine, others)
-        if extra & CASES or (mine.names - others.names) & (extra | mine.names - mine.subject):
+        if _beside_common(mine, extra & CASES, others) or _named(mine, others):
             return True
         if (mine.cases & extra) - NEUTRAL:
             return True
     return _swapped(one.order, other.order)
+
+
+def _named(mine: Claim, others: Claim) -> bool:
+    """A number has to stand in the other claim itself, a name may stand in its headings."""
+    alone = mine.names - others.names
+    return any(name not in others.order if _DIGIT.search(name) else name in _extra(mine, others) for name in alone)
+
+
+_DIGIT = re.compile(r"\d|^-")
+
+
+def _beside_common(mine: Claim, words: frozenset[str], others: Claim) -> bool:
+    """Whether one of the words stands next to one that both sides have, as in `late check-out`."""
+    common = others.around - NEUTRAL
+    return any((one in words and two in common) or (two in words and one in common) for one, two in mine.pairs)
 
 
 def _swapped(one: Sequence[str], other: Sequence[str]) -> bool:
@@ -252,14 +287,10 @@ def _swapped(one: Sequence[str], other: Sequence[str]) -> bool:
     return len(changes) == 1 and changes[0][0] == "replace"
 
 
-def _another_place(
-    one: Claim, other: Claim, twins: Mapping[frozenset[str], int], values: tuple[Value, Value] | None
-) -> bool:
+def _another_place(one: Claim, other: Claim, values: tuple[Value, Value] | None) -> bool:
     """Whether both stand under headings that name two different things; `три шага` are those of the text around."""
     mine, others = _place(one, other), _place(other, one)
-    if twins[frozenset(one.order)] > MOST_TWINS or twins[frozenset(other.order)] > MOST_TWINS:
-        return bool(mine or others)
-    if (mine | others) & (CASES | one.place_names | other.place_names):
+    if (mine & one.place_names) | (others & other.place_names):
         return True
     own = (one.subject & other.subject) - NEUTRAL
     counted = values is not None and values[0].kind == "count" and not re.search(r"\d", one.quote)

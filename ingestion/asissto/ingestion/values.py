@@ -53,17 +53,19 @@ def values_in(text: str) -> list[Value]:
 
 def differ(one: Value, other: Value) -> bool:
     """Whether both cannot be true of the same thing; False where they cannot be compared."""
+    return one.kind == other.kind and not agree(one, other) and not _worlds_apart(one, other)
+
+
+def agree(one: Value, other: Value) -> bool:
+    """Whether both can be true of the same thing."""
     if one.kind != other.kind:
-        return False
+        return True
     if one.kind == "date":
-        return one.key[-5:] != other.key[-5:] or (
-            one.key[:4] != other.key[:4] and "----" not in {one.key[:4], other.key[:4]}
-        )
+        years = {one.key[:4], other.key[:4]}
+        return one.key[-5:] == other.key[-5:] and (len(years) == 1 or "----" in years)
     if one.key or other.key:
-        return one.key != other.key
-    if one.unit != other.unit and "" not in {one.unit.partition("/")[0], other.unit.partition("/")[0]}:
-        return False
-    return not _together(one, other) and not _worlds_apart(one, other)
+        return one.key == other.key
+    return _together(one, other)
 
 
 def _worlds_apart(one: Value, other: Value) -> bool:
@@ -116,6 +118,7 @@ def _open_ends(value: Value) -> tuple[float, float]:
 _WORDS = "|".join(sorted(NUMBER_WORDS, key=len, reverse=True))
 _NUMBER = rf"(?:\d{{1,3}}(?:[ ,]\d{{3}})+(?!\d)(?:[.,]\d{{1,2}}(?!\d))?|\d+(?:[.,]\d+)?|\b(?:{_WORDS})\b)"
 _BOUND = "|".join(re.escape(word) for word in sorted(BOUNDS, key=len, reverse=True))
+BOUND_BEFORE = re.compile(rf"\b(?:{_BOUND})\s+$")
 _AMOUNT = re.compile(
     rf"(?<![\w.,/№#-])(?:(?P<bound>{_BOUND}|с|со|between)\s+)?(?P<sign>[$€£₽])?\s?(?P<low>{_NUMBER})"
     rf"(?:\s?(?:[-–—]|\.\.\.|\bдо\b|\bto\b|\band\b|\bпо\b|\bor\b|\bили\b)\s?(?P<second>[$€£])?(?P<high>{_NUMBER}))?"
@@ -125,7 +128,8 @@ _AMOUNT = re.compile(
 )
 _LABEL = re.compile(
     r"\b(?:шаг\w{0,2}|этап\w?|пункт\w{0,2}|раздел\w?|глав\w|рис|таблиц\w|верси\w|номер|том|статья|статьи|кабинет|комната"
-    r"|step|stage|section|chapter|figure|table|version|page|line|room|class|level|grade|no)\.?\s?$"
+    r"|step|stage|section|chapter|figure|table|version|page|line|room|class|level|grade|no)\.?\s?"
+    r"(?:\d+\s?(?:,|и|and|-|–)\s?)*$"
 )
 """Before a number that names one of several instead of counting them."""
 
@@ -165,7 +169,7 @@ def _amount(match: re.Match[str]) -> Value | None:
     low, high = _number(match["low"]), _number(match["high"] or match["low"])
     times = MULTIPLES.get(match["multiple"] or "", 1)
     kind, unit, scale = _unit(match)
-    if not kind or (kind == "count" and _names_one(match, low, unit)):
+    if not kind or high < low or (kind == "count" and _names_one(match, low, unit)):
         return None
     if kind == "duration" and 1900 <= low <= 2100 and not match["multiple"]:  # `2024 года`
         return None
