@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.labels import Labels, write_labels
 from asissto.ingestion.parsing import SUPPORTED
+from asissto.ingestion.review import review_later
 from asissto.ingestion.store import lock_knowledge, remove_passages
 from asissto.ingestion.tables import Collection, Document, DocumentVersion, EmbeddingSpace, KnowledgeBase, Pair
 from asissto.platform.audit import Actor, record
@@ -160,6 +161,7 @@ async def delete_document(session: AsyncSession, tenant_id: UUID, document_id: U
         await enqueue(session, tenant_id, DELETE_FILES, str(document_id), {"keys": keys})
     await session.execute(delete(Document).where(Document.tenant_id == tenant_id, Document.id == document_id))
     await announce(session, tenant_id, TOPIC, document_id)
+    await review_later(session, tenant_id)
     return document
 
 

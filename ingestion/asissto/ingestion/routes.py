@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion import (
     embedding_routes,
+    finding_routes,
     original_routes,
     pair_routes,
     passage_routes,
@@ -285,6 +286,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     CollectionController,
     DocumentController,
     *embedding_routes.HANDLERS,
+    *finding_routes.HANDLERS,
     *original_routes.HANDLERS,
     *pair_routes.HANDLERS,
     *passage_routes.HANDLERS,

@@ -373,6 +373,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.conversation": ("conversation", "диалог"),
     "kind.document": ("document", "документ"),
     "kind.edit": ("edit", "правка"),
+    "kind.finding": ("finding", "замечание"),
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
     "kind.passage": ("passage", "фрагмент"),
@@ -390,6 +391,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     "answer.unsure": ("This may help:", "Возможно, поможет это:"),
     # Where a citation stands.
     "locator.page": ("p. {page}", "с. {page}"),
+    # What a review of the knowledge finds.
+    "finding.contradiction": (
+        "“{first}” in “{a}”, but “{second}” in “{b}”.",
+        "«{first}» в документе «{a}», но «{second}» в документе «{b}».",
+    ),
+    "finding.expired": ("“{first}” in “{a}”: {value} is past.", "«{first}» в документе «{a}»: срок ({value}) прошёл."),
+    "finding.duplicate": (
+        "The same text stands in “{a}” and in “{b}” (passages: {passages}), for example “{first}”.",
+        "Один и тот же текст стоит в документах «{a}» и «{b}» (фрагментов: {passages}), например «{first}».",
+    ),
+    "finding.near_duplicate": (
+        "“{a}” says nearly the same as “{b}”, which is newer (passages: {passages}): “{first}” and “{second}”.",
+        "Документ «{a}» почти повторяет более новый «{b}» (фрагментов: {passages}): «{first}» и «{second}».",
+    ),
     # What `asissto` prints.
     "up.sample": ("Loading the sample knowledge base", "Загружается учебная база знаний"),
     "up.address": ("Asissto is running at {address}", "Asissto работает: {address}"),
