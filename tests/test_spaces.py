@@ -27,6 +27,7 @@ from openai_peer import Fault, OpenAIPeer
 from people import Person
 from test_ingestion import CountingEmbedder, check_consistency, publish, send, wait_until, work
 from test_migrations import run
+from test_passages import about, edit
 
 ROOMS = 210
 ADDRESS = "/api/v1/knowledge/embedding"
@@ -208,6 +209,19 @@ async def test_a_passage_that_changes_behind_the_job_is_not_missed(
     await work(services)
     assert (await state(alice))[0] == "active"
     await superuser.execute("DELETE FROM chunk_embeddings e USING knowledge_bases k WHERE e.space_id <> k.space_id")
+    await check_vectors(superuser)
+
+
+async def test_a_passage_is_corrected_in_the_workspaces_own_model(
+    services: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """Also where that is another one than the settings name."""
+    document = await publish(services, alice, "handbook.md", handbook(0, 3))
+    await choose(alice, **OUTSIDE)
+    await finish(services, superuser)
+    passage = await about(alice, document, "room 2 ")
+    answer = await edit(alice, passage, text="The door of room 2 opens with the code 999.")
+    assert (answer["edited"], await vectors(superuser, alice)) == (True, {"some-embedder": 3})
     await check_vectors(superuser)
 
 
