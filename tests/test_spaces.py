@@ -27,6 +27,7 @@ from openai_peer import Fault, OpenAIPeer
 from people import Person
 from test_ingestion import CountingEmbedder, check_consistency, publish, send, wait_until, work
 from test_migrations import run
+from test_passages import about, edit
 
 ROOMS = 210
 ADDRESS = "/api/v1/knowledge/embedding"
@@ -211,6 +212,19 @@ async def test_a_passage_that_changes_behind_the_job_is_not_missed(
     await check_vectors(superuser)
 
 
+async def test_a_passage_is_corrected_in_the_workspaces_own_model(
+    services: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """Also where that is another one than the settings name."""
+    document = await publish(services, alice, "handbook.md", handbook(0, 3))
+    await choose(alice, **OUTSIDE)
+    await finish(services, superuser)
+    passage = await about(alice, document, "room 2 ")
+    answer = await edit(alice, passage, text="The door of room 2 opens with the code 999.")
+    assert (answer["edited"], await vectors(superuser, alice)) == (True, {"some-embedder": 3})
+    await check_vectors(superuser)
+
+
 async def test_a_document_overtaken_by_a_switch_is_embedded_anew(
     services: Services, alice: Person, superuser: asyncpg.Connection
 ) -> None:
@@ -392,7 +406,7 @@ async def test_a_model_that_cannot_be_used_is_refused_before_anything_changes(
     assert (response.status_code, problem["field"]) == (400, field)
     assert detail in problem["detail"]
     assert await shown(alice) == before
-    assert await superuser.fetchval("SELECT count(*) FROM jobs WHERE state <> 'done'") == 0
+    assert await superuser.fetchval("SELECT count(*) FROM jobs WHERE state <> 'done' AND run_at <= now()") == 0
 
 
 async def test_without_an_endpoint_there_is_no_other_model(services: Services, alice: Person) -> None:

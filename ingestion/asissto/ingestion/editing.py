@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
 from asissto.ingestion.chunking import Chunk
-from asissto.ingestion.documents import embedding_space, find_document, tenant_number
+from asissto.ingestion.documents import find_document, tenant_number
 from asissto.ingestion.parsing import ParsedDocument
 from asissto.ingestion.passage_edits import Edit, apply_edits, read_edits
 from asissto.ingestion.pipeline import embed_chunks
 from asissto.ingestion.review import review_later
+from asissto.ingestion.spaces import space_to_fill
 from asissto.ingestion.store import Place, Vector, add_passages, lock_knowledge, passage_sha, remove_chunks
 from asissto.ingestion.tables import Chunk as ChunkRow
 from asissto.ingestion.tables import Document, DocumentVersion, PassageEdit
@@ -141,7 +142,7 @@ async def _prepare(
     source_sha: bytes,
     change: Callable[[Edit | None], Edit | None],
 ) -> Prepared | None:
-    space_id = await embedding_space(services.database, services.embedder)
+    space_id = await space_to_fill(services, tenant_id)
     async with services.database.tenant(tenant_id) as session:
         version = await _active_version(session, tenant_id, document_id)
         document = await find_document(session, tenant_id, document_id)
