@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.chunking import ChunkSizes
-from asissto.ingestion.parsing import SUPPORTED
+from asissto.ingestion.names import suffix_of
+from asissto.ingestion.sniffing import SUPPORTED, SUPPORTED_NAMES
 from asissto.ingestion.store import lock_knowledge, remove_passages
 from asissto.ingestion.tables import Collection, Document, DocumentVersion, EmbeddingSpace, KnowledgeBase
 from asissto.platform.audit import Actor, record
@@ -136,11 +137,11 @@ async def embedding_space(database: Database, embedder: Embedder) -> int:
 
 
 def check_type(name: str) -> str:
-    """The media type by the name's suffix; raises DocumentTypeUnknown."""
-    suffix = PurePath(name).suffix.lower()
-    if suffix not in SUPPORTED:
-        raise DocumentTypeUnknown(name=name, supported=", ".join(sorted(SUPPORTED)))
-    return SUPPORTED[suffix]
+    """The media type by the name's suffix, where it has one; raises DocumentTypeUnknown."""
+    suffix = suffix_of(name)
+    if suffix and suffix not in SUPPORTED:
+        raise DocumentTypeUnknown(name=name, supported=SUPPORTED_NAMES)
+    return SUPPORTED.get(suffix, "application/octet-stream")
 
 
 def explain(version: DocumentVersion, language: Language) -> str | None:
