@@ -1,6 +1,7 @@
 """Turns old Word, RTF and OpenDocument files into DOCX with LibreOffice, where it is installed."""
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,10 +35,10 @@ def as_word(path: Path, name: str, suffix: str) -> Iterator[Path]:
         source, made = Path(folder, f"source{suffix}"), Path(folder, "made", "source.docx")
         shutil.copyfile(path, source)
         _write_profile(Path(folder, "profile"))
-        where = (f"-env:UserInstallation=file://{folder}/profile", "--outdir", str(made.parent))
-        command = [soffice, *where, "--headless", "--norestore", "--convert-to", "docx", str(source)]
+        command = [soffice, f"-env:UserInstallation=file://{folder}/profile", "--headless", "--norestore"]
+        command += ["--convert-to", "docx", "--outdir", str(made.parent), str(source)]
         ran = subprocess.run(command, capture_output=True, check=False, env=_ENVIRONMENT | {"HOME": folder})  # noqa: S603
-        if b"std::bad_alloc" in ran.stderr:
+        if ran.returncode == 128 + signal.SIGABRT:  # what it does where memory is short
             raise MemoryError
         if not made.exists():
             raise DocumentCorrupt(name=name)
@@ -76,6 +77,7 @@ _SAFE = (
     ("Office.Common/Security/Scripting", "BlockUntrustedRefererLinks", "true"),
     ("Office.Writer/Content/Update", "Link", "2"),
     ("Inet/Settings", "ooInetProxyType", "2"),
+    ("Inet/Settings", "ooInetNoProxy", ""),
     ("Inet/Settings", "ooInetHTTPProxyName", "127.0.0.1"),
     ("Inet/Settings", "ooInetHTTPProxyPort", "9"),
     ("Inet/Settings", "ooInetHTTPSProxyName", "127.0.0.1"),

@@ -20,7 +20,7 @@ def readable_tree(text: str, name: str) -> HtmlElement:
     for element in [element for element in tree.iter() if _hidden(element)]:
         element.drop_tree()
     for table in tree.iter("table"):
-        _take_apart(table)
+        take_apart(table)
     for element in _deep(tree):
         element.drop_tag()
     return tree
@@ -39,7 +39,7 @@ def _hidden(element: HtmlElement) -> bool:
     return unseen or _UNSEEN_STYLE.search(element.get("style") or "") is not None
 
 
-def _take_apart(table: HtmlElement) -> None:
+def take_apart(table: HtmlElement) -> None:
     """A short cell over several rows is repeated in each, so that each row can be read alone; others leave gaps."""
     hanging: dict[int, tuple[int, str]] = {}
     for row in table.xpath("./tr|./*/tr"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import oxmsg
 from oxmsg.attachment import Attachment
+from oxmsg.domain.constants import PID_ATTACH_FILENAME
 
 from asissto.ingestion.names import clean_name
 from asissto.ingestion.parsing import Block, Content
@@ -28,9 +29,14 @@ def _read_standard(path: Path, name: str) -> Content:
         raise DocumentCorrupt(name=name)
     head = [f"{field}: {message[field]}" for field in ("From", "To", "Date") if message[field]]
     body = message.get_body(("html", "plain"))
-    text = _payload(body, name) if body else ""
-    blocks = read_html(text, name).blocks if body and body.get_content_subtype() == "html" else paragraphs(text)
-    attached = [_attached_name(part) for part in message.iter_attachments()]
+    text = "" if body is None else _payload(body, name)  # a part without headers is false
+    is_html = body is not None and body.get_content_subtype() == "html"
+    blocks = read_html(text, name).blocks if is_html else paragraphs(text)
+    attached = [
+        _attached_name(part)
+        for part in message.iter_attachments()
+        if not part.is_multipart() or part.get_content_maintype() == "message"
+    ]
     return _content(head, blocks, str(message["Subject"] or ""), attached)
 
 
@@ -60,11 +66,12 @@ def _attached_name(part: "MIMEPart[str, str]") -> str:
     if name is None and part.get_content_type() == "message/rfc822":
         inner = part.get_payload(0)
         name = str(inner["Subject"] or "") if isinstance(inner, EmailMessage) else None
-    return clean_name(name or part.get_content_type())
+    return clean_name(name) if name else part.get_content_type()
 
 
 def _outlook_name(attached: Attachment) -> str:
-    return clean_name(attached.file_name or attached.mime_type or "")
+    short = attached.properties.str_prop_value(PID_ATTACH_FILENAME)
+    return clean_name(attached.file_name or short or "")
 
 
 def _payload(part: "MIMEPart[str, str]", name: str) -> str:

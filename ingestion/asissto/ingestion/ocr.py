@@ -35,14 +35,25 @@ def can_recognise() -> bool:
 
 def recognised(picture: Image.Image, page: int | None, progress: Progress) -> list[Block]:
     """Paragraphs; none where there is no more than specks. Raises DocumentOcrTimeout."""
-    command = ["tesseract", "stdin", "stdout", "-l", "+".join(_languages()), "--psm", _segmentation(), *_QUIET]
     png = BytesIO()
     picture.save(png, "PNG", compress_level=1)
+    languages = _languages()
+    text = _recognise(png.getvalue(), languages, progress)
+    # With both languages "free" became "Нее" on a page of English, which has no longer word in Russian.
+    if len(languages) > 1 and _LATIN.search(text) and not _RUSSIAN.search(text):
+        text = _recognise(png.getvalue(), ["eng"], progress)
+    progress.done += 1
+    blocks = paragraphs(_HYPHEN.sub("", text))
+    return [Block(block.kind, block.text, page) for block in blocks if _has_words(block.text)]
+
+
+def _recognise(png: bytes, languages: Sequence[str], progress: Progress) -> str:
+    command = ["tesseract", "stdin", "stdout", "-l", "+".join(languages), "--psm", _segmentation(), *_QUIET]
     left = progress.time.started + _SHARE * progress.time.seconds - time.monotonic()
     try:
         ran = subprocess.run(  # noqa: S603 - nothing in the command comes from the file
             command,
-            input=png.getvalue(),
+            input=png,
             capture_output=True,
             check=False,
             timeout=None if isinf(left) else max(left, 0),
@@ -50,9 +61,7 @@ def recognised(picture: Image.Image, page: int | None, progress: Progress) -> li
         )
     except subprocess.TimeoutExpired as error:
         raise _too_slow(progress) from error
-    progress.done += 1
-    text = _HYPHEN.sub("", ran.stdout.decode("utf-8", "replace"))
-    return [Block(each.kind, each.text, page) for each in paragraphs(text)] if _has_words(text) else []
+    return ran.stdout.decode("utf-8", "replace")
 
 
 def _too_slow(progress: Progress) -> DocumentOcrTimeout:
@@ -61,6 +70,8 @@ def _too_slow(progress: Progress) -> DocumentOcrTimeout:
 
 
 _QUIET = ("-c", "debug_file=/dev/null")
+_LATIN = re.compile(r"[a-z]{3}", re.IGNORECASE)
+_RUSSIAN = re.compile(r"[а-яё]{5}", re.IGNORECASE)
 _HYPHEN = re.compile(r"(?<=[a-zа-яё])-\n(?=[a-zа-яё])")
 
 
@@ -68,7 +79,7 @@ def _has_words(text: str) -> bool:
     """Dirt and drawings are recognised as single letters and signs."""
     parts = text.split()
     words = [part for part in parts if _WORD.search(part)]
-    return len(words) > 1 and 2 * len(words) > len(parts)
+    return 2 * len(words) > len(parts)
 
 
 _WORD = re.compile(r"[^\W\d_]{3,}|\d{2,}")

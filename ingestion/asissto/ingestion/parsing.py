@@ -78,7 +78,7 @@ def parse(path: Path, name: str, limit: TimeLimit | None = None) -> ParsedDocume
     if not blocks:
         raise DocumentEmpty(name=name)
     text, elements = _laid_out(_with_headings(blocks))
-    title = _only_top_title(blocks) or _one_line(content.title) or PurePath(clean_name(name)).stem
+    title = _only_top_title(blocks) or _one_line(_DROPPED.sub("", content.title)) or PurePath(clean_name(name)).stem
     return ParsedDocument(title, text, elements, content.pages, content.warnings)
 
 

@@ -20,6 +20,7 @@ from docx.opc.exceptions import PackageNotFoundError as NoWordFile
 from lxml import etree  # type: ignore[import-untyped]
 from lxml.html import fragment_fromstring, tostring  # type: ignore[import-untyped]
 from pptx.exc import PackageNotFoundError as NoSlidesFile
+from pptx.slide import Slide
 from unstructured.documents import elements as found
 from unstructured.errors import UnprocessableEntityError
 from unstructured.nlp import tokenize
@@ -29,7 +30,7 @@ from unstructured.partition.pptx import partition_pptx
 
 from asissto.ingestion.archives import refuse_bomb
 from asissto.ingestion.converting import CONVERTED, as_word
-from asissto.ingestion.html_tree import readable_tree
+from asissto.ingestion.html_tree import readable_tree, take_apart
 from asissto.ingestion.parsing import Block, Content, Kind
 from asissto.ingestion.plain_text import decode
 from asissto.ingestion.spreadsheets import table_blocks
@@ -87,7 +88,15 @@ def _read_slides(path: Path) -> Content:
         for block in _blocks(parts)
     ]
     slides = pptx.Presentation(str(path))
-    return Content(blocks, _genuine(slides.core_properties.title, blocks), len(slides.slides))
+    # unstructured would put the notes of a slide before its title, into the section of the slide before.
+    spoken = [Block("text", _notes(slide), number) for number, slide in enumerate(slides.slides, 1)]
+    content = sorted((*blocks, *spoken), key=lambda block: block.page or 0)
+    return Content(content, _genuine(slides.core_properties.title, blocks), len(slides.slides))
+
+
+def _notes(slide: Slide) -> str:
+    frame = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
+    return frame.text if frame is not None else ""
 
 
 def _genuine(title: str | None, blocks: Iterable[Block]) -> str:
@@ -130,7 +139,9 @@ _NO_TEXT = (found.PageBreak, found.PageNumber, found.Image)
 def _part_blocks(part: found.Element) -> list[Block]:
     page = part.metadata.page_number
     if part.metadata.text_as_html:
-        rows = fragment_fromstring(part.metadata.text_as_html).xpath("./tr|./*/tr")
+        table = fragment_fromstring(part.metadata.text_as_html)
+        take_apart(table)
+        rows = table.xpath("./tr|./*/tr")
         return table_blocks([[cell.text_content() for cell in row] for row in rows], page=page)
     kind: Kind = next((kind for category, kind in _KINDS.items() if isinstance(part, category)), "text")
     return [Block(kind, part.text, page, part.metadata.category_depth or 0)]

@@ -41,9 +41,7 @@ def read_pdf(path: Path, name: str, limit: TimeLimit) -> Content:
     try:
         with closing(pdfium.PdfDocument(path)) as document:
             pages = [_page(page, number) for number, page in enumerate(document, 1)]
-            if is_garbled(_text(pages)):
-                for page in pages:
-                    page.kind = "garbled" if page.kind == "text" else page.kind
+            _judge_together([page for page in pages if page.kind == "text"])
             unread = [page for page in pages if page.kind in {"picture", "garbled"}]
             if unread and can_recognise():
                 _recognise(document, unread, Progress(name, len(unread), limit))
@@ -78,8 +76,11 @@ def _reason(unread: list[Page], name: str) -> DocumentRefused:
     return DocumentNeedsOcr(name=name) if unread and not can_recognise() else DocumentEmpty(name=name)
 
 
-def _text(pages: list[Page]) -> str:
-    return "\n".join(line.text for page in pages for line in page.lines)
+def _judge_together(pages: list[Page]) -> None:
+    """Pages of too few words to tell by themselves."""
+    if is_garbled("\n".join(line.text for page in pages for line in page.lines)):
+        for page in pages:
+            page.kind = "garbled"
 
 
 def _page(page: pdfium.PdfPage, number: int) -> Page:

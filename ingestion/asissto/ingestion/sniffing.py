@@ -123,7 +123,7 @@ def _ole_kind(path: Path, name: str) -> str:
                 if kind == "encrypted":
                     raise DocumentEncrypted(name=name)
                 return kind
-    return "OLE"
+    return ""
 
 
 _OLE_STREAMS = {
