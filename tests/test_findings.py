@@ -11,7 +11,8 @@ import pytest
 
 from asissto.ingestion.claims import Passage
 from asissto.ingestion.findings import Found, Quote, find_all
-from asissto.ingestion.values import Value, values_in
+from asissto.ingestion.value_reading import values_in
+from asissto.ingestion.values import Value
 from asissto.platform.languages import language_of
 
 TODAY = date(2026, 11, 25)

@@ -1,6 +1,7 @@
 """Words that tell what a claim is about, which case of it is meant, and whether it says yes or no."""
 
 import re
+from functools import lru_cache
 
 from asissto.ingestion.lexemes import lexemes
 
@@ -9,6 +10,7 @@ def _keys(listed: str) -> frozenset[str]:
     return frozenset(key(stem) for stem in lexemes(listed))
 
 
+@lru_cache(maxsize=1 << 17)
 def key(stem: str) -> str:
     """Six letters of a stem: `доставк` and `доставля` are one subject; see ALIKE for other kin."""
     short = stem[:6]

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import pairwise
 from uuid import UUID
 
 from msgspec import Struct, structs
 
-from asissto.ingestion.claim_words import CAN, CASES, CONDITIONS, NEGATIVE, NEUTRAL, PERMISSION, PERMISSION_WORDS, key
-from asissto.ingestion.lexemes import is_stop, lexemes
+from asissto.ingestion.claim_text import CODE, LACKING, LATIN, NAME, denied_in, keys, names_in, without
+from asissto.ingestion.claim_words import CAN, CASES, CONDITIONS, NEUTRAL, PERMISSION, key
 from asissto.ingestion.sentences import sentence_spans
-from asissto.ingestion.values import BOUND_BEFORE, Value, fold, values_in
+from asissto.ingestion.value_reading import values_in
+from asissto.ingestion.values import Value, fold
 
 
 class Passage(Struct, frozen=True):
@@ -32,9 +32,9 @@ class Passage(Struct, frozen=True):
 class Claim(Struct, frozen=True, eq=False):
     """`subject` and `around` are keys of words: of the claim itself, and of the headings and words around it.
 
-    `names` are keys of what has a name or a number of its own, `cases` those that a condition makes; `denied` and
-    `affirmed` hold what is said not to be and to be. Values have offsets in the passage; `beside` are all values of the
-    sentence; `pairs` are words that follow each other. What `leans` says nothing without what stands before it.
+    `names` are keys of what has a name or a number of its own, `cases` those that a condition makes, `denied` those of
+    what is said not to be. Values have offsets in the passage; `beside` are all values of the sentence, `bare` is the
+    text without them. What `leans` says nothing without what stands before it.
     """
 
     passage: Passage
@@ -45,12 +45,18 @@ class Claim(Struct, frozen=True, eq=False):
     names: frozenset[str]
     cases: frozenset[str]
     order: tuple[str, ...]
-    pairs: frozenset[tuple[str, str]]
+    bare: str
     values: tuple[Value, ...]
     denied: frozenset[str]
-    affirmed: frozenset[str]
     beside: tuple[Value, ...] = ()
     leans: bool = False
+    cell: bool = False
+
+    @property
+    def affirmed(self) -> frozenset[str]:
+        """Keys of what is said to be; permission has a key of its own."""
+        permission = [PERMISSION] if CAN.search(self.quote.lower()) else []
+        return frozenset() if self.cell else frozenset((*self.order, *permission))
 
     @property
     def headings(self) -> list[frozenset[str]]:
@@ -65,8 +71,8 @@ class Claim(Struct, frozen=True, eq=False):
         A name in the title is often the firm's own, and a question may ask for any case.
         """
         names = [name for name in self.passage.heading_path if name != self.passage.title and name[-1:] != "?"]
-        capital = (_LATIN, _NAME) if self.passage.language == "ru" else ()
-        named = [found for name in names for pattern in (_CODE, *capital) for found in pattern.findall(name)]
+        capital = (LATIN, NAME) if self.passage.language == "ru" else ()
+        named = [found for name in names for pattern in (CODE, *capital) for found in pattern.findall(name)]
         cases = frozenset(keys("\n".join(names))) & CASES
         return cases | frozenset(each for name in named for each in keys(name))
 
@@ -98,17 +104,14 @@ def claims_in(passage: Passage) -> Iterator[Claim]:
 
 
 _CELLS = re.compile(r"\S \| ")
+
 _CLAUSE = re.compile(r"[;,]\s(?:(?:а|и|но|and|but|while)\s)?|\s(?:а|но|and|but|while|once)\s")
+
 _CONDITION = re.compile(r"(?:при|если|для|кроме|только|по|в|if|when|for|with|except|unless|on|in)\b", re.IGNORECASE)
+
 _IF = re.compile(r"(?:если|кроме|if|unless|except)\b", re.IGNORECASE)
-_LACKING = re.compile(r"\b(?:без|without|за пределами|за|вне|outside|beyond|outside of)\s(\w{4,})")
-_NAME = re.compile(r"(?<=[^\s.!?:])[ \n(«“\"]+([A-ZА-ЯЁ][\w-]+)")
-_PARTICLE = re.compile(r"\b(check|log|sign|opt|pick|drop)[\s-](in|out|up|off)\b", re.IGNORECASE)
-_PART = re.compile(r"\s{3,}|\n|[,;:()]")
+
 _EXTREME = re.compile(r"\b(?:(?P<max>максимальн|maximum)|минимальн|minimum)", re.IGNORECASE)
-_LATIN = re.compile(r"[A-Za-z][\w-]+")
-_QUOTED = re.compile(r"[«“\"]([^»”\"]{2,40})[»”\"]")
-_CODE = re.compile(r"\b(?=\w*\d)[\w/×x.-]+\b")
 
 
 def _head_row(header: str) -> list[str]:
@@ -120,7 +123,7 @@ def _sentence(passage: Passage, start: int, end: int, before: str, headings: Seq
     """One claim, or one for each clause where each has a value of its own; clauses without one say what is around."""
     text = passage.text[start:end]
     values = values_in(text)
-    rest = _without(text, values)
+    rest = without(text, values)
     pieces = _clauses(text, rest)
     told = [piece for piece in pieces if _inside(values, piece)]
     told = [piece for piece in pieces if piece in told or _sets_a_case(text, piece, told)]
@@ -202,37 +205,18 @@ def _claim(
         span[1],
         subject,
         subject | around,
-        _names(bare) | frozenset(f"-{each}" for match in _LACKING.finditer(folded) for each in keys(match[1])),
+        names_in(bare) | frozenset(f"-{each}" for match in LACKING.finditer(folded) for each in keys(match[1])),
         frozenset(each for match in CONDITIONS.finditer(folded) for each in keys(match[1])),
         order,
-        _pairs(bare),
+        bare,
         tuple(values),
-        *_yes_and_no(folded, order),
+        denied_in(folded),
         leans=leans,
     )
 
 
-def _pairs(bare: str) -> frozenset[tuple[str, str]]:
-    """Not across a value or a mark."""
-    parts = [keys(part) for part in _PART.split(bare)]
-    return frozenset(pair for words in parts for pair in pairwise(words))
-
-
-def _yes_and_no(folded: str, order: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """Keys of what is denied, or of what is said where nothing is; permission has a key of its own."""
-    denied = [found["after"] or found["before"] or found["cannot"] for found in NEGATIVE.finditer(folded)]
-    if not denied:
-        return frozenset(), frozenset((*order, PERMISSION) if CAN.search(folded) else order)
-    return frozenset(each for word in denied for each in _denied(word)), frozenset()
-
-
-def _denied(word: str) -> list[str]:
-    permission = CAN.match(word) or ((found := NEGATIVE.match(word)) and found["cannot"])
-    return [PERMISSION] if permission else [key(stem) for stem in lexemes(word)]
-
-
 def _bare(text: str) -> str:
-    return _without(text, values_in(text))
+    return without(text, values_in(text))
 
 
 def _row(
@@ -254,14 +238,14 @@ def _row(
             end,
             frozenset(keys(f"{about} {name}")),
             frozenset(keys("\n".join((*headings, about, name)))),
-            _names(about) | frozenset(_CODE.findall(fold(cells[0]))),
+            names_in(about) | frozenset(CODE.findall(fold(cells[0]))),
             frozenset(),
             tuple(keys(about)),
-            _pairs(about),
+            about,
             values,
             frozenset(),
-            frozenset(),
             values,
+            cell=True,
         )
 
 
@@ -276,26 +260,5 @@ def _cell_values(column: str, cell: str, start: int) -> tuple[Value, ...]:
 
 
 _NUMBER = re.compile(r"[\d\s.,–-]+")
+
 _UNITS = {"дн": "дней"}
-
-
-def keys(text: str) -> list[str]:
-    """Keys of the words that say what a text is about."""
-    joined = _PARTICLE.sub(r"\1\2", text)
-    return [key(stem) for stem in lexemes(joined) if not is_stop(stem) and key(stem) not in PERMISSION_WORDS]
-
-
-def _names(text: str) -> frozenset[str]:
-    named = [match[1] for match in _NAME.finditer(text)] + [match[1] for match in _QUOTED.finditer(text)]
-    codes = _CODE.findall(fold(text))
-    return frozenset(each for name in named for each in keys(name)) | frozenset(codes)
-
-
-def _without(text: str, values: Sequence[Value]) -> str:
-    """Values and the bounds before them give way to spaces, so that offsets stay."""
-    folded = fold(text)
-    for each in values:
-        bound = BOUND_BEFORE.search(folded, 0, each.start)
-        start = bound.start() if bound else each.start
-        text = text[:start] + " " * (each.end - start) + text[each.end :]
-    return text

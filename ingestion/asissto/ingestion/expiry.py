@@ -8,8 +8,9 @@ from datetime import date
 from msgspec import Struct
 
 from asissto.ingestion.sentences import sentence_spans
+from asissto.ingestion.value_reading import values_in
 from asissto.ingestion.value_words import MONTHS
-from asissto.ingestion.values import fold, values_in
+from asissto.ingestion.values import fold
 
 
 class Expired(Struct, frozen=True):

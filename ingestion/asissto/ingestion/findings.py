@@ -52,11 +52,12 @@ class Found(Struct, frozen=True):
 
 def find_all(passages: Sequence[Passage], today: date) -> list[Found]:
     """Contradictions first, the surest of them first."""
+    repeated = repeats(passages)
     told = (claim for passage in passages for claim in claims_in(passage))
     claims = {_position(claim): claim for claim in told}
     return [
         *map(_contradiction, contradictions(list(claims.values()))),
-        *map(_repeat, repeats(passages)),
+        *map(_repeat, repeated),
         *{found.fingerprint: found for passage in passages for found in _over(passage, today)}.values(),
     ]
 
