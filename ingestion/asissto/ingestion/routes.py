@@ -1,8 +1,7 @@
-"""The routes of knowledge: collections and documents."""
+"""The routes of documents, and what is served of knowledge besides."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -11,11 +10,11 @@ from litestar.di import NamedDependency, Provide
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 from litestar.types import ControllerRouterHandler
-from msgspec import UNSET, Meta, UnsetType
-from sqlalchemy import func, select
+from msgspec import UNSET
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion import (
+    collection_routes,
     embedding_routes,
     finding_routes,
     original_routes,
@@ -24,74 +23,22 @@ from asissto.ingestion import (
     source_routes,
     version_routes,
 )
-from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.document_list import MetadataJson, TagList, Wanted, listed, provide_wanted, read_metadata
-from asissto.ingestion.documents import (
-    Upload,
-    delete_collection,
-    delete_document,
-    find_collection,
-    find_document,
-    reprocess,
-    reprocess_collection,
-    upload,
-)
+from asissto.ingestion.documents import Upload, delete_document, find_document, reprocess, upload
 from asissto.ingestion.labels import Labels, write_labels
 from asissto.ingestion.names import clean_name
 from asissto.ingestion.shown_documents import DocumentOut, show_documents
-from asissto.ingestion.tables import Collection, Document
+from asissto.ingestion.tables import Document
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
-from asissto.platform.errors import NameTaken
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.permissions import need
 from asissto.platform.services import Services
-from asissto.platform.tables import new_id
 from asissto.platform.texts import Language
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
 FileName = Annotated[str, QueryParameter(min_length=1, max_length=255, description="The file's name with its suffix.")]
 Open = SkipValidation[NamedDependency[Services]]
 Session = NamedDependency[AsyncSession]
-
-
-class Sizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Budgets of passages in tokens; they hold for documents that are uploaded from now on."""
-
-    tokens: Annotated[int, Meta(ge=50, le=1000)] = ChunkSizes().tokens
-    overlap: Annotated[int, Meta(ge=0, le=200)] = ChunkSizes().overlap
-    section_tokens: Annotated[int, Meta(ge=50, le=4000)] = ChunkSizes().section_tokens
-
-
-class CollectionIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    name: Name
-    description: Annotated[str, Meta(max_length=2000)] = ""
-    chunks: Sizes = Sizes()
-
-
-class CollectionPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    name: Name | UnsetType = UNSET
-    description: Annotated[str, Meta(max_length=2000)] | UnsetType = UNSET
-    chunks: Sizes | UnsetType = UNSET
-
-
-class CollectionOut(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    name: str
-    description: str
-    chunks: Sizes
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: Collection) -> Self:
-        sizes = msgspec.convert(row.settings.get("chunks", {}), Sizes)
-        return cls(id=row.id, name=row.name, description=row.description, chunks=sizes, created_at=row.created_at)
-
-
-class Reprocessed(msgspec.Struct, frozen=True):
-    """The documents that are read anew."""
-
-    documents: list[UUID]
 
 
 @dataclass
@@ -103,66 +50,10 @@ class UploadOperation(Operation):
         self.request_body = RequestBody(content={"application/octet-stream": binary}, required=True)
 
 
-class CollectionController(Controller):
-    path = "/api/v1/collections"
-    tags = ("collections",)
-
-    @get(operation_id="collections.list", guards=[need("documents.read")])
-    async def list(
-        self, principal: NamedDependency[Principal], session: Session, limit: Limit = DEFAULT_LIMIT, after: After = None
-    ) -> Page[CollectionOut]:
-        mine = select(Collection).where(Collection.tenant_id == principal.tenant_id)
-        return (await page(session, mine, Collection.id, limit, after)).map(CollectionOut.of)
-
-    @post(operation_id="collections.create", guards=[need("documents.write")])
-    async def create(
-        self, data: JSONBody[CollectionIn], principal: NamedDependency[Principal], session: Session
-    ) -> CollectionOut:
-        await _check_name(session, principal.tenant_id, data.name)
-        settings = {"chunks": msgspec.to_builtins(data.chunks)}
-        row = Collection(
-            tenant_id=principal.tenant_id, id=new_id(), name=data.name, description=data.description, settings=settings
-        )
-        session.add(row)
-        await session.flush()
-        await record(session, principal, "collections.create", "collection", row.id, name=data.name)
-        return CollectionOut.of(row)
-
-    @get("/{collection_id:uuid}", operation_id="collections.read", guards=[need("documents.read")])
-    async def read(
-        self, collection_id: FromPath[UUID], principal: NamedDependency[Principal], session: Session
-    ) -> CollectionOut:
-        return CollectionOut.of(await find_collection(session, principal.tenant_id, collection_id))
-
-    @patch("/{collection_id:uuid}", operation_id="collections.update", guards=[need("documents.write")])
-    async def update(
-        self,
-        collection_id: FromPath[UUID],
-        data: JSONBody[CollectionPatch],
-        principal: NamedDependency[Principal],
-        session: Session,
-    ) -> CollectionOut:
-        row = await find_collection(session, principal.tenant_id, collection_id)
-        if data.name is not UNSET and data.name != row.name:
-            await _check_name(session, principal.tenant_id, data.name)
-            row.name = data.name
-        if data.description is not UNSET:
-            row.description = data.description
-        if data.chunks is not UNSET:
-            row.settings = {**row.settings, "chunks": msgspec.to_builtins(data.chunks)}
-        changes = {name: value for name, value in msgspec.to_builtins(data).items() if value is not UNSET}
-        await record(session, principal, "collections.update", "collection", row.id, **changes)
-        return CollectionOut.of(row)
-
-    @delete("/{collection_id:uuid}", operation_id="collections.delete", guards=[need("documents.write")])
-    async def remove(
-        self, collection_id: FromPath[UUID], principal: NamedDependency[Principal], session: Session
-    ) -> None:
-        row = await delete_collection(session, principal.tenant_id, collection_id)
-        await record(session, principal, "collections.delete", "collection", row.id, name=row.name)
+class UploadController(Controller):
+    path = "/api/v1/collections/{collection_id:uuid}/documents"
 
     @post(
-        "/{collection_id:uuid}/documents",
         operation_id="documents.upload",
         status_code=202,
         guards=[need("documents.write")],
@@ -192,23 +83,6 @@ class CollectionController(Controller):
         document_id = await upload(services, principal.tenant_id, what, request.stream())
         async with services.database.tenant(principal.tenant_id) as session:
             return await _show(session, await find_document(session, principal.tenant_id, document_id), language)
-
-    @post(
-        "/{collection_id:uuid}/reprocess",
-        operation_id="collections.reprocess",
-        status_code=202,
-        guards=[need("documents.write")],
-    )
-    async def reprocess(
-        self,
-        collection_id: FromPath[UUID],
-        principal: NamedDependency[Principal],
-        session: Session,
-    ) -> Reprocessed:
-        """Reads anew what failed, and what was cut before the collection's sizes were changed."""
-        due = await reprocess_collection(session, principal.tenant_id, collection_id)
-        await record(session, principal, "collections.reprocess", "collection", collection_id, documents=len(due))
-        return Reprocessed(due)
 
 
 class DocumentController(Controller):
@@ -284,8 +158,9 @@ class DocumentController(Controller):
 
 
 HANDLERS: list[ControllerRouterHandler] = [
-    CollectionController,
+    UploadController,
     DocumentController,
+    *collection_routes.HANDLERS,
     *embedding_routes.HANDLERS,
     *finding_routes.HANDLERS,
     *original_routes.HANDLERS,
@@ -294,12 +169,6 @@ HANDLERS: list[ControllerRouterHandler] = [
     *source_routes.HANDLERS,
     *version_routes.HANDLERS,
 ]
-
-
-async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None:
-    same = select(func.count()).where(Collection.tenant_id == tenant_id, Collection.name == name)
-    if await session.scalar(same):
-        raise NameTaken(name=name, field="name")
 
 
 async def _show(session: AsyncSession, document: Document, language: Language) -> DocumentOut:
