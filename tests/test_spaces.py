@@ -27,6 +27,7 @@ from openai_peer import Fault, OpenAIPeer
 from people import Person
 from test_ingestion import CountingEmbedder, check_consistency, publish, send, wait_until, work
 from test_migrations import run
+from test_passages import about, edit
 
 ROOMS = 210
 ADDRESS = "/api/v1/knowledge/embedding"
@@ -209,6 +210,39 @@ async def test_a_passage_that_changes_behind_the_job_is_not_missed(
     assert (await state(alice))[0] == "active"
     await superuser.execute("DELETE FROM chunk_embeddings e USING knowledge_bases k WHERE e.space_id <> k.space_id")
     await check_vectors(superuser)
+
+
+async def test_a_passage_is_edited_in_the_space_that_the_workspace_has_now(
+    services: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """Its new words get their vector from the model that was switched to, not from that of the settings."""
+    document = await publish(services, alice, "handbook.md", handbook(0, 5))
+    await choose(alice, **OUTSIDE)
+    await finish(services, superuser)
+    await edit(alice, await about(alice, document, "room 3 opens"), text=f"Room 3 has the code {code(99)} now.")
+    await check_vectors(superuser)
+    await check_consistency(superuser)
+
+
+async def test_a_passage_switched_off_behind_the_job_stays_out_of_the_new_space(
+    services: Services, alice: Person, superuser: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its vector is on its way when the passage is switched off, and is not stored."""
+    store = reembedding._store
+    document = await publish(services, alice, "handbook.md", handbook(0, 5))
+    passage = await about(alice, document, "room 3 opens")
+
+    async def switch_off_and_store(*arguments: Any) -> bool:
+        await edit(alice, passage, enabled=False)
+        return await store(*arguments)
+
+    monkeypatch.setattr(reembedding, "_store", switch_off_and_store)
+    await choose(alice, **OUTSIDE)
+    await finish(services, superuser)
+    assert (await state(alice))[0] == "active"
+    mine = "SELECT count(*) FROM chunk_embeddings WHERE chunk_id = $1"
+    assert await superuser.fetchval(mine, passage["id"]) == 0
+    assert code(3) not in [int(found.text.split()[-1].rstrip(".")) for found in (await ask(services, alice, 3)).found]
 
 
 async def test_a_document_overtaken_by_a_switch_is_embedded_anew(

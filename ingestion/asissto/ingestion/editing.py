@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import undefer
 
 from asissto.ingestion.chunking import Chunk
-from asissto.ingestion.documents import embedding_space, find_document, tenant_number
+from asissto.ingestion.documents import find_document, tenant_number
 from asissto.ingestion.parsing import ParsedDocument
 from asissto.ingestion.passage_edits import Edit, apply_edits, read_edits
 from asissto.ingestion.pipeline import embed_chunks
+from asissto.ingestion.spaces import space_to_fill
 from asissto.ingestion.store import Place, Vector, add_passages, lock_knowledge, passage_sha, remove_chunks
 from asissto.ingestion.tables import Chunk as ChunkRow
 from asissto.ingestion.tables import Document, DocumentVersion, PassageEdit
@@ -88,7 +89,7 @@ async def prepare_removal(services: Services, tenant_id: UUID, document_id: UUID
 
 
 async def publish_edit(session: AsyncSession, what: Prepared, by: UUID | None) -> None:
-    """Search finds the new words when the transaction commits. Raises VersionConflict where somebody was faster."""
+    """Search finds the new words when the transaction commits. Raises VersionConflict and SpaceChanged."""
     before, place = what.target, what.target.place
     await lock_knowledge(session, place.tenant_id)
     version = await _active_version(session, place.tenant_id, place.document_id)
@@ -139,7 +140,7 @@ async def _prepare(
     source_sha: bytes,
     change: Callable[[Edit | None], Edit | None],
 ) -> Prepared | None:
-    space_id = await embedding_space(services.database, services.embedder)
+    space_id = await space_to_fill(services, tenant_id)
     async with services.database.tenant(tenant_id) as session:
         version = await _active_version(session, tenant_id, document_id)
         document = await find_document(session, tenant_id, document_id)
