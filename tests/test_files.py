@@ -340,8 +340,9 @@ async def test_a_document_waits_for_a_store_that_is_away(
     denied = structs.replace(bucketed.services, files=s3.store(prefix, s3_secret_key="wrong"))
     await work(denied)
     waiting = await superuser.fetchrow("SELECT state, attempts, error FROM jobs WHERE kind = 'documents.ingest'")
-    assert (waiting["state"], waiting["attempts"], "SignatureDoesNotMatch" in waiting["error"]) == ("todo", 1, True)
-    assert (await shown(bucketed.alice, document["id"]))["state"] == "parsing"
+    assert (waiting["state"], waiting["attempts"], "SignatureDoesNotMatch" in waiting["error"]) == ("todo", 0, True)
+    told = await shown(bucketed.alice, document["id"])
+    assert (told["state"], told["stage"], told["reason"]) == ("queued", "parsing", "storage_unavailable")
     await superuser.execute("UPDATE jobs SET run_at = now() WHERE kind = 'documents.ingest'")
     await work(bucketed.services)
     assert (await shown(bucketed.alice, document["id"]))["state"] == "ready"

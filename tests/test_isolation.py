@@ -20,7 +20,7 @@ from asissto.ingestion.documents import newest_version, tenant_number
 from asissto.ingestion.source_tables import SourcePage, SourceSync
 from asissto.ingestion.sources import NewSource, Reach, add_source
 from asissto.ingestion.store import Place, add_passages, passage_sha
-from asissto.ingestion.tables import Collection, Document, PassageEdit
+from asissto.ingestion.tables import Collection, Document, Finding, PassageEdit
 from asissto.platform.database import Addresses, Database
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.permissions import PERMISSIONS, Need, open_to_all
@@ -70,6 +70,7 @@ class World:
     channel_id: UUID
     conversation_id: UUID
     message_id: UUID
+    finding_id: UUID
 
 
 CASES = {
@@ -138,6 +139,9 @@ CASES = {
     "sources.pages": Case(HIDDEN),
     "sources.syncs": Case(HIDDEN),
     "sources.read_sync": Case(HIDDEN),
+    "findings.list": Case(OWN, query={"collection_id": "{collection_id}", "document_id": "{document_id}"}),
+    "findings.update": Case(HIDDEN, {"state": "dismissed"}),
+    "knowledge.review": Case(202),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
     "assistants.read": Case(HIDDEN),
@@ -202,6 +206,22 @@ async def alices_world(services: Services, alice: Person) -> World:
     version_id, chunk_id, edit_id = await switch_off_its_passage(services, alice.tenant_id, document_id)
     pair = {"collection_id": str(collection.id), "question": "Where does alice sleep?", "answer": "In the blue room."}
     made = (await alice.client.post("/api/v1/pairs", json=pair)).raise_for_status()
+    async with services.database.tenant(alice.tenant_id) as session:
+        version = await newest_version(session, alice.tenant_id, document_id)
+        assert version is not None
+        quote = {"start": 0, "end": 21, "text": "Dear diary, it is me."}
+        finding = Finding(
+            tenant_id=alice.tenant_id,
+            kind="expired",
+            fingerprint=b"alice's finding",
+            first_document_id=version.document_id,
+            first_version_id=version.id,
+            first=quote,
+            value_kind="date",
+            score=1.0,
+            passages=1,
+        )
+        session.add(finding)
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
@@ -220,6 +240,7 @@ async def alices_world(services: Services, alice: Person) -> World:
         channel_id=channel_id,
         conversation_id=conversation_id,
         message_id=message_id,
+        finding_id=finding.id,
     )
 
 

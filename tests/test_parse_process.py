@@ -66,7 +66,8 @@ async def test_a_refusal_comes_back_as_itself(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"MZ")
     with pytest.raises(DocumentTypeUnknown, match=r"“a\.exe” are not supported\. Supported: pdf"):
         await parse_apart(tmp_path / "a", "a.exe", seconds=60, memory_mb=500)
-    (tmp_path / "b").write_bytes(b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"))
+    directory = "EncryptedPackage\0".encode("utf-16-le").ljust(128, b"\0")
+    (tmp_path / "b").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".ljust(512, b"\0") + directory)
     with pytest.raises(DocumentEncrypted) as refused:
         await parse_apart(tmp_path / "b", "b.docx", seconds=60, memory_mb=500)
     assert refused.value.params == {"name": "b.docx"}

@@ -1,6 +1,5 @@
 """Files become one text with exact spans, or are refused for the right reason."""
 
-import base64
 import ctypes
 import json
 import re
@@ -19,9 +18,10 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
 import pytest
 
-from asissto.ingestion.parsing import SUPPORTED, ParsedDocument, parse
+from asissto.ingestion.parsing import ParsedDocument, parse
 from asissto.ingestion.pdf import is_garbled
 from asissto.platform.errors import (
+    DocumentConverterMissing,
     DocumentCorrupt,
     DocumentEmpty,
     DocumentEncrypted,
@@ -36,11 +36,8 @@ REFUSALS = {
     "empty": DocumentEmpty,
     "garbled_text": DocumentGarbled,
     "needs_ocr": DocumentNeedsOcr,
-    "ok_or_unsupported": DocumentTypeUnknown,
+    "ok_or_unsupported": DocumentConverterMissing,
 }
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 
 
 def evaluation_files() -> list[Any]:
@@ -65,8 +62,11 @@ def parts(document: ParsedDocument) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("record", evaluation_files())
-def test_every_fact_of_a_real_file_is_found_again_or_the_file_is_refused(record: dict[str, Any]) -> None:
-    """The manifest says for each file what it must give."""
+def test_every_fact_of_a_real_file_is_found_again_or_the_file_is_refused(
+    record: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest says for each file what it must give where neither tesseract nor LibreOffice is installed."""
+    monkeypatch.setenv("PATH", "/nowhere")
     if refusal := REFUSALS.get(record["expect"]):
         with pytest.raises(refusal) as refused:
             parse(DOCS / record["file"], record["file"])
@@ -351,8 +351,11 @@ def test_pdf_columns_are_read_one_after_the_other(tmp_path: Path) -> None:
     )
 
 
-def test_a_pdf_of_pictures_needs_ocr_and_one_of_nothing_is_empty(tmp_path: Path) -> None:
+def test_a_pdf_of_pictures_needs_ocr_and_one_of_nothing_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither may become a document without passages."""
+    monkeypatch.setenv("PATH", "/nowhere")
     make_pdf(tmp_path / "scan.pdf", [None])
     with pytest.raises(DocumentNeedsOcr):
         parse(tmp_path / "scan.pdf", "scan.pdf")
@@ -377,13 +380,6 @@ def test_broken_fonts_are_told_from_text(text: str, *, garbled: bool) -> None:
     assert is_garbled(text) is garbled
 
 
-@pytest.mark.parametrize("suffix", sorted(SUPPORTED))
-def test_a_picture_under_the_name_of_a_document_is_corrupt(tmp_path: Path, suffix: str) -> None:
-    """The content does not fit the suffix."""
-    with pytest.raises(DocumentCorrupt):
-        parsed(tmp_path, f"a{suffix}", PNG * 20)
-
-
 @pytest.mark.parametrize("suffix", [".docx", ".pptx", ".xlsx", ".pdf"])
 def test_a_file_cut_in_half_is_corrupt(tmp_path: Path, suffix: str) -> None:
     """An upload that broke off."""
@@ -398,18 +394,6 @@ def test_a_file_cut_in_half_is_corrupt(tmp_path: Path, suffix: str) -> None:
         path.write_bytes(b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog")
     with pytest.raises(DocumentCorrupt):
         parsed(tmp_path, f"a{suffix}", path.read_bytes()[: path.stat().st_size // 2])
-
-
-@pytest.mark.parametrize("suffix", [".docx", ".pptx", ".xlsx"])
-def test_an_office_file_of_another_kind_is_corrupt(tmp_path: Path, suffix: str) -> None:
-    """A zip without what the suffix promises."""
-    path = tmp_path / "other"
-    if suffix == ".docx":
-        openpyxl.Workbook().save(path)
-    else:
-        docx.Document().save(str(path))
-    with pytest.raises(DocumentCorrupt):
-        parse(path, f"a{suffix}")
 
 
 @pytest.mark.parametrize("suffix", [".docx", ".xlsx"])

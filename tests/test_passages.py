@@ -460,7 +460,7 @@ async def test_passages_from_before_edits_can_be_edited(
     before = await superuser.fetch(hashes)
 
     def back(connection: Connection) -> None:
-        script = ScriptDirectory.from_config(alembic_config(connection)).get_revision("0015")
+        script = ScriptDirectory.from_config(alembic_config(connection)).get_revision("0005")
         command.downgrade(alembic_config(connection), str(script.down_revision))
 
     engine = create_async_engine(addresses.owner)

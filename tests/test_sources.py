@@ -510,7 +510,7 @@ async def test_a_source_is_deleted(
     assert len(stored_files(services)) == left
     for table in ("sources", "source_pages", "source_syncs"):
         assert await superuser.fetchval(f"SELECT count(*) FROM {table}") == 0
-    assert await superuser.fetchval("SELECT count(*) FROM jobs WHERE state <> 'done'") == 0
+    assert await superuser.fetchval("SELECT count(*) FROM jobs WHERE state <> 'done' AND kind = 'sources.sync'") == 0
     await check_consistency(superuser)
     again = await add(alice, site.url("/"))
     await work(services)
@@ -526,7 +526,7 @@ async def test_a_source_that_is_deleted_before_its_sync_is_no_trouble(
     (await alice.client.delete(f"/api/v1/collections/{source['collection_id']}")).raise_for_status()
     await work(services)
     assert site.asked == []
-    assert await superuser.fetchval("SELECT count(*) FROM jobs WHERE state <> 'done'") == 0
+    assert await superuser.fetchval("SELECT count(*) FROM jobs WHERE state <> 'done' AND kind = 'sources.sync'") == 0
 
 
 async def test_a_page_belongs_to_the_source_that_brought_it(

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.chunking import ChunkSizes
 from asissto.ingestion.labels import Labels, write_labels
-from asissto.ingestion.parsing import SUPPORTED
+from asissto.ingestion.names import clean_name, suffix_of
+from asissto.ingestion.review import review_later
+from asissto.ingestion.sniffing import SUPPORTED, SUPPORTED_NAMES
 from asissto.ingestion.store import lock_knowledge, remove_passages
 from asissto.ingestion.tables import Collection, Document, DocumentVersion, EmbeddingSpace, KnowledgeBase, Pair
 from asissto.platform.audit import Actor, record
@@ -57,6 +59,7 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
 
     Raises DocumentTypeUnknown, DocumentTooLarge, DocumentEmpty, NotFound; then nothing is left behind.
     """
+    what = msgspec.structs.replace(what, name=clean_name(what.name))
     check_type(what.name)
     async with services.database.tenant(tenant_id) as session:
         await find_collection(session, tenant_id, what.collection_id)
@@ -160,6 +163,7 @@ async def delete_document(session: AsyncSession, tenant_id: UUID, document_id: U
         await enqueue(session, tenant_id, DELETE_FILES, str(document_id), {"keys": keys})
     await session.execute(delete(Document).where(Document.tenant_id == tenant_id, Document.id == document_id))
     await announce(session, tenant_id, TOPIC, document_id)
+    await review_later(session, tenant_id)
     return document
 
 
@@ -231,11 +235,11 @@ async def embedding_space(database: Database, embedder: Embedder) -> int:
 
 
 def check_type(name: str) -> str:
-    """The media type by the name's suffix; raises DocumentTypeUnknown."""
-    suffix = PurePath(name).suffix.lower()
-    if suffix not in SUPPORTED:
-        raise DocumentTypeUnknown(name=name, supported=", ".join(sorted(SUPPORTED)))
-    return SUPPORTED[suffix]
+    """The media type by the name's suffix, where it has one; raises DocumentTypeUnknown."""
+    suffix = suffix_of(name)
+    if suffix and suffix not in SUPPORTED:
+        raise DocumentTypeUnknown(name=name, supported=SUPPORTED_NAMES)
+    return SUPPORTED.get(suffix, "application/octet-stream")
 
 
 def explain(version: DocumentVersion, language: Language) -> str | None:

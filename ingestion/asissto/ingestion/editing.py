@@ -17,6 +17,7 @@ from asissto.ingestion.documents import find_document, tenant_number
 from asissto.ingestion.parsing import ParsedDocument
 from asissto.ingestion.passage_edits import Edit, apply_edits, read_edits
 from asissto.ingestion.pipeline import embed_chunks
+from asissto.ingestion.review import review_later
 from asissto.ingestion.spaces import space_to_fill
 from asissto.ingestion.store import Place, Vector, add_passages, lock_knowledge, passage_sha, remove_chunks
 from asissto.ingestion.tables import Chunk as ChunkRow
@@ -103,6 +104,7 @@ async def publish_edit(session: AsyncSession, what: Prepared, by: UUID | None) -
     await remove_chunks(session, place.tenant_id, place.tenant_number, before.ids)
     await add_passages(session, place, edited.text, chunks, what.vectors, before.ids)
     version.text = edited.text
+    await review_later(session, place.tenant_id)
 
 
 async def find_passage(session: AsyncSession, tenant_id: UUID, document_id: UUID, chunk_id: UUID) -> ChunkRow:

@@ -3,6 +3,7 @@
 from asissto.ingestion.documents import DELETE_FILES, INGEST, SWEEP_FILES
 from asissto.ingestion.pipeline import ingest, mark_failed, mark_postponed
 from asissto.ingestion.reembedding import drop_space, mark_switch_failed, mark_switch_waiting, reembed
+from asissto.ingestion.review import REVIEW, review
 from asissto.ingestion.sources import SYNC
 from asissto.ingestion.sweeping import sweep_files
 from asissto.ingestion.switching import DROP_SPACE, REEMBED
@@ -35,5 +36,6 @@ HANDLERS = {
     SWEEP_FILES: Handler(sweep_files, slow=True),
     REEMBED: Handler(reembed, mark_switch_failed, mark_switch_waiting, slow=True),
     DROP_SPACE: Handler(drop_space, slow=True),
+    REVIEW: Handler(review, slow=True),
     SYNC: Handler(sync, give_up_syncing, slow=True),
 }

@@ -2,16 +2,20 @@
 
 import asyncio
 import multiprocessing
+import os
 import resource
 import signal
+import tempfile
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 import structlog
 
-from asissto.ingestion.parsing import ParsedDocument, parse
+from asissto.ingestion.parsing import ParsedDocument, TimeLimit, parse
 from asissto.platform.errors import DocumentCorrupt, DocumentParseMemory, DocumentParseTimeout, DocumentRefused
 
 log = structlog.get_logger()
@@ -30,6 +34,14 @@ class Refusal(msgspec.Struct, frozen=True, tag=True):
 
 class Success(msgspec.Struct, frozen=True, tag=True):
     document: ParsedDocument
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Of one parse; what is in its folder goes with it."""
+
+    seconds: int
+    memory_mb: int
+    folder: str
 
 
 async def parse_apart(path: Path, name: str, *, seconds: int, memory_mb: int) -> ParsedDocument:
@@ -60,8 +72,10 @@ _ERRORS = {error.code: error for error in DocumentRefused.__subclasses__()}
 def _run(path: Path, name: str, seconds: int, memory_mb: int, stopped: Connection) -> tuple[bytes, int | None]:
     """The child's answer, empty where it died or was stopped, and its exit code."""
     receiver, sender = _FORKS.Pipe(duplex=False)
-    child = _FORKS.Process(target=_answer, args=(sender, path, name, seconds, memory_mb), daemon=True)
-    with receiver, stopped:
+    with TemporaryDirectory(prefix="asissto-parse-", ignore_cleanup_errors=True) as folder, receiver, stopped:
+        child = _FORKS.Process(
+            target=_answer, args=(sender, path, name, Limits(seconds, memory_mb, folder)), daemon=True
+        )
         with sender:
             child.start()
         ready = wait([receiver, stopped])
@@ -73,20 +87,32 @@ def _run(path: Path, name: str, seconds: int, memory_mb: int, stopped: Connectio
             answer = b""
         child.join()
         exit_code = child.exitcode
+        _kill_group(child.pid)
         child.close()
     return answer, exit_code
 
 
-def _answer(sender: Connection, path: Path, name: str, seconds: int, memory_mb: int) -> None:
-    signal.alarm(seconds)  # kills this process whatever it is doing, also when the worker is gone
-    _limit_memory(memory_mb)
+def _kill_group(leader: int | None) -> None:
+    """What a parse started and left behind, as LibreOffice; most leave nothing."""
+    assert leader  # a group of 0 would be the worker's own
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _answer(sender: Connection, path: Path, name: str, limits: Limits) -> None:
+    signal.alarm(limits.seconds)  # kills this process whatever it is doing, also when the worker is gone
+    os.setpgid(0, 0)
+    # Of what it starts, which has no alarm and outlives a killed worker.
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds + 5, limits.seconds + 5))
+    tempfile.tempdir = limits.folder
+    _limit_memory(limits.memory_mb)
     outcome: Success | Refusal
     try:
-        outcome = Success(parse(path, name))
+        outcome = Success(parse(path, name, TimeLimit(limits.seconds)))
     except DocumentRefused as error:
         outcome = Refusal(error.code, error.params)
     except MemoryError:
-        outcome = Refusal(DocumentParseMemory.code, {"name": name, "limit_mb": memory_mb})
+        outcome = Refusal(DocumentParseMemory.code, {"name": name, "limit_mb": limits.memory_mb})
     sender.send_bytes(msgspec.msgpack.encode(outcome))
 
 

@@ -1,32 +1,20 @@
 """Turns an uploaded file into one text with the spans of its titles, paragraphs, list items, tables and code."""
 
 import re
+import time
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from math import inf
 from pathlib import Path, PurePath
-from types import MappingProxyType
-from typing import Final, Literal
+from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from asissto.platform.errors import DocumentEmpty, DocumentTypeUnknown
+from asissto.ingestion.names import clean_name
+from asissto.ingestion.sniffing import sniff
+from asissto.platform.errors import DocumentEmpty, DocumentTooComplex
 
 Kind = Literal["title", "text", "list_item", "table", "code"]
-
-SUPPORTED: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        ".pdf": "application/pdf",
-        ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        ".pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-        ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        ".csv": "text/csv",
-        ".html": "text/html",
-        ".htm": "text/html",
-        ".md": "text/markdown",
-        ".txt": "text/plain",
-        ".eml": "message/rfc822",
-    }
-)
 
 
 class Element(Struct, frozen=True):
@@ -72,38 +60,58 @@ class Content(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def parse(path: Path, name: str) -> ParsedDocument:
-    """Read the file at `path` as what the suffix of `name` says; raises the subclasses of DocumentRefused."""
-    suffix = PurePath(name).suffix.lower()
-    if suffix not in SUPPORTED:
-        raise DocumentTypeUnknown(name=name, supported=", ".join(known[1:] for known in SUPPORTED))
-    if not path.stat().st_size:
-        raise DocumentEmpty(name=name)
-    content = _read(path, name, suffix)
+class TimeLimit(Struct, frozen=True):
+    """Seconds from the start of a parse to its end by force."""
+
+    seconds: float = inf
+    started: float = field(default_factory=time.monotonic)
+
+
+def parse(path: Path, name: str, limit: TimeLimit | None = None) -> ParsedDocument:
+    """Reads the file at `path` as what its content is; raises the subclasses of DocumentRefused."""
+    suffix = sniff(path, name)
+    try:
+        content = _read(path, name, suffix, limit or TimeLimit())
+    except RecursionError as error:
+        raise DocumentTooComplex(name=name) from error
     blocks = [block for block in map(_cleaned, content.blocks) if block.text]
     if not blocks:
         raise DocumentEmpty(name=name)
     text, elements = _laid_out(_with_headings(blocks))
-    title = _only_top_title(blocks) or _one_line(content.title) or PurePath(name).stem
+    title = _only_top_title(blocks) or _one_line(_DROPPED.sub("", content.title)) or PurePath(clean_name(name)).stem
     return ParsedDocument(title, text, elements, content.pages, content.warnings)
 
 
-def _read(path: Path, name: str, suffix: str) -> Content:
+def _read(path: Path, name: str, suffix: str, limit: TimeLimit) -> Content:
+    # The readers load pdfium, openpyxl, Pillow, and unstructured, which takes seconds and 170 MB.
     if suffix == ".pdf":
-        from asissto.ingestion.pdf import read_pdf  # loads pdfium
+        from asissto.ingestion.pdf import read_pdf
 
-        return read_pdf(path, name)
-    if suffix in {".csv", ".xlsx"}:
-        from asissto.ingestion.spreadsheets import read_spreadsheet  # loads openpyxl
+        return read_pdf(path, name, limit)
+    if suffix in _SPREADSHEETS:
+        from asissto.ingestion.spreadsheets import read_spreadsheet
 
         return read_spreadsheet(path, name, suffix)
     if suffix == ".txt":
         from asissto.ingestion.plain_text import read_plain_text
 
         return read_plain_text(path, name)
-    from asissto.ingestion.partition import read_marked_up  # loads unstructured: seconds, 170 MB
+    if suffix in _PICTURES:
+        from asissto.ingestion.pictures import read_picture
+
+        return read_picture(path, name, limit)
+    if suffix in _MAIL:
+        from asissto.ingestion.mail import read_mail
+
+        return read_mail(path, name, suffix)
+    from asissto.ingestion.partition import read_marked_up
 
     return read_marked_up(path, name, suffix)
+
+
+_SPREADSHEETS = frozenset({".csv", ".tsv", ".xlsx", ".xls"})
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
+_MAIL = frozenset({".eml", ".msg"})
 
 
 _DROPPED = re.compile(

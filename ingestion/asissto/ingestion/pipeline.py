@@ -29,6 +29,7 @@ from asissto.ingestion.pair_text import read_pair
 from asissto.ingestion.parse_process import parse_apart
 from asissto.ingestion.parsing import ParsedDocument
 from asissto.ingestion.passage_edits import Edit, apply_edits, read_edits
+from asissto.ingestion.review import review_later
 from asissto.ingestion.spaces import embedder_of, find_space, space_to_fill
 from asissto.ingestion.store import (
     Place,
@@ -233,6 +234,7 @@ async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passag
         edited = {"text": made.parsed.text} if made.edits else {}
         warnings = list(made.parsed.warnings)
         await _set(session, place, state="ready", stage="ready", warnings=warnings, finished_at=func.now(), **edited)
+        await review_later(session, place.tenant_id)
         return True
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion import (
     embedding_routes,
+    finding_routes,
     original_routes,
     pair_routes,
     passage_routes,
@@ -36,6 +37,7 @@ from asissto.ingestion.documents import (
     upload,
 )
 from asissto.ingestion.labels import Labels, write_labels
+from asissto.ingestion.names import clean_name
 from asissto.ingestion.shown_documents import DocumentOut, show_documents
 from asissto.ingestion.tables import Collection, Document
 from asissto.platform.audit import record
@@ -186,7 +188,7 @@ class CollectionController(Controller):
             metadata=UNSET if metadata is None else read_metadata(metadata),
             audience=UNSET if audience is None else audience,
         )
-        what = Upload(collection_id, name, name, principal, labels)
+        what = Upload(collection_id, name, clean_name(name), principal, labels)
         document_id = await upload(services, principal.tenant_id, what, request.stream())
         async with services.database.tenant(principal.tenant_id) as session:
             return await _show(session, await find_document(session, principal.tenant_id, document_id), language)
@@ -285,6 +287,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     CollectionController,
     DocumentController,
     *embedding_routes.HANDLERS,
+    *finding_routes.HANDLERS,
     *original_routes.HANDLERS,
     *pair_routes.HANDLERS,
     *passage_routes.HANDLERS,

@@ -7,6 +7,7 @@ from uuid import UUID
 from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
     CheckConstraint,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -306,3 +307,37 @@ class LexemeCount(Base):
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
     lexeme: Mapped[str] = mapped_column(primary_key=True)
     chunks: Mapped[int] = mapped_column(Integer)
+
+
+class Finding(TenantRow, Base):
+    """Something in the knowledge that a person should look at: a repeat, a contradiction, what is over.
+
+    `first` and `second` are quotes of the versions, `second` is empty where one passage is enough.
+    """
+
+    __tablename__ = "findings"
+    __table_args__ = (
+        within_tenant("first_document_id", "documents"),
+        within_tenant("first_version_id", "document_versions"),
+        within_tenant("second_document_id", "documents"),
+        within_tenant("second_version_id", "document_versions"),
+        Index("ix_findings_fingerprint", "tenant_id", "fingerprint", unique=True),
+        Index("ix_findings_first", "tenant_id", "first_document_id"),
+        Index("ix_findings_second", "tenant_id", "second_document_id"),
+    )
+
+    kind: Mapped[str] = mapped_column(comment="duplicate, near_duplicate, contradiction or expired")
+    state: Mapped[str] = mapped_column(server_default="open", comment="open, dismissed or resolved")
+    fingerprint: Mapped[bytes] = mapped_column(comment="the same as long as both texts are")
+    first_document_id: Mapped[UUID]
+    first_version_id: Mapped[UUID]
+    first: Mapped[Json]
+    second_document_id: Mapped[UUID | None]
+    second_version_id: Mapped[UUID | None]
+    second: Mapped[Json | None]
+    value_kind: Mapped[str] = mapped_column(comment="money, date and the like; what is at odds")
+    score: Mapped[float] = mapped_column(Double)
+    passages: Mapped[int] = mapped_column(Integer, comment="how many passages of the two documents are alike")
+    found_at: Mapped[CreatedAt]
+    seen_at: Mapped[CreatedAt]
+    decided_by: Mapped[UUID | None]

@@ -8,8 +8,8 @@ import msgspec
 from yarl import URL
 
 from asissto.ingestion.fetching import Fetched, Validators
-from asissto.ingestion.parsing import SUPPORTED
 from asissto.ingestion.robots import Gets, Robots
+from asissto.ingestion.sniffing import SUPPORTED
 from asissto.ingestion.web_addresses import same_site
 from asissto.ingestion.web_pages import page_text, read_page
 from asissto.platform.errors import (
@@ -144,9 +144,10 @@ def _is_variant(url: str, canonical: str) -> bool:
     return same and bool(here.raw_query_string) and here.query != there.query
 
 
-_SUFFIXES = {media_type: suffix for suffix, media_type in reversed(list(SUPPORTED.items()))} | {
-    "application/xhtml+xml": ".html"
-}
+_READ = {
+    suffix: type_ for suffix, type_ in SUPPORTED.items() if not type_.startswith("image/")
+}  # sites are full of them
+_SUFFIXES = {type_: suffix for suffix, type_ in reversed(list(_READ.items()))} | {"application/xhtml+xml": ".html"}
 _TEXT = {".txt", ".md", ".csv"}
 _UNTOLD = {"text/plain", "application/octet-stream", "binary/octet-stream"}
 
@@ -154,7 +155,7 @@ _UNTOLD = {"text/plain", "application/octet-stream", "binary/octet-stream"}
 def _suffix(page: Fetched) -> str:
     """By the type that the site names, and where that says little by the address. Raises PageTypeUnknown."""
     named = PurePosixPath(URL(page.url).path).suffix.lower()
-    if page.media_type in _UNTOLD and named in SUPPORTED:
+    if page.media_type in _UNTOLD and named in _READ:
         return named
     if page.media_type not in _SUFFIXES:
         raise PageTypeUnknown(url=page.url, media_type=page.media_type)

@@ -4,7 +4,7 @@ AsisstoError
 ├── InvalidInput            400 invalid_input, and below it what is wrong with one field
 │   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, UnknownSetting
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
-│   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, too large, unknown type
+│   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
 ├── Forbidden               403 (CsrfMissing, RegistrationClosed)
 ├── NotFound                404
@@ -106,6 +106,27 @@ class DocumentTypeUnknown(DocumentRefused):
     code = "document_type_unknown"
 
 
+class DocumentTypeMismatch(DocumentRefused):
+    """`found` is what the content is, as in `EXE`."""
+
+    status = 415
+    code = "document_type_mismatch"
+
+
+class DocumentConverterMissing(DocumentRefused):
+    code = "document_converter_missing"
+
+
+class DocumentBomb(DocumentRefused):
+    """A small file that unpacks into a huge one."""
+
+    code = "document_bomb"
+
+
+class DocumentTooComplex(DocumentRefused):
+    code = "document_too_complex"
+
+
 class DocumentTooLarge(DocumentRefused):
     status = 413
     code = "document_too_large"
@@ -113,6 +134,10 @@ class DocumentTooLarge(DocumentRefused):
 
 class DocumentParseTimeout(DocumentRefused):
     code = "document_parse_timeout"
+
+
+class DocumentOcrTimeout(DocumentRefused):
+    code = "document_ocr_timeout"
 
 
 class DocumentParseMemory(DocumentRefused):

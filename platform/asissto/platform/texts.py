@@ -92,12 +92,34 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Сохраните PDF заново со встроенными шрифтами или загрузите исходный документ.",
     ),
     "error.document_needs_ocr": (
-        "“{name}” consists of scanned pages without a text layer. Recognise the text in a scanning program and upload the result.",
-        "«{name}» состоит из сканов без текстового слоя. Распознайте текст в программе для сканирования и загрузите результат.",
+        "“{name}” consists of pictures of text, and text recognition is not installed here. "
+        "Recognise the text in a scanning program and upload the result, or ask the administrator to install tesseract.",
+        "«{name}» состоит из изображений текста, а распознавание текста здесь не установлено. "
+        "Распознайте текст в программе для сканирования и загрузите результат или попросите администратора установить tesseract.",
     ),
     "error.document_type_unknown": (
         "Files of the type of “{name}” are not supported. Supported: {supported}.",
         "Файлы такого типа, как «{name}», не поддерживаются. Поддерживаются: {supported}.",
+    ),
+    "error.document_type_mismatch": (
+        "The content of “{name}” is of the type {found}, which is not supported. Supported: {supported}.",
+        "По содержанию «{name}» — файл типа {found}, а такие файлы не поддерживаются. Поддерживаются: {supported}.",
+    ),
+    "error.document_converter_missing": (
+        "“{name}” can be read only with the help of LibreOffice, which is not installed here. "
+        "Save it as DOCX and upload that, or ask the administrator to install LibreOffice Writer.",
+        "«{name}» можно прочитать только с помощью LibreOffice, а здесь он не установлен. "
+        "Сохраните файл как DOCX и загрузите его или попросите администратора установить LibreOffice Writer.",
+    ),
+    "error.document_bomb": (
+        "“{name}” is made to unpack into far more than a document holds (over {limit_mb} MB) and was not opened. "
+        "Save it anew in its program, or upload a smaller file.",
+        "«{name}» при распаковке занимает намного больше, чем бывает у документов (свыше {limit_mb} МБ), и не был открыт. "
+        "Пересохраните файл в исходной программе или загрузите файл меньшего размера.",
+    ),
+    "error.document_too_complex": (
+        "The structure of “{name}” is too deep or too large to be read. Save it in a simpler form, for example as plain text, and upload that.",
+        "Структура файла «{name}» слишком глубока или велика, чтобы его прочитать. Сохраните его в более простом виде, например как обычный текст, и загрузите снова.",
     ),
     "error.document_too_large": (
         "The file “{name}” is larger than {limit_mb} MB. Split it, or raise ASISSTO_MAX_UPLOAD_MB.",
@@ -106,6 +128,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.document_parse_timeout": (
         "Reading “{name}” took longer than {seconds} s and was stopped. Split the file and upload the parts.",
         "Чтение файла «{name}» заняло больше {seconds} с и было остановлено. Разделите файл и загрузите по частям.",
+    ),
+    "error.document_ocr_timeout": (
+        "Recognising the text of “{name}” takes too long: {done} of {total} pages were read within {seconds} s. "
+        "Split the file and upload the parts, or raise ASISSTO_PARSE_SECONDS.",
+        "Распознавание текста «{name}» занимает слишком много времени: за {seconds} с прочитано страниц: {done} из {total}. "
+        "Разделите файл и загрузите по частям или увеличьте ASISSTO_PARSE_SECONDS.",
     ),
     "error.document_parse_memory": (
         "Reading “{name}” needed more than {limit_mb} MB of memory and was stopped. Split the file and upload the parts.",
@@ -373,6 +401,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.conversation": ("conversation", "диалог"),
     "kind.document": ("document", "документ"),
     "kind.edit": ("edit", "правка"),
+    "kind.finding": ("finding", "замечание"),
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
     "kind.passage": ("passage", "фрагмент"),
@@ -390,6 +419,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     "answer.unsure": ("This may help:", "Возможно, поможет это:"),
     # Where a citation stands.
     "locator.page": ("p. {page}", "с. {page}"),
+    # What a review of the knowledge finds.
+    "finding.contradiction": (
+        "“{first}” in “{a}”, but “{second}” in “{b}”.",
+        "«{first}» в документе «{a}», но «{second}» в документе «{b}».",
+    ),
+    "finding.expired": ("“{first}” in “{a}”: {value} is past.", "«{first}» в документе «{a}»: срок ({value}) прошёл."),
+    "finding.duplicate": (
+        "The same text stands in “{a}” and in “{b}” (passages: {passages}), for example “{first}”.",
+        "Один и тот же текст стоит в документах «{a}» и «{b}» (фрагментов: {passages}), например «{first}».",
+    ),
+    "finding.near_duplicate": (
+        "“{a}” says nearly the same as “{b}”, which is newer (passages: {passages}): “{first}” and “{second}”.",
+        "Документ «{a}» почти повторяет более новый «{b}» (фрагментов: {passages}): «{first}» и «{second}».",
+    ),
     # What `asissto` prints.
     "up.sample": ("Loading the sample knowledge base", "Загружается учебная база знаний"),
     "up.address": ("Asissto is running at {address}", "Asissto работает: {address}"),

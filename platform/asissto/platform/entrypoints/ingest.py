@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import select
 
 from asissto.ingestion.documents import FINISHED, Upload, check_type, explain, newest_version, upload
+from asissto.ingestion.sniffing import SUPPORTED
 from asissto.ingestion.tables import Collection
 from asissto.platform.audit import Actor
 from asissto.platform.entrypoints.screen import print_json, progress, screen
@@ -102,7 +103,7 @@ def expand(paths: Iterable[Path]) -> dict[Path, str]:
 
 def _is_supported(path: Path) -> bool:
     with contextlib.suppress(DocumentTypeUnknown):
-        return path.is_file() and bool(check_type(path.name))
+        return path.is_file() and check_type(path.name) in SUPPORTED.values()
     return False
 
 
