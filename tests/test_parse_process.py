@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pypdfium2 as pdfium  # type: ignore[import-untyped]
 import pytest
 
 from asissto.ingestion.parse_process import parse_apart
 from asissto.platform.errors import (
     DocumentCorrupt,
+    DocumentEmpty,
     DocumentEncrypted,
     DocumentParseMemory,
     DocumentParseTimeout,
@@ -147,3 +149,20 @@ def test_a_child_does_not_load_the_program_again(tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, program], check=True, capture_output=True, text=True)
     assert (ran.stdout, ran.stderr) == ("loaded\nHello.\n", "")
+
+
+async def test_a_long_parse_tells_how_far_it_is(tmp_path: Path) -> None:
+    """Pages read, of how many; whoever hears slowly hears the newest."""
+    document = pdfium.PdfDocument.new()
+    for _ in range(20_000):
+        document.new_page(200, 200)
+    document.save(tmp_path / "long.pdf")
+    steps: list[tuple[int, int]] = []
+
+    async def report(done: int, total: int) -> None:
+        steps.append((done, total))
+
+    with pytest.raises(DocumentEmpty):
+        await parse_apart(tmp_path / "long.pdf", "long.pdf", seconds=60, memory_mb=2000, report=report)
+    assert steps == sorted(steps)
+    assert {total for _, total in steps} == {20_000}

@@ -43,6 +43,7 @@ def recognised(picture: Image.Image, page: int | None, progress: Progress) -> li
     if len(languages) > 1 and _LATIN.search(text) and not _RUSSIAN.search(text):
         text = _recognise(png.getvalue(), ["eng"], progress)
     progress.done += 1
+    progress.time.report(progress.done, progress.total)
     blocks = paragraphs(_HYPHEN.sub("", text))
     return [Block(block.kind, block.text, page) for block in blocks if _has_words(block.text)]
 

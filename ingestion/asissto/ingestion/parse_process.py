@@ -6,7 +6,9 @@ import os
 import resource
 import signal
 import tempfile
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,55 +38,96 @@ class Success(msgspec.Struct, frozen=True, tag=True):
     document: ParsedDocument
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """Of one parse; what is in its folder goes with it."""
+class Step(msgspec.Struct, frozen=True, tag=True):
+    """How far a parse is, in pages."""
 
+    done: int
+    total: int
+
+
+class Limits(msgspec.Struct, frozen=True):
     seconds: int
     memory_mb: int
-    folder: str
 
 
-async def parse_apart(path: Path, name: str, *, seconds: int, memory_mb: int) -> ParsedDocument:
+Report = Callable[[int, int], Awaitable[None]]
+
+
+async def parse_apart(
+    path: Path, name: str, *, seconds: int, memory_mb: int, report: Report | None = None
+) -> ParsedDocument:
     """`parse` under a limit of wall time, and of memory on top of what the parsers themselves take.
 
-    Raises what `parse` raises, DocumentParseTimeout and DocumentParseMemory. Cancelling it kills the child.
+    `report` is told now and then how many pages of how many are read. Raises what `parse` raises, DocumentParseTimeout
+    and DocumentParseMemory. Cancelling it kills the child.
     """
     stopped, stop = _FORKS.Pipe(duplex=False)
     with stop:
-        task = asyncio.create_task(asyncio.to_thread(_run, path, name, seconds, memory_mb, stopped))
-        try:
-            answer, exit_code = await asyncio.shield(task)
-        except asyncio.CancelledError:
-            stop.close()
-            await asyncio.wait([task])
-            raise
-    if not answer:
+        async with _telling(report) as hear:
+            task = asyncio.create_task(asyncio.to_thread(_run, path, name, Limits(seconds, memory_mb), stopped, hear))
+            try:
+                answer, exit_code = await asyncio.shield(task)
+            except asyncio.CancelledError:
+                stop.close()
+                await asyncio.wait([task])
+                raise
+    if answer is None:
         raise _cause_of_death(exit_code, name, seconds, memory_mb)
-    outcome = msgspec.msgpack.decode(answer, type=Success | Refusal)
-    if isinstance(outcome, Refusal):
-        raise _ERRORS[outcome.code](**outcome.params)
-    return outcome.document
+    if isinstance(answer, Refusal):
+        raise _ERRORS[answer.code](**answer.params)
+    return answer.document
+
+
+@asynccontextmanager
+async def _telling(report: Report | None) -> AsyncIterator[Callable[[Step], None]]:
+    """What may be called from another thread; the report hears the newest step when it is done with the one before."""
+    loop, steps = asyncio.get_running_loop(), asyncio.Queue[Step]()
+
+    def hear(step: Step) -> None:
+        loop.call_soon_threadsafe(steps.put_nowait, step)
+
+    async def tell() -> None:
+        while True:
+            step = await steps.get()
+            while not steps.empty():
+                step = steps.get_nowait()
+            if report is not None:
+                await report(step.done, step.total)
+
+    telling = asyncio.create_task(tell())
+    try:
+        yield hear
+    finally:
+        telling.cancel()
+        await asyncio.wait([telling])
+        if not telling.cancelled():
+            telling.result()
 
 
 _ERRORS = {error.code: error for error in DocumentRefused.__subclasses__()}
 
 
-def _run(path: Path, name: str, seconds: int, memory_mb: int, stopped: Connection) -> tuple[bytes, int | None]:
-    """The child's answer, empty where it died or was stopped, and its exit code."""
+def _run(
+    path: Path, name: str, limits: Limits, stopped: Connection, hear: Callable[[Step], None]
+) -> tuple[Success | Refusal | None, int | None]:
+    """The child's answer, None where it died or was stopped, and its exit code."""
     receiver, sender = _FORKS.Pipe(duplex=False)
     with TemporaryDirectory(prefix="asissto-parse-", ignore_cleanup_errors=True) as folder, receiver, stopped:
-        child = _FORKS.Process(
-            target=_answer, args=(sender, path, name, Limits(seconds, memory_mb, folder)), daemon=True
-        )
+        child = _FORKS.Process(target=_answer, args=(sender, path, name, limits, folder), daemon=True)
         with sender:
             child.start()
-        ready = wait([receiver, stopped])
-        if stopped in ready and child.is_alive():
-            child.kill()
-        try:
-            answer = receiver.recv_bytes()
-        except (EOFError, OSError):  # it died before, or in the middle of its answer
-            answer = b""
+        answer = None
+        while answer is None:
+            if stopped in wait([receiver, stopped]) and child.is_alive():
+                child.kill()
+            try:
+                message = msgspec.msgpack.decode(receiver.recv_bytes(), type=Success | Refusal | Step)
+            except (EOFError, OSError):  # it died before, or in the middle of its answer
+                break
+            if isinstance(message, Step):
+                hear(message)
+            else:
+                answer = message
         child.join()
         exit_code = child.exitcode
         _kill_group(child.pid)
@@ -99,21 +142,37 @@ def _kill_group(leader: int | None) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def _answer(sender: Connection, path: Path, name: str, limits: Limits) -> None:
+def _answer(sender: Connection, path: Path, name: str, limits: Limits, folder: str) -> None:
     signal.alarm(limits.seconds)  # kills this process whatever it is doing, also when the worker is gone
     os.setpgid(0, 0)
     # Of what it starts, which has no alarm and outlives a killed worker.
     resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds + 5, limits.seconds + 5))
-    tempfile.tempdir = limits.folder
+    tempfile.tempdir = folder  # goes with the child
     _limit_memory(limits.memory_mb)
     outcome: Success | Refusal
     try:
-        outcome = Success(parse(path, name, TimeLimit(limits.seconds)))
+        outcome = Success(parse(path, name, TimeLimit(limits.seconds, report=_Teller(sender))))
     except DocumentRefused as error:
         outcome = Refusal(error.code, error.params)
     except MemoryError:
         outcome = Refusal(DocumentParseMemory.code, {"name": name, "limit_mb": limits.memory_mb})
     sender.send_bytes(msgspec.msgpack.encode(outcome))
+
+
+class _Teller:
+    """Tells the parent how far the parse is, at most twice a second."""
+
+    def __init__(self, sender: Connection) -> None:
+        self._sender = sender
+        self._told = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self._told > _SECONDS_BETWEEN_STEPS:
+            self._told = time.monotonic()
+            self._sender.send_bytes(msgspec.msgpack.encode(Step(done, total)))
+
+
+_SECONDS_BETWEEN_STEPS = 0.5
 
 
 def _limit_memory(megabytes: int) -> None:

@@ -3,7 +3,7 @@
 import re
 import time
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import inf
 from pathlib import Path, PurePath
 from typing import Literal
@@ -60,11 +60,16 @@ class Content(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+def _nobody(_done: int, _total: int) -> None:
+    """Whom a parse tells of its pages where nobody asked."""
+
+
 class TimeLimit(Struct, frozen=True):
-    """Seconds from the start of a parse to its end by force."""
+    """Seconds from the start of a parse to its end by force, and who is told how many pages are read until then."""
 
     seconds: float = inf
     started: float = field(default_factory=time.monotonic)
+    report: Callable[[int, int], None] = _nobody
 
 
 def parse(path: Path, name: str, limit: TimeLimit | None = None) -> ParsedDocument:

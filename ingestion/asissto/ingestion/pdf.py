@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -40,7 +41,7 @@ def read_pdf(path: Path, name: str, limit: TimeLimit) -> Content:
     """
     try:
         with closing(pdfium.PdfDocument(path)) as document:
-            pages = [_page(page, number) for number, page in enumerate(document, 1)]
+            pages = list(_pages(document, limit))
             _judge_together([page for page in pages if page.kind == "text"])
             unread = [page for page in pages if page.kind in {"picture", "garbled"}]
             if unread and can_recognise():
@@ -81,6 +82,13 @@ def _judge_together(pages: list[Page]) -> None:
     if is_garbled("\n".join(line.text for page in pages for line in page.lines)):
         for page in pages:
             page.kind = "garbled"
+
+
+def _pages(document: pdfium.PdfDocument, limit: TimeLimit) -> Iterator[Page]:
+    total = len(document)
+    for number, page in enumerate(document, 1):
+        yield _page(page, number)
+        limit.report(number, total)
 
 
 def _page(page: pdfium.PdfPage, number: int) -> Page:

@@ -131,7 +131,13 @@ async def _parse(services: Services, task: Task) -> ParsedDocument:
         return await read_pair(services.database, task.place.tenant_id, task.place.version_id)
     limits = services.settings
     async with services.files.open(task.storage_key) as path:
-        parsed = await parse_apart(path, task.name, seconds=limits.parse_seconds, memory_mb=limits.parse_memory_mb)
+        parsed = await parse_apart(
+            path,
+            task.name,
+            seconds=limits.parse_seconds,
+            memory_mb=limits.parse_memory_mb,
+            report=partial(_report, services, task, "parsing"),
+        )
     structure = msgspec.msgpack.encode(msgspec.structs.replace(parsed, text=""))
     async with services.database.tenant(task.place.tenant_id) as session:
         await _set(session, task.place, state="chunking", stage="chunking", text=parsed.text, parsed=structure)
