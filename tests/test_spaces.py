@@ -212,6 +212,27 @@ async def test_a_passage_that_changes_behind_the_job_is_not_missed(
     await check_vectors(superuser)
 
 
+async def test_a_passage_switched_off_behind_the_job_stays_out_of_the_new_space(
+    services: Services, alice: Person, superuser: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its vector is on its way when the passage is switched off, and is not stored."""
+    store = reembedding._store
+    document = await publish(services, alice, "handbook.md", handbook(0, 5))
+    passage = await about(alice, document, "room 3 opens")
+
+    async def switch_off_and_store(*arguments: Any) -> bool:
+        await edit(alice, passage, enabled=False)
+        return await store(*arguments)
+
+    monkeypatch.setattr(reembedding, "_store", switch_off_and_store)
+    await choose(alice, **OUTSIDE)
+    await finish(services, superuser)
+    assert (await state(alice))[0] == "active"
+    mine = "SELECT count(*) FROM chunk_embeddings WHERE chunk_id = $1"
+    assert await superuser.fetchval(mine, passage["id"]) == 0
+    assert code(3) not in [int(found.text.split()[-1].rstrip(".")) for found in (await ask(services, alice, 3)).found]
+
+
 async def test_a_passage_is_corrected_in_the_workspaces_own_model(
     services: Services, alice: Person, superuser: asyncpg.Connection
 ) -> None:

@@ -90,7 +90,7 @@ async def prepare_removal(services: Services, tenant_id: UUID, document_id: UUID
 
 
 async def publish_edit(session: AsyncSession, what: Prepared, by: UUID | None) -> None:
-    """Search finds the new words when the transaction commits. Raises VersionConflict where somebody was faster."""
+    """Search finds the new words when the transaction commits. Raises VersionConflict and SpaceChanged."""
     before, place = what.target, what.target.place
     await lock_knowledge(session, place.tenant_id)
     version = await _active_version(session, place.tenant_id, place.document_id)

@@ -150,7 +150,7 @@ async def _embed(services: Services, switch: Switch, batch: Sequence[Missing]) -
 
 
 async def _store(services: Services, switch: Switch, batch: Sequence[Missing], vectors: dict[bytes, Vector]) -> bool:
-    """Nothing is stored for chunks that have gone meanwhile; False, and nothing at all, where the switch has ended."""
+    """Not for chunks that were deleted or switched off meanwhile; False, and nothing at all, where the switch ended."""
     shas = [input_sha(each.input) for each in batch]
     async with services.database.tenant(switch.tenant_id) as session:
         await hold_knowledge(session, switch.tenant_id)
@@ -213,7 +213,7 @@ _STORE = """
     INSERT INTO chunk_embeddings (tenant_id, space_id, chunk_id, collection_id, document_id, input_sha, embedding)
     SELECT $1, $2, c.id, c.collection_id, c.document_id, made.sha, made.embedding
     FROM unnest($4::uuid[], $5::bytea[], $6::halfvec[]) made(id, sha, embedding)
-    JOIN chunks c ON c.tenant_id = $1 AND c.id = made.id
+    JOIN chunks c ON c.tenant_id = $1 AND c.id = made.id AND c.enabled
     WHERE EXISTS (SELECT FROM space_switches s WHERE s.tenant_id = $1 AND s.id = $3 AND s.state = 'building')
     ON CONFLICT (tenant_id, space_id, chunk_id)
     DO UPDATE SET input_sha = excluded.input_sha, embedding = excluded.embedding
