@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from asissto.platform.entrypoints.evaluating import measure
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant
-from asissto.retrieval.evaluation import Figures, auroc, folded
+from asissto.retrieval.evaluation import Figures, FileFigures, auroc, folded
 
 PASSAGES = {
     "p1": ("Первый склад", "Отвёртка лежит на складе."),
@@ -108,6 +108,12 @@ async def test_files_and_facts_are_counted(services: Services, tmp_path: Path) -
     got = await figures(services, write_set(tmp_path, manifest=lines))
     counted = (got.files, got.files_as_expected, got.facts, got.facts_found, got.facts_in_top_5, got.facts_quoted)
     assert counted == (2, 2, 2, 1, 1, 1)
+    assert got.per_file == [
+        FileFigures(
+            "shop.txt", "ok", "ready", True, 2, 1, 1, 1, ["How long does delivery take? (not in the first five)"]
+        ),
+        FileFigures("none.txt", "empty", "document_empty", True, 0),
+    ]
 
 
 async def test_nothing_remains_of_a_measurement(services: Services, tmp_path: Path) -> None:

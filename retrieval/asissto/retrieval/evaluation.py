@@ -74,6 +74,20 @@ class SpanQuestion(msgspec.Struct, frozen=True):
     spans: list[Span]
 
 
+class FileFigures(msgspec.Struct):
+    """Of one file of a manifest; `outcome` is a state or the reason of a refusal, `not_quoted` holds questions."""
+
+    file: str
+    expected: str
+    outcome: str
+    as_expected: bool
+    facts: int
+    found: int = 0
+    in_top_5: int = 0
+    quoted: int = 0
+    not_quoted: list[str] = []
+
+
 class Figures(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a set allows to measure; shares and means lie in [0, 1]."""
 
@@ -96,6 +110,7 @@ class Figures(msgspec.Struct, kw_only=True, omit_defaults=True):
     facts_found: int | None = None
     facts_in_top_5: int | None = None
     facts_quoted: int | None = None
+    per_file: list[FileFigures] | None = None
     seconds: float = 0.0
 
 

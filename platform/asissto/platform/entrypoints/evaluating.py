@@ -1,5 +1,6 @@
 """`asissto eval`: loads a set into throw-away workspaces, measures, and takes them away again."""
 
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,18 +18,25 @@ from asissto.platform.entrypoints.workspace import make_workspace
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant
 from asissto.platform.texts import text
-from asissto.retrieval.answering import answer_question, whole_workspace
-from asissto.retrieval.evaluation import Figures, Progress, evaluate_questions, evaluate_spans, folded, read_lines
+from asissto.retrieval.answering import Scope, answer_question, whole_workspace
+from asissto.retrieval.evaluation import (
+    Figures,
+    FileFigures,
+    Progress,
+    evaluate_questions,
+    evaluate_spans,
+    read_lines,
+)
 
 _REASONS = {
     "ok": (None,),
     "encrypted": ("document_encrypted",),
     "empty": ("document_empty",),
-    "garbled_text": ("document_garbled",),
+    "garbled_text": ("document_garbled", None),
     "needs_ocr": ("document_needs_ocr", None),
-    "ok_or_unsupported": (None, "document_type_unknown"),
+    "ok_or_unsupported": (None, "document_type_unknown", "document_converter_missing"),
 }
-"""What a file of the `docs` set may end with; None: ready."""
+"""What a file of the `docs` set may end with; None: ready, as scans and garbled fonts are where tesseract is."""
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -49,8 +57,21 @@ async def evaluate_here(services: Services, folder: Path, *, as_json: bool) -> N
     if as_json:
         print_json(figures)
     else:
+        for each in figures.per_file or []:
+            _show_file(each)
         for name, value in msgspec.to_builtins(figures).items():
-            screen.print(f"{name:20} {value}")
+            if name != "per_file":
+                screen.print(f"{name:20} {value}")
+
+
+def _show_file(figures: FileFigures) -> None:
+    facts = f"{figures.found} found, {figures.in_top_5} in first five, {figures.quoted} quoted of {figures.facts}"
+    mark = " " if figures.as_expected else "!"
+    screen.print(
+        f"{mark} {figures.file:34} {figures.expected:18} {figures.outcome:20} {facts if figures.facts else ''}"
+    )
+    for question in figures.not_quoted:
+        screen.print(f"      not quoted: {question}")
 
 
 async def measure(services: Services, folder: Path, report: Progress) -> Figures:
@@ -83,23 +104,40 @@ async def evaluate_files(services: Services, tenant_id: UUID, folder: Path, repo
     paths = {folder / line.file: line.file for line in lines}
     files = await ingest_files(services, tenant_id, paths, lambda done, total: report("loading", done, total))
     texts = await _texts(services, tenant_id, files)
-    facts = [(line.file, fact) for line in lines for fact in line.facts]
-    figures = Figures(files=len(lines), facts=len(facts))
-    figures.files_as_expected = sum(
-        file.reason in _REASONS[line.expect] for line, file in zip(lines, files, strict=True)
-    )
-    figures.facts_found = sum(folded(fact.span) in texts.get(file, "") for file, fact in facts)
     scope = await whole_workspace(services, tenant_id)
-    in_top_5 = quoted = 0
-    for number, (_, fact) in enumerate(facts):
-        report("asking", number, len(facts))
-        answer = await answer_question(services, scope, fact.question, [])
-        span = folded(fact.span)
-        in_top_5 += any(span in folded(found.text) for found in answer.found[:5])
-        quoted += span in folded(" ".join(citation.quote for citation in answer.citations))
-    figures.facts_in_top_5, figures.facts_quoted = in_top_5, quoted
+    measured = []
+    for number, (line, file) in enumerate(zip(lines, files, strict=True)):
+        report("asking", number, len(lines))
+        measured.append(await _measure_file(services, scope, line, file, texts.get(line.file, "")))
+    figures = Figures(files=len(lines), per_file=measured)
+    figures.files_as_expected = sum(each.as_expected for each in measured)
+    figures.facts = sum(each.facts for each in measured)
+    figures.facts_found = sum(each.found for each in measured)
+    figures.facts_in_top_5 = sum(each.in_top_5 for each in measured)
+    figures.facts_quoted = sum(each.quoted for each in measured)
     figures.seconds = round(time.perf_counter() - started, 1)
     return figures
+
+
+async def _measure_file(services: Services, scope: Scope, line: ManifestLine, file: Ingested, text: str) -> FileFigures:
+    outcome = file.reason or file.state
+    figures = FileFigures(line.file, line.expect, outcome, file.reason in _REASONS[line.expect], len(line.facts))
+    for fact in line.facts:
+        answer = await answer_question(services, scope, fact.question, [])
+        span = comparable(fact.span)
+        in_top_5 = any(span in comparable(found.text) for found in answer.found[:5])
+        figures.found += span in text
+        figures.in_top_5 += in_top_5
+        quoted = span in comparable(" ".join(citation.quote for citation in answer.citations))
+        figures.quoted += quoted
+        if not quoted:
+            figures.not_quoted.append(fact.question if in_top_5 else f"{fact.question} (not in the first five)")
+    return figures
+
+
+def comparable(text: str) -> str:
+    """Without white space and the bars between cells, case and ё/е folded."""
+    return re.sub(r"[\s|]", "", text).casefold().replace("ё", "е")
 
 
 async def _texts(services: Services, tenant_id: UUID, files: Sequence[Ingested]) -> dict[str, str]:
@@ -107,7 +145,7 @@ async def _texts(services: Services, tenant_id: UUID, files: Sequence[Ingested])
     mine = select(DocumentVersion.document_id, DocumentVersion.text).where(DocumentVersion.tenant_id == tenant_id)
     async with services.database.tenant(tenant_id) as session:
         rows = await session.execute(mine.where(DocumentVersion.text.is_not(None)))
-        return {names[document_id]: folded(stored or "") for document_id, stored in rows}
+        return {names[document_id]: comparable(stored or "") for document_id, stored in rows}
 
 
 async def _forget(services: Services, tenant_id: UUID) -> None:
