@@ -40,11 +40,26 @@ class Ingesting(msgspec.Struct, frozen=True):
     over_embedding: float
 
 
+class Files(msgspec.Struct, frozen=True):
+    """Whole files by one worker, Asissto alone: from upload to publication, and the steps' shares of the time."""
+
+    documents: int
+    failed: int
+    passages: int
+    seconds: float
+    parse: float
+    embed: float
+    store: float
+    peak_mb: float
+
+
 class Figures(msgspec.Struct, frozen=True):
     passages: int
     rounds: int
     storing: list[Storing]
-    ingesting: list[Ingesting]
+    short: list[Ingesting]
+    long: list[Ingesting]
+    files: Files | None
 
 
 @click.command(help=__doc__)
@@ -64,8 +79,22 @@ async def measure(passages: int, rounds: int, characters: int) -> Figures:
     async with open_arena(workload.make_workload(passages, 0, 1)) as arena:
         storing = _store(arena, passages, rounds)
         await arena.settle()
-        ingesting = _ingest(arena, workload.documents(characters), rounds)
-    return Figures(passages=passages, rounds=rounds, storing=storing, ingesting=ingesting)
+        texts = workload.documents(characters)
+        short, long = _ingest(arena, texts, rounds), _ingest(arena, workload.books(texts), rounds)
+        files = _read_files(arena)
+    return Figures(passages=passages, rounds=rounds, storing=storing, short=short, long=long, files=files)
+
+
+def _read_files(arena: Arena) -> Files | None:
+    paths = [str(path) for path in workload.files()]
+    if not paths:
+        return None
+    console.print(f"Reading {len(paths)} files", style="dim")
+    told = arena.ours.call("files", paths=paths)
+    steps = {"parse": "parse_apart", "embed": "embed_chunks", "store": "_publish"}
+    shares = {step: told[name] / told["seconds"] for step, name in steps.items()}
+    counted = {name: int(told[name]) for name in ("documents", "failed", "passages")}
+    return Files(**counted, seconds=told["seconds"], **shares, peak_mb=float(arena.ours.call("peak_mb")))
 
 
 def _store(arena: Arena, passages: int, rounds: int) -> list[Storing]:
@@ -111,18 +140,28 @@ def show(figures: Figures) -> None:
         peak = "" if row.peak_mb is None else f"{row.peak_mb:.0f}"
         table.add_row(LABELS[row.side], f"{row.rows_per_second:,.0f}", peak, f"{row.ours_is_faster:.1f} x")
     Console().print(table)
-    table = Table(
-        "",
-        "passages",
-        "s",
-        "of it embedding, s",
-        "the rest over embedding",
-        title="Ingesting documents without parsing",
-    )
-    for each in figures.ingesting:
+    _show_ingesting("Ingesting short documents without parsing", figures.short)
+    _show_ingesting("Ingesting long documents without parsing", figures.long)
+    if figures.files is not None:
+        _show_files(figures.files)
+
+
+def _show_ingesting(title: str, rows: list[Ingesting]) -> None:
+    table = Table("", "passages", "s", "of it embedding, s", "the rest over embedding", title=title)
+    for each in rows:
         label = "Asissto" if each.side == "ours" else "IngestionPipeline"
         times = f"{each.seconds:.2f}", f"{each.embedding_seconds:.2f}"
         table.add_row(label, str(each.passages), *times, f"{each.over_embedding:+.1%}")
+    Console().print(table)
+
+
+def _show_files(files: Files) -> None:
+    title = f"{files.documents} files from upload to search by one worker, Asissto alone ({files.failed} refused)"
+    table = Table("documents/s", "passages/s", "parse", "embed", "store", "rest", "peak, MB", title=title)
+    rest = 1 - files.parse - files.embed - files.store
+    shares = [f"{share:.0%}" for share in (files.parse, files.embed, files.store, rest)]
+    speeds = [f"{number / files.seconds:.1f}" for number in (files.documents, files.passages)]
+    table.add_row(*speeds, *shares, f"{files.peak_mb:.0f}")
     Console().print(table)
 
 

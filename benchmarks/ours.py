@@ -3,25 +3,37 @@
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
 import contest
 import msgspec
 import workload
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 
+from asissto.ingestion import pipeline
 from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
-from asissto.ingestion.documents import embedding_space, prepare_tenant
+from asissto.ingestion.documents import Upload, embedding_space, prepare_tenant, upload
+from asissto.ingestion.jobs import HANDLERS
 from asissto.ingestion.parsing import Element, ParsedDocument
 from asissto.ingestion.store import Place, Vector, add_passages, embedding_input, lock_knowledge
+from asissto.ingestion.tables import Chunk as ChunkRow
 from asissto.ingestion.tables import Collection, Document, DocumentVersion
 from asissto.platform.database import Addresses, Database
+from asissto.platform.entrypoints.workspace import read
+from asissto.platform.keys import parse_key_ring
+from asissto.platform.local_files import LocalFiles
 from asissto.platform.minilm import MiniLM
+from asissto.platform.services import Services
+from asissto.platform.settings import Settings
 from asissto.platform.tables import Tenant, new_id
+from asissto.platform.worker import Worker
 from asissto.retrieval.ranking import follow_up_terms
 from asissto.retrieval.search import Query, search
 
@@ -57,6 +69,41 @@ class Ours:
         each = [await self._ingest(text) for text in texts]
         taken = time.perf_counter() - started
         return {"seconds": taken, "embedding": sum(s for s, _ in each), "passages": sum(n for _, n in each)}
+
+    async def files(self, paths: list[str]) -> dict[str, float]:
+        """Seconds of whole files from upload to publication by one worker, and of the steps among them."""
+        steps = Stopwatches()
+        place = await self._place("files")
+        services = Services(
+            settings=Settings(data_dir=self._folder),
+            keys=parse_key_ring("bench:" + "A" * 43 + "="),
+            database=self._database,
+            files=LocalFiles(self._folder / "files"),
+            embedder=self._embedder,
+            chat=None,
+        )
+        await self._embedder.embed(["The model loads at the first text."])
+        worker = Worker(services, HANDLERS)
+        with steps.around(pipeline, "parse_apart", "embed_chunks", "_publish"):
+            started = time.perf_counter()
+            for number, path in enumerate(map(Path, paths)):
+                what = Upload(place.collection_id, path.name, f"{number} {path}", None)
+                await upload(services, place.tenant_id, what, read(path))
+            while await worker.run_one():
+                pass
+            taken = time.perf_counter() - started
+        async with self._database.tenant(place.tenant_id) as session:
+            mine = DocumentVersion.tenant_id == place.tenant_id
+            states = list(await session.scalars(select(DocumentVersion.state).where(mine)))
+            chunks = select(func.count()).where(ChunkRow.tenant_id == place.tenant_id)
+            passages = (await session.scalars(chunks)).one()
+        return {
+            "seconds": taken,
+            "documents": states.count("ready"),
+            "failed": states.count("failed"),
+            "passages": passages,
+            **steps.seconds,
+        }
 
     async def peak_mb(self) -> float:
         return contest.peak_mb()
@@ -123,6 +170,30 @@ class Ours:
         embedding = time.perf_counter() - started
         await self._publish(place, text, chunks, vectors)
         return embedding, len(chunks)
+
+
+class Stopwatches:
+    """Times functions of a module while they are called by their own names."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def around(self, module: ModuleType, *names: str) -> Iterator[None]:
+        originals = {name: getattr(module, name) for name in names}
+        for name, function in originals.items():
+            self.seconds[name] = 0.0
+            setattr(module, name, partial(self._timed, name, function))
+        yield
+        for name, function in originals.items():
+            setattr(module, name, function)
+
+    async def _timed(self, name: str, function: Any, *arguments: Any, **named: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return await function(*arguments, **named)
+        finally:
+            self.seconds[name] += time.perf_counter() - started
 
 
 def _chunks(texts: Sequence[str]) -> list[Chunk]:

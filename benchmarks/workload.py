@@ -78,6 +78,26 @@ def documents(limit: int) -> list[str]:
     return found[: max(1, int(np.searchsorted(lengths, limit, "right")))]
 
 
+def books(texts: Sequence[str], length: int = 50_000) -> list[str]:
+    """The same texts, put together into documents of about that many characters."""
+    found: list[str] = []
+    for text in texts:
+        if not found or len(found[-1]) > length:
+            found.append(text)
+        else:
+            found[-1] += f"\n\n{text}"
+    return found
+
+
+def files() -> list[Path]:
+    """Real files of every kind that can be read without recognising pictures; none where the sets are not there."""
+    manifest = SETS / "docs" / "manifest.jsonl"
+    if not manifest.exists():
+        return []
+    listed = map(json.loads, manifest.read_text(encoding="utf-8").splitlines())
+    return [manifest.with_name(each["file"]) for each in listed if each["expect"] == "ok"]
+
+
 def save(workload: Workload, folder: Path) -> None:
     (folder / "texts.json").write_text(json.dumps([workload.texts, workload.questions]), encoding="utf-8")
     np.save(folder / "vectors.npy", workload.vectors)

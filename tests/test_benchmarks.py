@@ -74,6 +74,11 @@ def test_documents_stay_below_their_limit(workload: ModuleType) -> None:
     assert sum(map(len, workload.documents(30_000))) <= 30_000
 
 
+def test_books_are_the_same_texts_in_longer_pieces(workload: ModuleType) -> None:
+    """In their order, none longer than needed."""
+    assert workload.books(["a" * 6, "b" * 6, "c"], 10) == ["a" * 6 + "\n\n" + "b" * 6, "c"]
+
+
 def test_nearest_are_the_greatest_cosines(workload: ModuleType) -> None:
     """Best first."""
     vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]], np.float32)
