@@ -17,7 +17,7 @@ import psutil
 import pytest
 from sqlalchemy import func, select, text
 
-from asissto.ingestion.documents import Upload, newest_version, upload
+from asissto.ingestion.documents import INGEST, Upload, newest_version, upload
 from asissto.ingestion.tables import Chunk, Collection, Document, DocumentVersion
 from asissto.platform.entrypoints.workspace import first_workspace
 from asissto.platform.services import Services, open_services
@@ -105,7 +105,8 @@ async def test_a_killed_workers_document_is_finished_by_another(folder: Path) ->
             second.terminate()
             assert await asyncio.wait_for(second.wait(), 30) == 0
         async with services.database.tenant(tenant_id) as session:
-            jobs = (await session.execute(select(Job.state, Job.attempts))).all()
+            ingesting = select(Job.state, Job.attempts).where(Job.kind == INGEST)
+            jobs = (await session.execute(ingesting)).all()
             versions = (await session.execute(select(DocumentVersion.id, DocumentVersion.state))).all()
             active = (await session.scalars(select(Document.active_version_id))).all()
             kinds = (func.count(), func.count(Chunk.ord.distinct()), func.max(Chunk.ord) + 1)
