@@ -13,6 +13,11 @@ LACKING = re.compile(r"\b(?:без|without|за пределами|за|вне|o
 
 NAME = re.compile(r"(?<=[^\s.!?:])[ \n(«“\"]+([A-ZА-ЯЁ][\w-]+)")
 
+_VERB = re.compile(
+    r"\b(\w{2,}(?:[еиюуая]тся|[аяуе]ет|[аяуе]ют|[аяуе]ем)|(?<=мы )\w+|(?<=we )\w+|(?<=you )\w+|(?<=they )\w+)\b"
+)
+"""Finite verbs: what is done with a thing is said in many words, `хранится` and `держим`."""
+
 _PARTICLE = re.compile(r"\b(check|log|sign|opt|pick|drop)[\s-](in|out|up|off)\b", re.IGNORECASE)
 
 _PART = re.compile(r"\s{3,}|\n|[,;:()]")
@@ -28,6 +33,10 @@ def pairs_of(bare: str) -> frozenset[tuple[str, str]]:
     """Not across a value or a mark."""
     parts = [keys(part) for part in _PART.split(bare)]
     return frozenset(pair for words in parts for pair in pairwise(words))
+
+
+def verbs_in(folded: str) -> frozenset[str]:
+    return frozenset(keys(" ".join(_VERB.findall(folded))))
 
 
 def denied_in(folded: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Struct, structs
 
-from asissto.ingestion.claim_text import CODE, LACKING, LATIN, NAME, denied_in, keys, names_in, without
+from asissto.ingestion.claim_text import CODE, LACKING, LATIN, NAME, denied_in, keys, names_in, verbs_in, without
 from asissto.ingestion.claim_words import CAN, CASES, CONDITIONS, NEUTRAL, PERMISSION, key
 from asissto.ingestion.sentences import sentence_spans
 from asissto.ingestion.value_reading import values_in
@@ -46,6 +46,7 @@ class Claim(Struct, frozen=True, eq=False):
     cases: frozenset[str]
     order: tuple[str, ...]
     bare: str
+    verbs: frozenset[str]
     values: tuple[Value, ...]
     denied: frozenset[str]
     beside: tuple[Value, ...] = ()
@@ -127,15 +128,26 @@ def _sentence(passage: Passage, start: int, end: int, before: str, headings: Seq
     pieces = _clauses(text, rest)
     told = [piece for piece in pieces if _inside(values, piece)]
     told = [piece for piece in pieces if piece in told or _sets_a_case(text, piece, told)]
-    around = frozenset(keys("\n".join((*headings, before, rest))))
     groups = [[piece] for piece in told] if _listed(values, told) else [told or [(0, len(text))]]
     for group in groups:
         mine = [_moved(value, start) for piece in group for value in _inside(values, piece)]
         bare = "\n".join(rest[first:last] for first, last in group)
         near = (before or headings[-1]) if group[0] == pieces[0] else rest[: group[0][0]]
+        context = "\n".join(rest[first:last] for first, last in _context(text, pieces, told, group))
+        around = frozenset(keys("\n".join((*headings, before, context))))
         claim = _claim(passage, (start, end), _bounded(mine, bare), bare, (near, around))
         leans = claim.leans or (group[0] != pieces[0] and len(frozenset(claim.order) - NEUTRAL) < 2)
         yield structs.replace(claim, beside=tuple(_moved(value, start) for value in values), leans=leans)
+
+
+def _context(
+    text: str, pieces: Sequence[tuple[int, int]], told: Sequence[tuple[int, int]], group: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """The clauses that say what a claim is about: neither those of other values, nor what a semicolon sets apart."""
+    start = text.rfind(";", 0, group[0][0]) + 1
+    end = text.find(";", group[-1][1])
+    within = [piece for piece in pieces if piece[0] >= start and (end < 0 or piece[1] <= end)]
+    return [piece for piece in within if piece in group or piece not in told]
 
 
 def _bounded(values: list[Value], bare: str) -> list[Value]:
@@ -209,6 +221,7 @@ def _claim(
         frozenset(each for match in CONDITIONS.finditer(folded) for each in keys(match[1])),
         order,
         bare,
+        verbs_in(folded),
         tuple(values),
         denied_in(folded),
         leans=leans,
@@ -242,6 +255,7 @@ def _row(
             frozenset(),
             tuple(keys(about)),
             about,
+            frozenset(),
             values,
             frozenset(),
             values,

@@ -10,7 +10,7 @@ from msgspec import Struct
 from asissto.ingestion.claim_values import different_values
 from asissto.ingestion.claim_words import NEUTRAL
 from asissto.ingestion.claims import Claim
-from asissto.ingestion.same_subject import another_case, another_place, extra_words, narrows, own_words, place_of
+from asissto.ingestion.same_subject import another_case, another_place, extra_words, narrows, of_the_house, own_words
 from asissto.ingestion.values import Value, fold
 
 ALIKE_ENOUGH = 0.5
@@ -22,6 +22,9 @@ ALIKE_WHERE_NARROWER = 0.7
 
 ALIKE_ENOUGH_TO_DENY = 0.7
 
+LIGHT = 0.15
+"""The weight of a word that can be said or left out, beside that of others."""
+
 RAREST = 4
 
 MOST_POSTINGS = 300
@@ -30,9 +33,6 @@ MOST_PARTNERS = 12
 
 MOST_TWINS = 3
 """What comes with more values than that is a list of prices, branches or sources."""
-
-OF_THE_HOUSE = {"time", "weekdays", "phone", "email", "year"}
-"""What a business has one of: `работаем с 9 до 18` needs no other word to be about the same thing."""
 
 
 class Contradiction(Struct, frozen=True):
@@ -55,7 +55,7 @@ class Weights:
         return sum(map(self.one, words))
 
     def one(self, word: str) -> float:
-        light = 0.15 if word in NEUTRAL else 1.0
+        light = LIGHT if word in NEUTRAL else 1.0
         return light * math.log(2 + self._total / (1 + self.counts[word]))
 
 
@@ -86,7 +86,7 @@ def _pairs(claims: Sequence[Claim], weights: Weights) -> Iterator[tuple[Claim, C
             for word in wanted:
                 near.update(postings[language, sought, word][-MOST_POSTINGS:])
             met.update(other for other, _ in near.most_common(MOST_PARTNERS))
-            for word in claim.subject - NEUTRAL or {""}:
+            for word in claim.subject - NEUTRAL | ({""} if claim.leans else set()):
                 postings[language, told, word].append(at)
         yield from ((claims[other], claim) for other in sorted(met))
 
@@ -175,19 +175,25 @@ def _amounts(claim: Claim) -> list[tuple[object, ...]]:
 def _alike(one: Claim, other: Claim, weights: Weights) -> float:
     """Words that the other side has in its headings count as common."""
     common = (one.subject & other.around) | (other.subject & one.around)
-    if not (one.subject | other.subject) - NEUTRAL and not (place_of(one, other) or place_of(other, one)):
-        kinds = {value.kind for value in one.values} & {value.kind for value in other.values}
-        return ALIKE_ENOUGH if kinds & OF_THE_HOUSE else 0.0
+    if of_the_house(one, other):
+        return ALIKE_ENOUGH
     if len(common - NEUTRAL) < 2 and (not common - NEUTRAL or own_words(one) != own_words(other)):
         return 0.0
     shared = weights.of(common)
-    return shared / (shared + weights.of(extra_words(one, other)) + weights.of(extra_words(other, one)))
+    return shared / (shared + sum(_added(*sides, weights) for sides in ((one, other), (other, one))))
+
+
+def _added(mine: Claim, others: Claim, weights: Weights) -> float:
+    """The weight of the words of one side alone; its verb may be another."""
+    extra = extra_words(mine, others)
+    return weights.of(extra - mine.verbs) + LIGHT * weights.of(extra & mine.verbs)
 
 
 def _covered(one: Claim, other: Claim, weights: Weights) -> float:
     """How much of what is denied the other side says; it may say more: `картой, наличными и по счёту`."""
     no, yes = (one, other) if one.denied else (other, one)
     common = frozenset(no.order) & yes.subject
-    if len(common - NEUTRAL) < 2 or _alike(one, other, weights) < ALIKE_ENOUGH:
+    enough = ALIKE_ENOUGH if extra_words(no, yes) - NEUTRAL else ALIKE_WITH_DETAILS
+    if len(common - NEUTRAL) < 2 or _alike(one, other, weights) < enough:
         return 0.0
     return weights.of(common) / weights.of(no.order)

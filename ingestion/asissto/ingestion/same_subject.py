@@ -1,18 +1,20 @@
 """Tells claims of the same thing from those of another case, another name, another place."""
 
 import re
-from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from asissto.ingestion.claim_text import pairs_of
+from asissto.ingestion.claim_text import keys, pairs_of
 from asissto.ingestion.claim_words import CASES, NEUTRAL, RATES
 from asissto.ingestion.claims import Claim
 from asissto.ingestion.values import Value
 
+OF_THE_HOUSE = {"time", "weekdays", "phone", "year"}
+"""What a business has one of: `работаем с 9 до 18` needs no other word to be about the same thing."""
+
 
 def narrows(mine: Claim, others: Claim) -> bool:
     """`gift card` is not any card: a word of one side alone right before one of both."""
-    extra, common = extra_words(mine, others) - NEUTRAL, others.around - NEUTRAL
+    extra, common = extra_words(mine, others) - NEUTRAL - mine.verbs, others.around - NEUTRAL
     return bool(extra) and any(word in extra and after in common for word, after in pairs_of(mine.bare))
 
 
@@ -35,7 +37,7 @@ def another_case(one: Claim, other: Claim, values: tuple[Value, Value] | None) -
             return True
         if (mine.cases & extra) - NEUTRAL:
             return True
-    return _swapped(one.order, other.order)
+    return _swapped(one, other)
 
 
 def _named(mine: Claim, others: Claim) -> bool:
@@ -55,13 +57,12 @@ def _beside_common(mine: Claim, words: frozenset[str], others: Claim) -> bool:
     )
 
 
-def _swapped(one: Sequence[str], other: Sequence[str]) -> bool:
-    """`химчистка дивана` and `химчистка ковра`: the same words around one that was exchanged."""
-    one, other = ([word for word in order if word not in NEUTRAL] for order in (one, other))
-    changes = [
-        change for change in SequenceMatcher(None, one, other, autojunk=False).get_opcodes() if change[0] != "equal"
-    ]
-    return len(changes) == 1 and changes[0][0] == "replace"
+def _swapped(one: Claim, other: Claim) -> bool:
+    """`химчистка дивана` and `химчистка ковра`: the same words around one or two that were exchanged."""
+    first, second = ([word for word in claim.order if word not in NEUTRAL | claim.verbs] for claim in (one, other))
+    steps = SequenceMatcher(None, first, second, autojunk=False).get_opcodes()
+    changes = [(name, max(b - a, d - c)) for name, a, b, c, d in steps if name != "equal"]
+    return len(changes) == 1 and changes[0] in {("replace", 1), ("replace", 2)}
 
 
 def another_place(one: Claim, other: Claim, values: tuple[Value, Value] | None) -> bool:
@@ -69,9 +70,20 @@ def another_place(one: Claim, other: Claim, values: tuple[Value, Value] | None) 
     mine, others = place_of(one, other), place_of(other, one)
     if (mine & one.place_names) | (others & other.place_names):
         return True
+    if of_the_house(one, other):
+        return _alternatives(one, other)
     own = (one.subject & other.subject) - NEUTRAL
     counted = values is not None and values[0].kind == "count" and not re.search(r"\d", one.quote)
     return bool(mine and others) and (counted or len(own) < 2 or _alternatives(one, other))
+
+
+def of_the_house(one: Claim, other: Claim) -> bool:
+    """Two such as `клиника открыта с 8 до 20`, in the same words or under headings that name nothing else."""
+    kinds = {value.kind for value in one.values} & {value.kind for value in other.values}
+    if not kinds & OF_THE_HOUSE or (frozenset(keys(one.bare)) | frozenset(keys(other.bare))) - NEUTRAL:
+        return False
+    same = frozenset(keys(one.bare)) == frozenset(keys(other.bare)) != frozenset()
+    return same or not (place_of(one, other) or place_of(other, one))
 
 
 def _alternatives(one: Claim, other: Claim) -> bool:
