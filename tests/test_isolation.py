@@ -19,6 +19,7 @@ from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.documents import newest_version, tenant_number
 from asissto.ingestion.source_tables import SourcePage, SourceSync
 from asissto.ingestion.sources import NewSource, Reach, add_source
+from asissto.ingestion.spaces import space_to_fill
 from asissto.ingestion.store import Place, add_passages, passage_sha
 from asissto.ingestion.tables import Collection, Document, Finding, PassageEdit
 from asissto.platform.database import Addresses, Database
@@ -247,13 +248,14 @@ async def alices_world(services: Services, alice: Person) -> World:
 async def switch_off_its_passage(services: Services, tenant_id: UUID, document_id: UUID) -> tuple[UUID, UUID, UUID]:
     """Publishes the diary as one passage that is switched off, without a worker; gives version, passage and edit."""
     only = Chunk(0, 0, len(DIARY), 0, len(DIARY), None, (), "text", "", "en", 6, enabled=False)
+    space_id = await space_to_fill(services, tenant_id)
     async with services.database.tenant(tenant_id) as session:
         document = await session.get(Document, (tenant_id, document_id))
         version = await newest_version(session, tenant_id, document_id)
         assert document is not None
         assert version is not None
         number = await tenant_number(session, tenant_id)
-        place = Place(tenant_id, number, document.collection_id, document_id, version.id, 0)
+        place = Place(tenant_id, number, document.collection_id, document_id, version.id, space_id)
         version.text = DIARY
         document.active_version_id = version.id
         edit = PassageEdit(
