@@ -3,7 +3,7 @@ const TEXTS = {
     other: "Русский", signOut: "Sign out", name: "Your name", email: "E-mail", password: "Password", signIn: "Sign in",
     register: "Create a workspace", setup: "First administrator", toRegister: "No account yet? Create a workspace",
     toSignIn: "Have an account? Sign in", askTitle: "Ask your documents", assistant: "Assistant", question: "Question",
-    send: "Ask", documentsTitle: "Documents", collection: "Collection", files: "Add files", remove: "Delete",
+    send: "Ask", documentsTitle: "Documents", collection: "Collection", files: "Add files", remove: "Delete", again: "Try again",
     sure: "Delete “{0}”? The assistant forgets it at once.", nothing: "No documents yet. Add a file, then ask about it.",
     thinking: "Looking it up…", confidence: "confidence {0} %, {1} ms", offline: "The server does not answer. Check the connection and try again.",
     queued: "waiting", parsing: "reading", chunking: "splitting", embedding: "indexing", publishing: "publishing",
@@ -13,7 +13,7 @@ const TEXTS = {
     other: "English", signOut: "Выйти", name: "Ваше имя", email: "Электронная почта", password: "Пароль", signIn: "Войти",
     register: "Создать рабочее пространство", setup: "Первый администратор", toRegister: "Нет учётной записи? Создать рабочее пространство",
     toSignIn: "Есть учётная запись? Войти", askTitle: "Спросите свои документы", assistant: "Ассистент", question: "Вопрос",
-    send: "Спросить", documentsTitle: "Документы", collection: "Коллекция", files: "Добавить файлы", remove: "Удалить",
+    send: "Спросить", documentsTitle: "Документы", collection: "Коллекция", files: "Добавить файлы", remove: "Удалить", again: "Повторить",
     sure: "Удалить «{0}»? Ассистент сразу его забудет.", nothing: "Документов пока нет. Добавьте файл и спросите о нём.",
     thinking: "Ищу…", confidence: "уверенность {0} %, {1} мс", offline: "Сервер не отвечает. Проверьте соединение и попробуйте снова.",
     queued: "в очереди", parsing: "чтение", chunking: "разбиение", embedding: "индексация", publishing: "публикация",
@@ -134,6 +134,7 @@ async function watch(watcher) {
 
 function update(each) {
   const old = document.getElementById(each.id);
+  if (each.kind === "pair") return;
   if (each.state === "deleted") old?.remove();
   else if (old) old.replaceWith(row(each));
   else id("list").prepend(row(each));
@@ -217,6 +218,11 @@ function row(each) {
     made.append(element("progress", { ...progress, ariaLabel: say(each.stage) }));
   }
   if (me.permissions.includes("documents.write")) {
+    if (each.state === "failed" || each.outdated) {
+      const again = element("button", { type: "button", className: "plain", textContent: say("again") });
+      again.onclick = attempt(() => api("POST", `documents/${each.id}/reprocess`).then(list));
+      made.append(again);
+    }
     const remove = element("button", { type: "button", className: "plain", textContent: say("remove") });
     remove.onclick = attempt(async () => {
       if (confirm(say("sure", each.file_name))) await api("DELETE", `documents/${each.id}`).then(list);
