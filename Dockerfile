@@ -10,6 +10,9 @@ RUN uv build --wheel --require-hashes --build-constraints requirements-dev.lock 
     && uv pip install --no-deps dist/*.whl
 
 FROM python:3.11-slim
+# For scans, and for old Word, RTF and OpenDocument files; the product says so where they are missing.
+ARG TOOLS="tesseract-ocr tesseract-ocr-rus tesseract-ocr-osd libreoffice-writer-nogui"
+RUN test -z "$TOOLS" || { apt-get update && apt-get install --yes --no-install-recommends $TOOLS && rm -rf /var/lib/apt/lists/*; }
 RUN useradd --uid 1000 --create-home asissto && install --directory --owner=asissto /data
 COPY --from=build /opt/asissto /opt/asissto
 ENV PATH=/opt/asissto/bin:$PATH PYTHONUNBUFFERED=1 \

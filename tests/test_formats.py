@@ -485,3 +485,31 @@ def test_recognition_that_takes_too_long_says_so(tmp_path: Path) -> None:
     scanned(tmp_path / "a.pdf", [picture("Returns are free of charge.", (1500, 2000))] * 3)
     with pytest.raises(DocumentOcrTimeout, match=r"0 of 3 pages were read within 1 s"):
         parse(tmp_path / "a.pdf", "a.pdf", TimeLimit(1, started=0))
+
+
+def test_tables_that_lay_out_a_page_come_apart(tmp_path: Path) -> None:
+    """Paragraphs and tables inside them keep their form, and rows of several cells stay rows."""
+    source = """<table><tr><td><table><tr><td>Dear customer,<p>your order is ready.</p><ul><li>bolts<li>nuts</ul>
+    </td></tr><tr><td><table><tr><th>Item</th><th>Price</th></tr><tr><td>Bolt</td><td>5</td></tr></table></td></tr></table>
+    </td></tr><tr><td>Delivery</td><td>3</td></tr><tr><td>Sum</td><td>8</td></tr></table>"""
+    assert parts(parsed(tmp_path, "a.html", source)) == [
+        ("text", "Dear customer,"),
+        ("text", "your order is ready."),
+        ("list_item", "bolts"),
+        ("list_item", "nuts"),
+        ("table", "Item | Price\nBolt | 5"),
+        ("table", "Delivery | 3\nSum | 8"),
+    ]
+
+
+def test_text_that_was_encoded_twice_is_put_right(tmp_path: Path) -> None:
+    """UTF-8 taken for Latin-1 and written again; a Spanish Ñ before a wide space is left alone."""
+    broken = "1997–2004, Привет".encode().decode("latin-1")
+    assert parsed(tmp_path, "a.txt", f"{broken} AÑ\u00a0O").text == "1997–2004, Привет AÑ O"
+
+
+@needs_docs
+def test_rows_of_a_pdf_table_are_lines_of_their_own() -> None:
+    """For pdfium the caption, the header and the first row are one line."""
+    text = parse(DOCS / "gdp_tables_ru.pdf", "gdp_tables_ru.pdf").text
+    assert "долл.\nГосударство Место ВВП (по ППС) за 2018 г.\nИндия 3 10498\n" in text

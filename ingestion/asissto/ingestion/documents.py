@@ -35,7 +35,7 @@ TOPIC = "documents"
 ON_THE_WAY = ("queued", "parsing", "chunking", "embedding", "publishing")
 FINISHED = ("ready", "failed", "superseded")
 
-PIPELINE = "2026-11-23"
+PIPELINE = "2026-11-25"
 """Changes when parsing, chunking or indexing change so that the same file gives other passages."""
 
 

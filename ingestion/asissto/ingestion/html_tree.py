@@ -19,8 +19,11 @@ def readable_tree(text: str, name: str) -> HtmlElement:
         raise DocumentTooComplex(name=name)
     for element in [element for element in tree.iter() if _hidden(element)]:
         element.drop_tree()
-    for table in tree.iter("table"):
-        take_apart(table)
+    for table in [*tree.iter("table")]:
+        if _is_layout(table):
+            _dissolve(table)
+        else:
+            take_apart(table)
     for element in _deep(tree):
         element.drop_tag()
     return tree
@@ -37,6 +40,33 @@ def _hidden(element: HtmlElement) -> bool:
     """What a reader does not see must not be cited, and may be meant to steer the model."""
     unseen = element.tag in _UNSEEN_TAGS or element.get("hidden") is not None
     return unseen or _UNSEEN_STYLE.search(element.get("style") or "") is not None
+
+
+def _is_layout(table: HtmlElement) -> bool:
+    """Mail above all is laid out in tables of tables, or of one column."""
+    rows = table.xpath("./tr|./*/tr")
+    return bool(table.xpath(".//table")) or all(len(row.xpath("./td|./th")) < 2 for row in rows)
+
+
+def _dissolve(table: HtmlElement) -> None:
+    """Its cells become parts of the page; rows of several cells without a table in them stay tables."""
+    rows = table.xpath("./tr|./*/tr")
+    inner: HtmlElement | None = None
+    for part in [table, *table.xpath("./tbody|./thead|./tfoot")]:
+        part.tag = "div"
+    for row in rows:
+        filled = [cell for cell in row.xpath("./td|./th") if cell.text_content().strip()]
+        if len(filled) < 2 or row.xpath(".//table"):
+            inner = None
+            for part in [row, *row.xpath("./td|./th")]:
+                part.tag = "div"
+            continue
+        if inner is None:
+            inner = Element("table")
+            row.addprevious(inner)
+        inner.append(row)
+    for made in table.xpath("./table[tr]|./div/table[tr]"):
+        take_apart(made)
 
 
 def take_apart(table: HtmlElement) -> None:

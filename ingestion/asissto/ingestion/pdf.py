@@ -158,22 +158,46 @@ def _lines(page: pdfium.PdfPage, number: int) -> list[Line]:
     """In pdfium U+0002 or U+FFFE stands for a hyphen at the end of a line, and for the line break."""
     with closing(page.get_textpage()) as textpage:
         found = _PRINTED_LINE.finditer(textpage.get_text_range())
-        return [_line(textpage, match, number) for match in found if match[0].rstrip("\x02\ufffe").strip()]
+        parts = (part for match in found for part in _parts(textpage, match))
+        return [_line(textpage, start, text, number) for start, text in parts if text.rstrip("\x02\ufffe").strip()]
 
 
-def _line(textpage: pdfium.PdfTextPage, match: re.Match[str], page: int) -> Line:
-    text = match[0].rstrip("\x02\ufffe")
-    start = match.start() + len(text) - len(text.lstrip())
-    first = pdfium_c.FPDFText_GetCharIndexFromTextIndex(textpage, start)
-    last = pdfium_c.FPDFText_GetCharIndexFromTextIndex(textpage, match.start() + len(text.rstrip()) - 1)
-    left, bottom, _, top = textpage.get_charbox(first, loose=True)
-    _, end, right, high = textpage.get_charbox(last, loose=True)
+def _parts(textpage: pdfium.PdfTextPage, match: re.Match[str]) -> Iterator[tuple[int, str]]:
+    """The first rows of a table may be one line to pdfium: words that stand lower begin another."""
+    words = [word.start() for word in re.finditer(r"\S+", match[0])]
+    begin = 0
+    if words and _drop(textpage, match.start() + words[0], match.start() + words[-1]):
+        for word in words[1:]:
+            if _drop(textpage, match.start() + begin, match.start() + word):
+                yield match.start() + begin, match[0][begin:word]
+                begin = word
+    yield match.start() + begin, match[0][begin:]
+
+
+def _drop(textpage: pdfium.PdfTextPage, before: int, after: int) -> bool:
+    """Raised and lowered characters stand less far apart."""
+    _, bottom, _, top = _box(textpage, before)
+    return bottom - _box(textpage, after)[1] > 0.6 * (top - bottom)
+
+
+def _box(textpage: pdfium.PdfTextPage, index: int) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a character of the text."""
+    at = pdfium_c.FPDFText_GetCharIndexFromTextIndex(textpage, index)
+    return textpage.get_charbox(at, loose=True)  # type: ignore[no-any-return]
+
+
+def _line(textpage: pdfium.PdfTextPage, start: int, printed: str, page: int) -> Line:
+    text = printed.rstrip("\x02\ufffe")
+    first, last = start + len(text) - len(text.lstrip()), start + len(text.rstrip()) - 1
+    left, bottom, _, top = _box(textpage, first)
+    _, end, right, high = _box(textpage, last)
     bold = _is_bold(textpage, first) and _is_bold(textpage, last)
     height = max(top - bottom, high - end, 0.1)
-    return Line(text.strip(), page, left, right, bottom, end, height, bold, len(text) < len(match[0]))
+    return Line(text.strip(), page, left, right, bottom, end, height, bold, len(text) < len(printed))
 
 
 def _is_bold(textpage: pdfium.PdfTextPage, index: int) -> bool:
     name = ctypes.create_string_buffer(128)
-    pdfium_c.FPDFText_GetFontInfo(textpage, index, name, len(name), ctypes.c_int())
+    at = pdfium_c.FPDFText_GetCharIndexFromTextIndex(textpage, index)
+    pdfium_c.FPDFText_GetFontInfo(textpage, at, name, len(name), ctypes.c_int())
     return any(weight in name.value.lower() for weight in (b"bold", b"black", b"heavy", b"demi", b"medi"))

@@ -85,6 +85,23 @@ _SAMPLE = 40_000
 
 
 def decode(data: bytes, name: str) -> str:
+    """As `_decoded`; text that was taken for Latin-1 and written as UTF-8 once more is put right."""
+    return _TWICE.sub(_once, _decoded(data, name))
+
+
+_TWICE = re.compile(r"[\x80-\xff]{2,}")
+_CONTROL = re.compile(r"[\x80-\x9f]")
+
+
+def _once(match: re.Match[str]) -> str:
+    """Only with a control character in it, which stands in no text: a Ñ before a wide space is Spanish."""
+    with suppress(UnicodeDecodeError):
+        if _CONTROL.search(match[0]):
+            return match[0].encode("latin-1").decode("utf-8")
+    return match[0]
+
+
+def _decoded(data: bytes, name: str) -> str:
     """The text by byte order mark, as UTF-8, or in the code page that reads most like Russian or English.
 
     Raises DocumentCorrupt where no encoding gives text. Of 20 characters of Russian in cp1251, koi8-r and cp866
