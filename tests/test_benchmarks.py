@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,6 +44,17 @@ def test_script_explains_itself(script: str) -> None:
         [sys.executable, BENCHMARKS / script, "--help"], capture_output=True, text=True, check=True, timeout=60
     )
     assert {"--passages", "--rounds", "--json"} <= set(shown.stdout.split())
+
+
+def test_chunking_explains_itself_and_counts_the_gold_within_the_budget() -> None:
+    """Characters of passages of other documents use the budget up and cover nothing."""
+    script = BENCHMARKS / "chunking.py"
+    shown = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True, check=True, timeout=60)
+    assert {"--questions", "--set", "--json"} <= set(shown.stdout.split())
+    chunking = importlib.import_module("chunking")
+    gold = chunking.Asked("?", "a", [chunking.Span(10, 30)])
+    found = [SimpleNamespace(version_id=id_, start=start, end=start + 10) for id_, start in ((1, 10), (2, 20), (1, 20))]
+    assert [chunking._covered(gold, 1, found, budget) for budget in (5, 10, 20, 25, 100)] == [0.25, 0.5, 0.5, 0.75, 1.0]
 
 
 def test_workload_is_the_same_each_time(workload: ModuleType, tmp_path: Path) -> None:

@@ -161,8 +161,8 @@ async def evaluate_spans(services: Services, tenant_id: UUID, folder: Path, prog
     versions = {}
     for number, document in enumerate(documents):
         progress("loading", number, len(documents))
-        parsed = _paragraphs(document)
-        versions[document.id] = await _store(services, tenant_id, document.id, parsed, chunk(parsed))
+        parsed = paragraphs(document)
+        versions[document.id] = await store(services, tenant_id, document.id, parsed, chunk(parsed))
     scope = await whole_workspace(services, tenant_id)
     covered: dict[int, list[float]] = {1: [], 5: [], 10: []}
     for number, question in enumerate(questions):
@@ -176,7 +176,7 @@ async def evaluate_spans(services: Services, tenant_id: UUID, folder: Path, prog
     return figures
 
 
-def _paragraphs(document: SetDocument) -> ParsedDocument:
+def paragraphs(document: SetDocument) -> ParsedDocument:
     spans = [match.span() for match in re.finditer(r"\S[^\n]*(?:\n(?!\s*\n)[^\n]+)*", document.text)]
     elements = tuple(Element(kind="text", start=a, end=b, page=None, heading_path=()) for a, b in spans)
     title = document.id.replace("_", " ")
@@ -199,7 +199,7 @@ async def load_passages(
     for number, (name, parts) in enumerate(documents.items()):
         progress("loading", number, len(documents))
         parsed, chunks, where = _assemble(parts)
-        version_id = await _store(services, tenant_id, name, parsed, chunks)
+        version_id = await store(services, tenant_id, name, parsed, chunks)
         spans[version_id] = where
     return Loaded(await whole_workspace(services, tenant_id), spans)
 
@@ -223,7 +223,7 @@ def _moved(each: Chunk, shift: int, before: int) -> Chunk:
     return msgspec.structs.replace(each, ord=before + each.ord, **moved)
 
 
-async def _store(
+async def store(
     services: Services, tenant_id: UUID, name: str, parsed: ParsedDocument, chunks: Sequence[Chunk]
 ) -> UUID:
     space_id = await space_to_fill(services, tenant_id)
