@@ -69,7 +69,7 @@ def main(questions: int, names: tuple[str, ...], *, as_json: bool) -> None:
     for row in rows:
         shares = (*row.recall, sum(row.recall) / len(row.recall))
         table.add_row(row.name, str(row.tokens), str(row.overlap), str(row.passages), *(f"{x:.3f}" for x in shares))
-    Console().print(table)
+    Console(width=110).print(table)
 
 
 async def _measure(settings: Settings, names: Sequence[str], most: int) -> list[Row]:

@@ -341,6 +341,7 @@ async def test_tenants_count_apart(
 
 REFUSED_AT_ONCE: dict[str, tuple[str, bytes, int, str]] = {
     "a type nobody reads": ("virus.exe", b"MZ", 415, "document_type_unknown"),
+    "a type nobody knows": ("README.xyz", b"text", 415, "document_type_unknown"),
     "empty": ("empty.txt", b"", 400, "document_empty"),
 }
 
@@ -355,6 +356,13 @@ async def test_a_file_refused_at_once_leaves_nothing(
     assert (response.status_code, response.json()["code"]) == (status, code)
     assert f"“{name}”" in response.json()["detail"]
     assert (await counts(superuser), stored_files(services)) == (NOTHING, [])
+
+
+async def test_a_file_without_a_suffix_is_read_as_what_it_is(services: Services, alice: Person) -> None:
+    """Its name tells nothing, its content does."""
+    document = await publish(services, alice, "README", b"<!DOCTYPE html><title>Opening</title><p>We open at nine.")
+    assert (document["state"], document["title"]) == ("ready", "Opening")
+    assert await found(services, alice.tenant_id, "When do you open?") == ["We open at nine."]
 
 
 REFUSED = {

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from asissto.ingestion.documents import SWEEP_FILES
+from asissto.ingestion.names import clean_name
 from asissto.ingestion.original_routes import attachment
 from asissto.platform.local_files import LocalFiles
 from asissto.platform.services import Services
@@ -32,7 +33,7 @@ async def test_an_original_comes_back_under_its_name(name: str, alice: Person) -
     assert (answer.status_code, answer.content) == (200, GUIDE.encode())
     disposition = answer.headers["content-disposition"]
     plain, _, encoded = disposition.partition("filename*=UTF-8''")
-    assert (plain, unquote(encoded)) == (NAMES[name], name)
+    assert (plain, unquote(encoded)) == (NAMES[name], clean_name(name))
     shown = {key: answer.headers.get(key) for key in ("content-length", "content-encoding", "x-content-type-options")}
     assert shown == {
         "content-length": str(len(GUIDE.encode())),
@@ -120,7 +121,8 @@ async def test_files_of_no_document_are_swept(
     await superuser.execute("UPDATE jobs SET run_at = now() WHERE kind = $1", SWEEP_FILES)
     await work(services)
     assert kept(services) == {known, others}
-    assert [row[0] for row in await superuser.fetch("SELECT DISTINCT state FROM jobs WHERE run_at <= now()")] == ["done"]
+    states = await superuser.fetch("SELECT DISTINCT state FROM jobs WHERE run_at <= now()")
+    assert [row[0] for row in states] == ["done"]
 
 
 async def test_a_young_file_is_looked_at_again(

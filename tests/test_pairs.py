@@ -313,7 +313,8 @@ async def test_a_deleted_pair_leaves_nothing(services: Services, alice: Person, 
         assert await superuser.fetchval("SELECT count(*) FROM pairs") == 0
         assert await superuser.fetchval("SELECT count(*) FROM pair_keys") == 0
     await work(services)
-    assert [row[0] for row in await superuser.fetch("SELECT DISTINCT state FROM jobs WHERE run_at <= now()")] == ["done"]
+    states = await superuser.fetch("SELECT DISTINCT state FROM jobs WHERE run_at <= now()")
+    assert [row[0] for row in states] == ["done"]
 
 
 @pytest.mark.parametrize("address", ["documents/{document}", "collections/{collection}"])
