@@ -361,7 +361,7 @@ async def test_a_file_refused_at_once_leaves_nothing(
 async def test_a_file_without_a_suffix_is_read_as_what_it_is(services: Services, alice: Person) -> None:
     """Its name tells nothing, its content does."""
     document = await publish(services, alice, "README", b"<!DOCTYPE html><title>Opening</title><p>We open at nine.")
-    assert (document["state"], document["title"]) == ("ready", "Opening")
+    assert (document["state"], document["title"], document["media_type"]) == ("ready", "Opening", "text/html")
     assert await found(services, alice.tenant_id, "When do you open?") == ["We open at nine."]
 
 

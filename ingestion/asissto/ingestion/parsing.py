@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from asissto.ingestion.names import clean_name
-from asissto.ingestion.sniffing import sniff
+from asissto.ingestion.sniffing import SUPPORTED, sniff
 from asissto.platform.errors import DocumentEmpty, DocumentTooComplex
 
 Kind = Literal["title", "text", "list_item", "table", "code"]
@@ -31,7 +31,7 @@ class ParsedDocument(Struct, frozen=True):
     """Elements follow each other in order, only line breaks stand between them; a table has a row a line, header first.
 
     Warnings are `code: detail`, as in `pages_without_text: 2, 5`. A `header` stands before every passage where it would
-    begin with title and headings.
+    begin with title and headings. `media_type` is what the content is, whatever its name says; empty: it was no file.
     """
 
     title: str
@@ -40,6 +40,7 @@ class ParsedDocument(Struct, frozen=True):
     pages: int | None
     warnings: tuple[str, ...]
     header: str = ""
+    media_type: str = ""
 
 
 class Block(Struct, frozen=True):
@@ -84,7 +85,7 @@ def parse(path: Path, name: str, limit: TimeLimit | None = None) -> ParsedDocume
         raise DocumentEmpty(name=name)
     text, elements = _laid_out(_with_headings(blocks))
     title = _only_top_title(blocks) or _one_line(_DROPPED.sub("", content.title)) or PurePath(clean_name(name)).stem
-    return ParsedDocument(title, text, elements, content.pages, content.warnings)
+    return ParsedDocument(title, text, elements, content.pages, content.warnings, media_type=SUPPORTED[suffix])
 
 
 def _read(path: Path, name: str, suffix: str, limit: TimeLimit) -> Content:

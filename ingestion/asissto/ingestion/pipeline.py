@@ -139,8 +139,9 @@ async def _parse(services: Services, task: Task) -> ParsedDocument:
             report=partial(_report, services, task, "parsing"),
         )
     structure = msgspec.msgpack.encode(msgspec.structs.replace(parsed, text=""))
+    read = {"text": parsed.text, "parsed": structure, "media_type": parsed.media_type}
     async with services.database.tenant(task.place.tenant_id) as session:
-        await _set(session, task.place, state="chunking", stage="chunking", text=parsed.text, parsed=structure)
+        await _set(session, task.place, state="chunking", stage="chunking", **read)
     return parsed
 
 
