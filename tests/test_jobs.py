@@ -13,8 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.documents import Upload, upload
 from asissto.ingestion.tables import Collection
 from asissto.platform.entrypoints.worker import make_worker
-from asissto.platform.errors import AsisstoError
-from asissto.platform.jobs import LEASE, MOST_ATTEMPTS, ClaimedJob, LeaseLost, claim, enqueue, finish, put_back, renew
+from asissto.platform.errors import AsisstoError, ProviderError
+from asissto.platform.jobs import (
+    LEASE,
+    MOST_ATTEMPTS,
+    PATIENCE,
+    ClaimedJob,
+    LeaseLost,
+    claim,
+    enqueue,
+    finish,
+    put_back,
+    renew,
+)
 from asissto.platform.services import Services
 from asissto.platform.tables import Job, Tenant, new_id
 from asissto.platform.worker import Handler, Worker
@@ -220,6 +231,22 @@ async def test_what_kills_its_worker_each_time_is_given_up(
         "the worker died",
     )
     assert not await make_worker(services).run_one()
+
+
+@pytest.mark.parametrize("seconds", [1e6, 1e300, float("inf")])
+async def test_a_pause_that_never_ends_is_cut(seconds: float, services: Services, alice: Person) -> None:
+    """A provider may ask for more than a date can hold: the job comes again all the same, and the worker lives."""
+
+    async def wait(_services: Services, _job: ClaimedJob) -> None:
+        raise ProviderError(permanent=False, reason="rate_limited", retry_after=seconds)
+
+    await put(services, alice.tenant_id)
+    assert await Worker(services, {KIND: Handler(wait)}).run_one()
+    async with services.database.system() as session:
+        run_at = await session.scalar(select(Job.run_at).where(Job.kind == KIND))
+    assert run_at is not None
+    assert timedelta(hours=23) < run_at - datetime.now(UTC) <= PATIENCE
+    assert await states(services) == [("todo", 0)]
 
 
 async def test_a_stopped_worker_gives_its_jobs_back(services: Services, alice: Person) -> None:

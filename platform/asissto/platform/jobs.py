@@ -150,16 +150,18 @@ async def put_back(session: AsyncSession, job: ClaimedJob, error: str | None) ->
     await _requeue(session, job, error=error, run_at=datetime.now(UTC) + wait, attempts=attempts)
 
 
-async def postpone(session: AsyncSession, job: ClaimedJob, error: str, at_least: timedelta) -> datetime | None:
+async def postpone(session: AsyncSession, job: ClaimedJob, error: str, at_least: float) -> datetime | None:
     """Back into the queue until what is away may have come back; does not count as an attempt.
 
-    Each pause is as long as all those before. Returns when the job runs again, None where the patience is at its end.
+    Each pause is as long as all those before, or `at_least` so many seconds. Returns when the job runs again, None
+    where the patience is at its end.
     """
     now = datetime.now(UTC)
     waited = now - (job.waiting_since or now)
     if waited > PATIENCE:
         return None
-    run_at = now + max(at_least, min(max(waited, _WAITS[0]), _WAITS[1]))
+    asked = timedelta(seconds=min(at_least, PATIENCE.total_seconds()))  # some ask for more than a date can hold
+    run_at = now + max(asked, min(max(waited, _WAITS[0]), _WAITS[1]))
     since = job.waiting_since or now
     await _requeue(session, job, error=error, run_at=run_at, attempts=job.attempts - 1, waiting_since=since)
     return run_at

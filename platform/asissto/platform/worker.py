@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -126,7 +126,7 @@ class Worker:
         tell = self._handlers[job.kind].postpone
         with suppress(LeaseLost, DatabaseDown):
             async with self._services.database.system() as session:
-                run_at = await jobs.postpone(session, job, what, timedelta(seconds=error.retry_after or 0))
+                run_at = await jobs.postpone(session, job, what, error.retry_after or 0)
                 if run_at is not None and tell is not None:
                     await tell(session, job, error, run_at)
             if run_at is None:
