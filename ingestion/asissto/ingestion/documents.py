@@ -91,16 +91,7 @@ async def reprocess(session: AsyncSession, tenant_id: UUID, document_id: UUID) -
     if newest is None or newest.state in ON_THE_WAY:
         raise DocumentBusy(title=document.title)
     collection = await find_collection(session, tenant_id, document.collection_id)
-    pipeline = pipeline_sha(chunk_sizes(collection))
-    if newest.state == "failed":
-        await _try_again(session, newest, pipeline)
-    else:
-        kept = ("file_name", "media_type", "size", "content_sha", "storage_key", "created_by")
-        same = {name: getattr(newest, name) for name in kept}
-        if not newest.storage_key:  # a pair brings its text along
-            await session.refresh(newest, ["text"])
-            same["text"] = newest.text
-        await _queue(session, DocumentVersion(document_id=document_id, pipeline_sha=pipeline, **same), tenant_id)
+    await _read_anew(session, newest, pipeline_sha(chunk_sizes(collection)))
     return document
 
 
@@ -116,13 +107,25 @@ async def reprocess_collection(session: AsyncSession, tenant_id: UUID, collectio
         .order_by(DocumentVersion.document_id, DocumentVersion.id.desc())
     )
     due = [
-        version.document_id
+        version
         for version in await session.scalars(newest)
         if version.state == "failed" or (version.state == "ready" and version.pipeline_sha != pipeline)
     ]
-    for document_id in due:
-        await reprocess(session, tenant_id, document_id)
-    return due
+    for version in due:
+        await _read_anew(session, version, pipeline)
+    return [version.document_id for version in due]
+
+
+async def _read_anew(session: AsyncSession, newest: DocumentVersion, pipeline: bytes) -> None:
+    if newest.state == "failed":
+        await _try_again(session, newest, pipeline)
+        return
+    kept = ("document_id", "file_name", "media_type", "size", "content_sha", "storage_key", "created_by")
+    same = {name: getattr(newest, name) for name in kept}
+    if not newest.storage_key:  # a pair brings its text along
+        await session.refresh(newest, ["text"])
+        same["text"] = newest.text
+    await _queue(session, DocumentVersion(pipeline_sha=pipeline, **same), newest.tenant_id)
 
 
 async def _try_again(session: AsyncSession, version: DocumentVersion, pipeline: bytes) -> None:

@@ -227,9 +227,10 @@ async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passag
         document = await session.get(Document, (place.tenant_id, place.document_id))
         if document is None:
             return True
-        await _forget_attempts(session, place)
+        mine = (EmbeddingCache.tenant_id == place.tenant_id, EmbeddingCache.version_id == place.version_id)
+        await session.execute(delete(EmbeddingCache).where(*mine))
         if document.active_version_id is not None and document.active_version_id > place.version_id:
-            await _set(session, place, state="superseded", finished_at=func.now())
+            await _set(session, place, state="superseded", parsed=None, finished_at=func.now())
             return True
         if document.active_version_id is not None:
             await remove_passages(session, place.tenant_id, place.tenant_number, document.active_version_id)
@@ -238,9 +239,9 @@ async def _publish(services: Services, job: ClaimedJob, task: Task, made: Passag
         await add_passages(session, place, made.parsed.text, made.chunks, made.vectors)
         document.active_version_id = place.version_id
         document.title = made.parsed.title
+        ready = {"state": "ready", "stage": "ready", "parsed": None, "warnings": list(made.parsed.warnings)}
         edited = {"text": made.parsed.text} if made.edits else {}
-        warnings = list(made.parsed.warnings)
-        await _set(session, place, state="ready", stage="ready", warnings=warnings, finished_at=func.now(), **edited)
+        await _set(session, place, **ready, **edited, finished_at=func.now())
         await review_later(session, place.tenant_id)
         return True
 
@@ -249,12 +250,6 @@ async def _refuse(services: Services, job: ClaimedJob, error: AsisstoError) -> N
     async with services.database.tenant(job.tenant_id) as session:
         await jobs.finish(session, job)
         await mark_failed(session, job, error)
-
-
-async def _forget_attempts(session: AsyncSession, place: Place) -> None:
-    mine = (EmbeddingCache.tenant_id == place.tenant_id, EmbeddingCache.version_id == place.version_id)
-    await session.execute(delete(EmbeddingCache).where(*mine))
-    await _set(session, place, parsed=None)
 
 
 async def mark_failed(session: AsyncSession, job: ClaimedJob, error: AsisstoError) -> None:

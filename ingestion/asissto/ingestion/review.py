@@ -18,7 +18,7 @@ from asissto.platform import jobs
 from asissto.platform.errors import NotFound
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
-from asissto.platform.tables import Job, new_id
+from asissto.platform.tables import new_id
 
 REVIEW = "knowledge.review"
 PAUSE = timedelta(minutes=1)
@@ -38,8 +38,7 @@ async def review_later(session: AsyncSession, tenant_id: UUID) -> None:
 async def review_now(session: AsyncSession, tenant_id: UUID) -> None:
     """Also where one waits for its minute."""
     await jobs.enqueue(session, tenant_id, REVIEW, "", {})
-    waiting = (Job.tenant_id == tenant_id, Job.kind == REVIEW, Job.state == "todo")
-    await session.execute(update(Job).where(*waiting, Job.run_at > func.now()).values(run_at=func.now()))
+    await jobs.bring_forward(session, tenant_id, REVIEW, "")
 
 
 async def review(services: Services, job: ClaimedJob) -> None:
