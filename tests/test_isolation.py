@@ -185,6 +185,7 @@ async def alices_world(services: Services, alice: Person) -> World:
             passages=[],
             timings={},
             usage=[],
+            details={},
         )
         conversation_id, message_id = await store_turn(session, asked, turned)
         await session.flush()

@@ -71,7 +71,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """`outcome` is answered or abstained; `mode` says what wrote it: generated, quoted, pair; `notes` why no model did.
 
     `best_sentences` are the quotes that answer best, in the order of their scores, also where it abstains. A note that
-    begins with `embedding:` tells why it was found by words alone.
+    begins with `embedding:` tells why it was found by words alone. `details` hold plain values by the stage that tells
+    them, for the receipt.
     """
 
     text: str
@@ -85,6 +86,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     citations: tuple[Citation, ...] = ()
     usage: tuple[Usage, ...] = ()
     notes: tuple[str, ...] = ()
+    details: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def answered(self) -> bool:
@@ -306,6 +308,7 @@ def _turned(answer: Answer) -> Turned:
         passages=[_receipt_line(passage) for passage in answer.found[:_KEPT_IN_RECEIPT]],
         timings=answer.timings,
         usage=[msgspec.to_builtins(each) for each in answer.usage],
+        details=answer.details,
     )
 
 

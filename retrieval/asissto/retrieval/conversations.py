@@ -68,6 +68,7 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
     passages: list[dict[str, Any]]
     timings: dict[str, float]
     usage: list[dict[str, Any]]
+    details: dict[str, Any]
 
 
 async def store_turn(session: AsyncSession, asked: Asked, turned: Turned) -> tuple[UUID, UUID]:
@@ -92,6 +93,7 @@ async def store_turn(session: AsyncSession, asked: Asked, turned: Turned) -> tup
             passages=turned.passages,
             timings=turned.timings,
             usage=turned.usage,
+            details=turned.details,
         )
     )
     return conversation_id, message_id

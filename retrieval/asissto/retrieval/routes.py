@@ -100,7 +100,7 @@ class MessageOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReceiptOut(msgspec.Struct, frozen=True, kw_only=True):
-    """How an answer came about; timings in milliseconds."""
+    """How an answer came about; timings in milliseconds, `details` by the stage that tells them."""
 
     message_id: UUID
     question: str
@@ -109,6 +109,7 @@ class ReceiptOut(msgspec.Struct, frozen=True, kw_only=True):
     passages: list[dict[str, Any]]
     timings: dict[str, float]
     usage: list[dict[str, Any]]
+    details: dict[str, Any]
     created_at: datetime
 
     @classmethod

@@ -122,4 +122,5 @@ class Receipt(Base):
     passages: Mapped[list[dict[str, Any]]]
     timings: Mapped[Json]
     usage: Mapped[list[dict[str, Any]]]
+    details: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     created_at: Mapped[CreatedAt]
