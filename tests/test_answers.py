@@ -287,6 +287,20 @@ async def test_an_answer_outlives_its_document(library: Loaded, alice: Person) -
     assert [each["quote"] for each in messages[1]["citations"]] == [each["quote"] for each in before["citations"]]
 
 
+async def test_a_citation_opens_as_the_passage_in_its_document(library: Loaded, alice: Person) -> None:
+    """With what stands around it; the quote alone is left when the document is gone."""
+    answer = await ask(alice, "When does a refund reach my bank card?")
+    address = f"/api/v1/conversations/{answer['conversation_id']}/messages/{answer['message_id']}/citations"
+    cited = answer["citations"][0]
+    opened = (await alice.client.get(f"{address}/1")).raise_for_status().json()
+    assert opened["before"] + opened["quote"] + opened["after"].rstrip() == LIBRARY["Refunds"]
+    assert (opened["title"], opened["start"], opened["current"]) == ("Refunds", cited["start"], True)
+    assert (await alice.client.get(f"{address}/9")).status_code == 404
+    await alice.client.delete(f"/api/v1/documents/{cited['document_id']}")
+    alone = (await alice.client.get(f"{address}/1")).raise_for_status().json()
+    assert alone == {**opened, "before": "", "after": "", "current": False}
+
+
 async def test_a_quoted_answer_stands_on_no_more_passages_than_set(
     services: Services, alice: Person, library: Loaded
 ) -> None:

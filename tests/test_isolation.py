@@ -29,6 +29,7 @@ from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 from asissto.retrieval.assistants import first_assistant
 from asissto.retrieval.conversations import Asked, Turned, store_turn
+from asissto.retrieval.tables import Citation
 from people import PASSWORD, Person, bearer, make_client
 
 DIARY = "Dear diary, it is me."
@@ -72,6 +73,7 @@ class World:
     conversation_id: UUID
     message_id: UUID
     finding_id: UUID
+    number: int
 
 
 CASES = {
@@ -155,6 +157,7 @@ CASES = {
     "conversations.read": Case(HIDDEN),
     "conversations.messages": Case(HIDDEN),
     "conversations.receipt": Case(HIDDEN),
+    "conversations.citation": Case(HIDDEN),
 }
 
 
@@ -223,7 +226,12 @@ async def alices_world(services: Services, alice: Person) -> World:
             score=1.0,
             passages=1,
         )
-        session.add(finding)
+        where = {"document_id": document_id, "version_id": version_id, "chunk_id": chunk_id, "support": 0.9}
+        place = {"title": "Alice's diary", "locator": "", "start_offset": 0, "end_offset": 21}
+        citation = Citation(
+            tenant_id=alice.tenant_id, message_id=message_id, number=1, quote=DIARY[:21], **where, **place
+        )
+        session.add_all([finding, citation])
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
@@ -243,6 +251,7 @@ async def alices_world(services: Services, alice: Person) -> World:
         conversation_id=conversation_id,
         message_id=message_id,
         finding_id=finding.id,
+        number=1,
     )
 
 

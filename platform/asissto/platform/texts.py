@@ -396,6 +396,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.address": ("address", "адрес"),
     "kind.assistant": ("assistant", "ассистент"),
     "kind.channel": ("channel", "канал"),
+    "kind.citation": ("citation", "цитата"),
     "kind.collection": ("collection", "коллекция"),
     "kind.contact": ("contact", "контакт"),
     "kind.conversation": ("conversation", "диалог"),

@@ -1,4 +1,4 @@
-"""The route from a passage to the answers that stand on it."""
+"""The routes from an answer to the place that it cites, and from a passage to the answers that stand on it."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,14 +8,19 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
-from sqlalchemy import func, literal, or_, select
+from sqlalchemy import and_, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.editing import find_passage
+from asissto.ingestion.tables import Document, DocumentVersion
 from asissto.platform.authentication import Principal
+from asissto.platform.errors import NotFound
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need
 from asissto.retrieval.tables import Citation, Message
+
+AROUND = 1_000
+"""Characters shown on either side of a quote: about a page on a telephone."""
 
 
 class PassageCitationOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +34,51 @@ class PassageCitationOut(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     created_at: datetime
+
+
+class OpenedCitationOut(msgspec.Struct, frozen=True, kw_only=True):
+    """The place that an answer cites: `quote` from `start` to `end` of the version's text, and what stands around it.
+
+    `current` says whether the document still answers with this version; where the version is gone, only the quote is
+    left, and `before` and `after` are empty.
+    """
+
+    number: int
+    document_id: UUID
+    version_id: UUID
+    title: str
+    url: str | None
+    locator: str
+    page: int | None
+    before: str
+    quote: str
+    after: str
+    start: int
+    end: int
+    current: bool
+
+
+class OpenedCitationController(Controller):
+    path = "/api/v1/conversations/{conversation_id:uuid}/messages/{message_id:uuid}/citations/{number:int}"
+    tags = ("conversations",)
+
+    @get(operation_id="conversations.citation", guards=[need("conversations.read")])
+    async def read(
+        self,
+        conversation_id: FromPath[UUID],
+        message_id: FromPath[UUID],
+        number: FromPath[int],
+        principal: NamedDependency[Principal],
+        session: NamedDependency[AsyncSession],
+    ) -> OpenedCitationOut:
+        """Opens a citation as the passage in its document."""
+        said = and_(Message.tenant_id == principal.tenant_id, Message.id == Citation.message_id)
+        mine = select(Citation).join(Message, said).where(Citation.tenant_id == principal.tenant_id)
+        place = (Citation.message_id == message_id, Citation.number == number)
+        citation = await session.scalar(mine.where(*place, Message.conversation_id == conversation_id))
+        if citation is None:
+            raise NotFound(kind="citation")
+        return await _open(session, citation)
 
 
 class CitationController(Controller):
@@ -55,7 +105,33 @@ class CitationController(Controller):
         return found.map(lambda citation: _show(citation, messages[citation.message_id]))
 
 
-HANDLERS: list[ControllerRouterHandler] = [CitationController]
+HANDLERS: list[ControllerRouterHandler] = [OpenedCitationController, CitationController]
+
+
+async def _open(session: AsyncSession, citation: Citation) -> OpenedCitationOut:
+    start, end = citation.start_offset, citation.end_offset
+    first = max(start - AROUND, 0)
+    of_document = and_(Document.tenant_id == DocumentVersion.tenant_id, Document.id == DocumentVersion.document_id)
+    stored = DocumentVersion.text
+    around = select(
+        Document.url,
+        Document.active_version_id == DocumentVersion.id,
+        func.substr(stored, first + 1, start - first),
+        func.substr(stored, end + 1, AROUND),
+    ).join(Document, of_document)
+    version = (DocumentVersion.tenant_id == citation.tenant_id, DocumentVersion.id == citation.version_id)
+    found = (await session.execute(around.where(*version))).one_or_none()
+    url, current, before, after = found or (None, False, "", "")
+    same = ("number", "document_id", "version_id", "title", "locator", "page", "quote")
+    return OpenedCitationOut(
+        **{name: getattr(citation, name) for name in same},
+        url=url,
+        before=before or "",
+        after=after or "",
+        start=start,
+        end=end,
+        current=bool(current),
+    )
 
 
 async def _messages(session: AsyncSession, tenant_id: UUID, ids: "list[UUID]") -> dict[UUID, Message]:
