@@ -51,7 +51,7 @@ async def open_arena(
     work: workload.Workload, ours_script: str = "ours.py", peer_script: str = "peer.py"
 ) -> AsyncIterator[Arena]:
     python = peer_python()
-    with _open_folder() as folder, EmbeddedPostgres(folder / "data") as server:
+    with open_folder() as folder, EmbeddedPostgres(folder / "data") as server:
         workload.save(work, folder)
         quantised_graph(folder / "models")
         addresses = await embedded_addresses(server, OURS)
@@ -69,7 +69,7 @@ async def open_arena(
 
 
 @contextmanager
-def _open_folder() -> Iterator[Path]:
+def open_folder() -> Iterator[Path]:
     """A folder that every account can enter, because the server does not run as root."""
     with tempfile.TemporaryDirectory(prefix="asissto-bench-") as name:
         Path(name).chmod(0o711)

@@ -49,6 +49,12 @@ class Ours:
         self._places: dict[str, Place] = {}
         self._row_at: dict[tuple[UUID, int], int] = {}
 
+    async def adopt(self, tenant: str, tenant_id: UUID) -> None:
+        """Rows of `tenant` go into a workspace that is there."""
+        async with self._database.tenant(tenant_id) as session:
+            number = (await session.scalars(select(Tenant.number).where(Tenant.id == tenant_id))).one()
+        self._places[tenant] = await self._place_in(tenant_id, number)
+
     async def store(self, tenant: str, first: int, last: int) -> float:
         """Seconds to publish these rows as one document of one tenant."""
         place = await self._place(tenant)
@@ -133,10 +139,13 @@ class Ours:
             number = tenant.number
             for prepare in TENANT_HOOKS:
                 await prepare(session, tenant.id, "en")
-        async with self._database.tenant(tenant.id) as session:
+        return await self._place_in(tenant.id, number)
+
+    async def _place_in(self, tenant_id: UUID, number: int) -> Place:
+        async with self._database.tenant(tenant_id) as session:
             collection_id = (await session.scalars(select(Collection.id))).one()
         space_id = await embedding_space(self._database, self._embedder)
-        return Place(tenant.id, number, collection_id, new_id(), new_id(), space_id)
+        return Place(tenant_id, number, collection_id, new_id(), new_id(), space_id)
 
     async def _publish(
         self, place: Place, text: str, chunks: Sequence[Chunk], vectors: Sequence[Vector | None]
