@@ -32,6 +32,7 @@ class Arena:
     ours: Side
     peer: Side
     socket_dir: Path
+    folder: Path
 
     async def run_as_superuser(self, database: str, *statements: str) -> None:
         connection = await asyncpg.connect(host=str(self.socket_dir), user="postgres", database=database)
@@ -46,9 +47,11 @@ class Arena:
 
 
 @asynccontextmanager
-async def open_arena(work: workload.Workload) -> AsyncIterator[Arena]:
+async def open_arena(
+    work: workload.Workload, ours_script: str = "ours.py", peer_script: str = "peer.py"
+) -> AsyncIterator[Arena]:
     python = peer_python()
-    with _open_folder() as folder, EmbeddedPostgres(folder / "data") as server:
+    with open_folder() as folder, EmbeddedPostgres(folder / "data") as server:
         workload.save(work, folder)
         quantised_graph(folder / "models")
         addresses = await embedded_addresses(server, OURS)
@@ -56,17 +59,17 @@ async def open_arena(work: workload.Workload) -> AsyncIterator[Arena]:
         urls = [url.render_as_string(hide_password=False) for url in msgspec.structs.astuple(addresses)]
         peer_url = f"postgresql+psycopg2://postgres@/{PEER}?host={server.socket_dir}"
         with (
-            closing(Side(Path(sys.executable), HERE / "ours.py", str(folder), *urls)) as ours,
-            closing(Side(python, HERE / "peer.py", str(folder), peer_url, path=str(ROOT / "platform"))) as peer,
+            closing(Side(Path(sys.executable), HERE / ours_script, str(folder), *urls)) as ours,
+            closing(Side(python, HERE / peer_script, str(folder), peer_url, path=str(ROOT / "platform"))) as peer,
         ):
-            arena = Arena(ours, peer, server.socket_dir)
+            arena = Arena(ours, peer, server.socket_dir, folder)
             await arena.run_as_superuser("postgres", f"CREATE DATABASE {PEER}")
             await arena.run_as_superuser(PEER, "CREATE EXTENSION vector")
             yield arena
 
 
 @contextmanager
-def _open_folder() -> Iterator[Path]:
+def open_folder() -> Iterator[Path]:
     """A folder that every account can enter, because the server does not run as root."""
     with tempfile.TemporaryDirectory(prefix="asissto-bench-") as name:
         Path(name).chmod(0o711)

@@ -19,14 +19,15 @@ from sqlalchemy.engine import make_url
 
 from asissto.ingestion import pipeline
 from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
-from asissto.ingestion.documents import Upload, embedding_space, prepare_tenant, upload
+from asissto.ingestion.documents import Upload, embedding_space, upload
 from asissto.ingestion.jobs import HANDLERS
 from asissto.ingestion.parsing import Element, ParsedDocument
+from asissto.ingestion.pipeline import speaks
 from asissto.ingestion.store import Place, Vector, add_passages, embedding_input, lock_knowledge
 from asissto.ingestion.tables import Chunk as ChunkRow
 from asissto.ingestion.tables import Collection, Document, DocumentVersion
 from asissto.platform.database import Addresses, Database
-from asissto.platform.entrypoints.workspace import read
+from asissto.platform.entrypoints.workspace import TENANT_HOOKS, read
 from asissto.platform.keys import parse_key_ring
 from asissto.platform.local_files import LocalFiles
 from asissto.platform.minilm import MiniLM
@@ -34,6 +35,7 @@ from asissto.platform.services import Services
 from asissto.platform.settings import Settings
 from asissto.platform.tables import Tenant, new_id
 from asissto.platform.worker import Worker
+from asissto.retrieval.passages import Passage
 from asissto.retrieval.ranking import follow_up_terms
 from asissto.retrieval.search import Query, search
 
@@ -47,13 +49,22 @@ class Ours:
         self._places: dict[str, Place] = {}
         self._row_at: dict[tuple[UUID, int], int] = {}
 
+    async def adopt(self, tenant: str, tenant_id: UUID) -> None:
+        """Rows of `tenant` go into a workspace that is there."""
+        async with self._database.tenant(tenant_id) as session:
+            number = (await session.scalars(select(Tenant.number).where(Tenant.id == tenant_id))).one()
+        self._places[tenant] = await self._place_in(tenant_id, number)
+
     async def store(self, tenant: str, first: int, last: int) -> float:
         """Seconds to publish these rows as one document of one tenant."""
         place = await self._place(tenant)
         texts = self._work.texts[first:last]
-        chunks = _chunks(texts)
+        chunks = _chunks(texts, [self._work.language(row) for row in range(first, last)])
         self._row_at.update({(place.document_id, each.start): first + each.ord for each in chunks})
-        vectors = list(self._work.vectors[first:last])
+        vectors = [
+            self._work.vectors[row] if speaks(self._embedder, self._work.language(row)) else None
+            for row in range(first, last)
+        ]
         started = time.perf_counter()
         await self._publish(place, "\n".join(texts), chunks, vectors)
         return time.perf_counter() - started
@@ -74,14 +85,7 @@ class Ours:
         """Seconds of whole files from upload to publication by one worker, and of the steps among them."""
         steps = Stopwatches()
         place = await self._place("files")
-        services = Services(
-            settings=Settings(data_dir=self._folder),
-            keys=parse_key_ring("bench:" + "A" * 43 + "="),
-            database=self._database,
-            files=LocalFiles(self._folder / "files"),
-            embedder=self._embedder,
-            chat=None,
-        )
+        services = self._open_services()
         await self._embedder.embed(["The model loads at the first text."])
         worker = Worker(services, HANDLERS)
         with steps.around(pipeline, "parse_apart", "embed_chunks", "_publish"):
@@ -108,6 +112,20 @@ class Ours:
     async def peak_mb(self) -> float:
         return contest.peak_mb()
 
+    def _open_services(self) -> Services:
+        """That remember nothing yet."""
+        return Services(
+            settings=Settings(data_dir=self._folder),
+            keys=parse_key_ring("bench:" + "A" * 43 + "="),
+            database=self._database,
+            files=LocalFiles(self._folder / "files"),
+            embedder=self._embedder,
+            chat=None,
+        )
+
+    def _rows(self, found: Sequence[Passage]) -> list[int]:
+        return [self._row_at[passage.document_id, passage.start] for passage in found]
+
     async def _place(self, tenant: str) -> Place:
         if tenant not in self._places:
             self._places[tenant] = await self._open_tenant(tenant)
@@ -119,11 +137,15 @@ class Ours:
             session.add(tenant)
             await session.flush()
             number = tenant.number
-            await prepare_tenant(session, tenant.id, "en")
-        async with self._database.tenant(tenant.id) as session:
+            for prepare in TENANT_HOOKS:
+                await prepare(session, tenant.id, "en")
+        return await self._place_in(tenant.id, number)
+
+    async def _place_in(self, tenant_id: UUID, number: int) -> Place:
+        async with self._database.tenant(tenant_id) as session:
             collection_id = (await session.scalars(select(Collection.id))).one()
         space_id = await embedding_space(self._database, self._embedder)
-        return Place(tenant.id, number, collection_id, new_id(), new_id(), space_id)
+        return Place(tenant_id, number, collection_id, new_id(), new_id(), space_id)
 
     async def _publish(
         self, place: Place, text: str, chunks: Sequence[Chunk], vectors: Sequence[Vector | None]
@@ -156,8 +178,7 @@ class Ours:
         )
         async with self._database.tenant(place.tenant_id) as session:
             found = await search(session, place.tenant_id, place.tenant_number, query)
-        taken = time.perf_counter() - started
-        return taken, [self._row_at[passage.document_id, passage.start] for passage in found.passages]
+        return time.perf_counter() - started, self._rows(found.passages)
 
     async def _ingest(self, text: str) -> tuple[float, int]:
         """Seconds of embedding and passages. As in the pipeline, without parsing and progress reports."""
@@ -196,11 +217,11 @@ class Stopwatches:
             self.seconds[name] += time.perf_counter() - started
 
 
-def _chunks(texts: Sequence[str]) -> list[Chunk]:
+def _chunks(texts: Sequence[str], languages: Sequence[str]) -> list[Chunk]:
     chunks, start = [], 0
-    for number, text in enumerate(texts):
+    for number, (text, language) in enumerate(zip(texts, languages, strict=True)):
         end = start + len(text)
-        chunks.append(Chunk(number, start, end, start, end, None, (), "text", "", "en", len(text) // 4))
+        chunks.append(Chunk(number, start, end, start, end, None, (), "text", "", language, len(text) // 4))
         start = end + 1
     return chunks
 
@@ -214,9 +235,9 @@ def _paragraphs(text: str) -> tuple[Element, ...]:
     return tuple(elements)
 
 
-def main(folder: str, *addresses: str) -> None:
+def main(kind: type[Ours], folder: str, *addresses: str) -> None:
     with asyncio.Runner() as runner:
-        ours = Ours(Path(folder), Addresses(*map(make_url, addresses)))
+        ours = kind(Path(folder), Addresses(*map(make_url, addresses)))
 
         def call(method: str, **arguments: Any) -> Any:
             return runner.run(getattr(ours, method)(**arguments))
@@ -225,4 +246,4 @@ def main(folder: str, *addresses: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(Ours, *sys.argv[1:])

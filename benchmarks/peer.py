@@ -113,7 +113,7 @@ class Peer:
                 id_=str(row),
                 text=self._work.texts[row],
                 embedding=self._work.vectors[row].tolist(),
-                metadata={"tenant": tenant},
+                metadata={"tenant": tenant, "row": row},
                 relationships=document,
             )
             for row in range(first, last)
@@ -139,13 +139,15 @@ class Embedding(BaseEmbedding):
     seconds: float = 0.0
     _model: MiniLM = PrivateAttr()
 
+    _runner: asyncio.Runner = PrivateAttr(default_factory=asyncio.Runner)
+
     def __init__(self, model: MiniLM) -> None:
         super().__init__(model_name=model.model, embed_batch_size=AT_ONCE)
         self._model = model
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
         started = time.perf_counter()
-        rows: list[list[float]] = asyncio.run(self._model.embed(texts)).tolist()
+        rows: list[list[float]] = self._runner.run(self._model.embed(texts)).tolist()
         self.seconds += time.perf_counter() - started
         return rows
 
@@ -159,8 +161,8 @@ class Embedding(BaseEmbedding):
         return self._get_text_embedding(query)
 
 
-def main(folder: str, address: str) -> None:
-    peer = Peer(Path(folder), address)
+def main(kind: type[Peer], folder: str, address: str) -> None:
+    peer = kind(Path(folder), address)
 
     def call(method: str, **arguments: Any) -> Any:
         return getattr(peer, method)(**arguments)
@@ -169,4 +171,4 @@ def main(folder: str, address: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(Peer, *sys.argv[1:])

@@ -4,7 +4,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,25 @@ _SPREAD = DIMENSIONS**-0.5
 
 @dataclass(frozen=True)
 class Workload:
-    """Row i is text i with vector i, a unit vector; `question_vectors` lie near passages of the measured tenant."""
+    """Row i is text i with vector i, a unit vector; `question_vectors` lie near passages of the measured tenant.
+
+    `languages` are those of the texts; none: all are English.
+    """
 
     texts: list[str]
     vectors: Floats
     questions: list[str]
     question_vectors: Floats
+    languages: list[str] = field(default_factory=list)
+
+    def language(self, row: int) -> str:
+        return self.languages[row] if self.languages else "en"
 
 
 def make_workload(measured: int, others: int, questions: int) -> Workload:
     """The first `measured` rows are the measured tenant's, then come the others'; the same numbers give the same."""
     chance = random.Random(_SEED)
-    sentences = _sentences() or list(_invented_sentences(chance, 5_000))
+    sentences = _sentences() or list(invented_sentences(chance, 5_000))
     texts = [_passage(chance, sentences) for _ in range(measured + others)]
     vectors = clustered_vectors(measured + others)
     noise = np.random.default_rng(_SEED + 1)
@@ -72,7 +79,7 @@ def documents(limit: int) -> list[str]:
         parts.setdefault(passage["doc"], []).append(passage["text"])
     chance = random.Random(_SEED)
     found = ["\n\n".join(part) for part in parts.values()] or [
-        " ".join(_invented_sentences(chance, 100)) for _ in range(limit // 8_000 + 1)
+        " ".join(invented_sentences(chance, 100)) for _ in range(limit // 8_000 + 1)
     ]
     lengths = np.cumsum([len(text) for text in found])
     return found[: max(1, int(np.searchsorted(lengths, limit, "right")))]
@@ -99,14 +106,16 @@ def files() -> list[Path]:
 
 
 def save(workload: Workload, folder: Path) -> None:
-    (folder / "texts.json").write_text(json.dumps([workload.texts, workload.questions]), encoding="utf-8")
+    (folder / "texts.json").write_text(
+        json.dumps([workload.texts, workload.questions, workload.languages]), encoding="utf-8"
+    )
     np.save(folder / "vectors.npy", workload.vectors)
     np.save(folder / "questions.npy", workload.question_vectors)
 
 
 def load(folder: Path) -> Workload:
-    texts, questions = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
-    return Workload(texts, np.load(folder / "vectors.npy"), questions, np.load(folder / "questions.npy"))
+    texts, questions, languages = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+    return Workload(texts, np.load(folder / "vectors.npy"), questions, np.load(folder / "questions.npy"), languages)
 
 
 def _passage(chance: random.Random, sentences: Sequence[str]) -> str:
@@ -137,7 +146,7 @@ def _lines(name: str) -> Iterator[dict[str, Any]]:
             yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
 
 
-def _invented_sentences(chance: random.Random, count: int) -> Iterator[str]:
+def invented_sentences(chance: random.Random, count: int) -> Iterator[str]:
     """Where the sets are not at hand; words are as unequally frequent as in a language (Zipf)."""
     consonants, vowels = "bcdfghklmnprstvz", "aeiou"
     syllables = [consonant + vowel for consonant in consonants for vowel in vowels]

@@ -37,7 +37,7 @@ def search() -> ModuleType:
     return importlib.import_module("search")
 
 
-@pytest.mark.parametrize("script", ["ingest.py", "search.py"])
+@pytest.mark.parametrize("script", ["ingest.py", "search.py", "answer.py"])
 def test_script_explains_itself(script: str) -> None:
     """With its options, and without starting anything."""
     shown = subprocess.run(
@@ -133,6 +133,31 @@ def test_searching_is_compared_by_its_95th_percentile(search: ModuleType) -> Non
         search.Row("a", 1.0, 1.0, 0.75, 4.0),
         search.Row("b", 4.0, 4.0, None, None),
     ]
+
+
+def test_answers_are_told_by_step_and_by_language() -> None:
+    """Shares are of the time of all answers; a question counts where its own row is found."""
+    answer = importlib.import_module("answer")
+    told = [{"search": 3.0, "read": 1.0, "total": 4.0}, {"search": 5.0, "total": 6.0}]
+    assert answer.share(told) == [answer.Step("search", 4.0, 4.9, 0.8), answer.Step("read", 0.5, 0.95, 0.1)]
+    labelled = SimpleNamespace(gold=[7, 8, 9], languages=["en", "ru", "en"])
+    taken = [(0.1, [7, 1]), (0.1, [1, 8]), (0.1, [1, 2])]
+    assert answer._hits(taken, labelled, 1) == {"en": 0.5, "ru": 0.0}
+    assert answer._hits(taken, labelled, 2) == {"en": 0.5, "ru": 1.0}
+
+
+async def test_labelled_passages_answer_their_questions(workload: ModuleType, tmp_path: Path) -> None:
+    """Invented ones too: the words of a question stand in its own row; the same numbers give the same."""
+    labelled = importlib.import_module("labelled")
+    made, again = [await labelled.make_labelled(12, 4, 3, tmp_path / "models") for _ in range(2)]
+    assert (made.work.texts, made.gold) == (again.work.texts, again.gold)
+    assert (len(made.work.texts), made.work.vectors.shape, len(made.gold)) == (12, (12, 384), 3)
+    np.testing.assert_allclose(np.linalg.norm(made.work.vectors, axis=1), 1, rtol=1e-5)
+    for question, row in zip(made.work.questions, made.gold, strict=True):
+        assert row < 4
+        assert set(question.strip("?").split()) <= set(made.work.texts[row].lower().replace(".", "").split())
+    twice = labelled.repeated(made.work, 0, 4)
+    assert (twice.texts[12:], twice.language(15)) == (made.work.texts[:4], "en")
 
 
 def test_process_answers_line_by_line(tmp_path: Path) -> None:

@@ -662,6 +662,20 @@ async def test_sentences_are_weighed_by_words_when_the_model_fails_late(
     assert (answer.answered, answer.notes, len(calls)) == (True, ("embedding:server_error",), 2)
 
 
+async def test_a_receipt_tells_why_only_words_were_used(services: Services, alice: Person, peer: OpenAIPeer) -> None:
+    """The customer gets an answer; whoever looks into it sees what was missing."""
+    await choose(alice, **OUTSIDE)
+    await publish(services, alice, "handbook.md", handbook(0, 9))
+    peer.fail_with(500, times=1)
+    assistant_id = (await alice.client.get("/api/v1/assistants")).json()["items"][0]["id"]
+    question = {"question": "What is the code of the door of room 7?"}
+    answer = (await alice.client.post(f"/api/v1/assistants/{assistant_id}/ask", json=question)).json()
+    address = f"/api/v1/conversations/{answer['conversation_id']}/messages/{answer['message_id']}/receipt"
+    receipt = (await alice.client.get(address)).json()
+    assert (answer["answered"], receipt["details"]["notes"]) == (True, ["embedding:server_error"])
+    assert {passage["scores"]["dense"] for passage in receipt["passages"]} == {None}
+
+
 async def test_a_model_whose_endpoint_is_gone_does_without(services: Services, alice: Person) -> None:
     """Documents are published and found by their words, also where the settings name no endpoint at all."""
     await choose(alice, **OUTSIDE)

@@ -31,6 +31,8 @@ Caller = NamedDependency[Principal]
 Session = NamedDependency[AsyncSession]
 Open = SkipValidation[NamedDependency[Services]]
 EVENT_STREAM = "text/event-stream"
+STATEMENT_SECONDS = 5.0
+"""Of one statement of an answer, which takes milliseconds: whoever waits longer is better told to try again."""
 
 
 class ChannelOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,6 +149,7 @@ class AskController(Controller):
     ) -> Response[AnswerOut] | ServerSentEvent:
         """With `Accept: text/event-stream` the answer comes in `delta` events, and whole in a `final` one."""
         check_question(data.question)
+        services = services.impatient(STATEMENT_SECONDS)
         async with services.database.tenant(principal.tenant_id) as session:
             channel_id = await api_channel(session, principal.tenant_id)
         asked = Asked(

@@ -15,7 +15,8 @@ AsisstoError
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
 │   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
 ├── StorageFull             507
-└── NotReady                503 (DatabaseDown, DatabaseTooOld, DataDirUnusable, PortInUse, StorageUnavailable)
+└── NotReady                503 (PortInUse, DataDirUnusable, StorageUnavailable)
+    └── DatabaseDown, DatabaseSlow, DatabaseTooOld, DatabaseWontStart
 """
 
 from typing import ClassVar
@@ -403,6 +404,12 @@ class NotReady(AsisstoError):
 
 class DatabaseDown(NotReady):
     code = "database_down"
+
+
+class DatabaseSlow(NotReady):
+    """No connection came free, or a statement took too long."""
+
+    code = "database_slow"
 
 
 class DatabaseTooOld(NotReady):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from typing import Self
 
 import msgspec
 
@@ -14,6 +15,7 @@ from asissto.platform.migrate import embedded_addresses, migrate, outside_addres
 from asissto.platform.minilm import MiniLM
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.settings import Settings
+from asissto.platform.vector_cache import VectorCache
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -26,6 +28,7 @@ class Services(msgspec.Struct, frozen=True):
     embedder: Embedder
     chat: ChatModel | None
     other_embedders: dict[Settings, MiniLM | OpenAIEmbedder] = msgspec.field(default_factory=dict)
+    sentences: VectorCache = msgspec.field(default_factory=VectorCache)
 
     def embedder_for(self, model: str, dimensions: int) -> Embedder | None:
         """None where the settings name no endpoint that could have the model."""
@@ -38,6 +41,10 @@ class Services(msgspec.Struct, frozen=True):
                 return None
             self.other_embedders[settings] = embedder
         return self.other_embedders[settings]
+
+    def impatient(self, seconds: float) -> Self:
+        """The same, for somebody who waits: no statement may take longer."""
+        return msgspec.structs.replace(self, database=self.database.impatient(seconds))
 
     async def close_embedders(self) -> None:
         for embedder in self.other_embedders.values():

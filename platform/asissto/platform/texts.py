@@ -338,6 +338,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The database at {address} does not answer. Start it, or check ASISSTO_DATABASE_URL.",
         "База данных {address} не отвечает. Запустите её или проверьте ASISSTO_DATABASE_URL.",
     ),
+    "error.database_slow": (
+        "The database is too busy to answer in time. Try again in a moment.",
+        "База данных слишком занята и не ответила вовремя. Повторите чуть позже.",
+    ),
     "error.database_too_old": (
         "The database has {found}; {needed} or newer is needed.",
         "В базе данных {found}; нужна версия {needed} или новее.",

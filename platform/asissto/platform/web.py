@@ -29,6 +29,9 @@ from asissto.platform.texts import Language
 LARGEST_BODY = 1_000_000
 """Bytes of a JSON body; routes that take files have limits of their own."""
 
+STATEMENT_SECONDS = 30.0
+"""Of one statement of a request; nobody waits for a minute."""
+
 UNCOMPRESSED = "uncompressed"
 """In the `opt` of a route whose content is packed already, or is to go out piece by piece."""
 
@@ -52,6 +55,7 @@ def create_app(
     topics: Topics | None = None,
 ) -> Litestar:
     """Every handler may take `services`, `principal`, `session`, `language`, `tenant_hooks` and `hub`."""
+    services = services.impatient(STATEMENT_SECONDS)
     hub = Hub(services.database, topics or {})
     app = Litestar(
         route_handlers=handlers,

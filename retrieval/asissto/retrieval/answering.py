@@ -6,6 +6,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.labels import DocumentFilter
 from asissto.ingestion.spaces import Space, no_space_yet
@@ -159,10 +160,11 @@ async def answer_in_pieces(
     watch.lap("search")
     kept = found.passages[: scope.settings.passages]
     reading = read(question, terms, found.idf(), kept)
+    watch.lap("read")
     cosines = await dense.cosines(reading, vector)
     sure = confidence(gather(reading, cosines, found.passages))
     quotes = quote_answer(reading, cosines)
-    watch.lap("read")
+    watch.lap("weigh")
     answer = Answer(
         text=scope.settings.unknown_text or text("answer.unknown", language),
         language=language,
@@ -204,22 +206,27 @@ def check_question(question: str) -> None:
 
 async def whole_workspace(services: Services, tenant_id: UUID) -> Scope:
     """A scope without an assistant of its own: everything of the tenant, default settings."""
+    async with services.database.tenant(tenant_id) as session:
+        return await workspace_scope(session, services, tenant_id)
+
+
+async def workspace_scope(session: AsyncSession, services: Services, tenant_id: UUID) -> Scope:
+    """The same in a transaction that is open already."""
     tenant_and_space = (
         select(Tenant, EmbeddingSpace)
         .outerjoin(KnowledgeBase, KnowledgeBase.tenant_id == Tenant.id)
         .outerjoin(EmbeddingSpace, EmbeddingSpace.id == KnowledgeBase.space_id)
         .where(Tenant.id == tenant_id)
     )
-    async with services.database.tenant(tenant_id) as session:
-        tenant, active = (await session.execute(tenant_and_space)).one()
+    tenant, active = (await session.execute(tenant_and_space)).one()
     space = no_space_yet(services) if active is None else Space.of(active)
     language: Language = "ru" if tenant.language == "ru" else "en"
     return Scope(tenant_id=tenant_id, tenant_number=tenant.number, language=language, space=space)
 
 
 async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]:
-    scope = await whole_workspace(services, asked.tenant_id)
     async with services.database.tenant(asked.tenant_id) as session:
+        scope = await workspace_scope(session, services, asked.tenant_id)
         assistant = await find_assistant(session, asked.tenant_id, asked.assistant_id)
         history = await read_history(session, asked)
     if assistant.status == "paused":
@@ -308,7 +315,7 @@ def _turned(answer: Answer) -> Turned:
         passages=[_receipt_line(passage) for passage in answer.found[:_KEPT_IN_RECEIPT]],
         timings=answer.timings,
         usage=[msgspec.to_builtins(each) for each in answer.usage],
-        details=answer.details,
+        details=answer.details | ({"notes": list(answer.notes)} if answer.notes else {}),
     )
 
 

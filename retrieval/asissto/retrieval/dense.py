@@ -12,6 +12,7 @@ from asissto.platform.embedding import impatient
 from asissto.platform.errors import ProviderError
 from asissto.platform.languages import language_of
 from asissto.platform.services import Services
+from asissto.platform.vector_cache import VectorCache
 from asissto.retrieval.extractive import Reading
 
 EMBED_SECONDS = 4.0
@@ -23,6 +24,7 @@ class Dense:
 
     def __init__(self, services: Services, space: Space) -> None:
         self.notes: list[str] = []
+        self._sentences = services.sentences
         self._embedder = embedder_of(services, space)
 
     async def vector(self, question: str) -> Vector | None:
@@ -36,14 +38,15 @@ class Dense:
         """Of the question with the reading's candidates."""
         if vector is None or not reading.candidates:
             return None
-        vectors = await self._embed([candidate.text for candidate in reading.candidates])
+        vectors = await self._embed([candidate.text for candidate in reading.candidates], self._sentences)
         return None if vectors is None else [float(cosine) for cosine in vectors @ vector]
 
-    async def _embed(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+    async def _embed(self, texts: Sequence[str], known: VectorCache | None = None) -> NDArray[np.float32] | None:
         try:
             if self._embedder is None:
                 raise ProviderError(permanent=True, reason="no_endpoint")
-            return await impatient(self._embedder, EMBED_SECONDS).embed(texts)
+            embedder = impatient(self._embedder, EMBED_SECONDS)
+            return await (embedder.embed(texts) if known is None else known.embed(embedder, texts))
         except ProviderError as error:
             self.notes.append(f"embedding:{error.reason}")
             return None
