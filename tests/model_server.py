@@ -82,8 +82,8 @@ def _install(node: Path) -> Path:
         shutil.copy(HERE / name, fresh)
     npm = node.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
     command = [str(node), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    path = f"{node.parent}{os.pathsep}{os.environ['PATH']}"
-    ran = subprocess.run(command, cwd=fresh, capture_output=True, text=True, env={**os.environ, "PATH": path})
+    environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}"}
+    ran = subprocess.run(command, check=False, cwd=fresh, capture_output=True, text=True, env=environment)
     if ran.returncode:
         shutil.rmtree(fresh)
         _give_up(f"aimock could not be installed: {ran.stderr[-500:]}")

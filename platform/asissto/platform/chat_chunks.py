@@ -11,6 +11,7 @@ class ThoughtFilter:
 
     def __init__(self) -> None:
         self._held: str | None = ""
+        self._thought = False
 
     def feed(self, text: str) -> str:
         """The part of the answer that is certain by now."""
@@ -19,14 +20,11 @@ class ThoughtFilter:
         self._held += text
         begun = self._held.lstrip()
         if begun.startswith(THOUGHT):
-            _, end, after = begun.partition(AFTER_THOUGHT)
-            if not end:
-                return ""
-            self._held = None
-            return after.lstrip()
-        if THOUGHT.startswith(begun):  # perhaps the beginning of the mark
+            self._thought = True
+            begun = begun.partition(AFTER_THOUGHT)[2].lstrip()
+        if not begun or (not self._thought and THOUGHT.startswith(begun)):  # nothing yet, or half a mark
             return ""
-        passed, self._held = self._held, None
+        passed, self._held = begun if self._thought else self._held, None
         return passed
 
 

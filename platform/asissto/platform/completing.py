@@ -13,6 +13,9 @@ from asissto.platform.model_calls import ModelCall, Purpose
 
 T = TypeVar("T")
 
+MOST_TRIES = 20
+"""Brackets that are taken for the beginning of the JSON; a text of nothing but brackets would cost minutes."""
+
 AGAIN = "That was not the JSON that was asked for. Reply with the JSON alone, without any other word."
 
 _TRAILING_COMMA = re.compile(r",\s*(?=[}\]])")
@@ -72,7 +75,10 @@ def read_json(answer: str, kind: type[T]) -> T | None:
 def _values(text: str) -> Iterator[Any]:
     """The objects and lists that stand in the text, from left to right, none from within another."""
     decoder, at = json.JSONDecoder(), 0
-    while (start := _next_bracket(text, at)) >= 0:
+    for _ in range(MOST_TRIES):
+        start = _next_bracket(text, at)
+        if start < 0:
+            return
         try:
             value, at = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):

@@ -22,7 +22,7 @@ class ModelProvider(TenantRow, Base):
     headers: Mapped[Json] = mapped_column(server_default=text("'{}'"), comment="sealed value (base64) by header name")
     first_token_seconds: Mapped[int] = mapped_column(Integer, server_default="15")
     answer_seconds: Mapped[int] = mapped_column(Integer, server_default="45")
-    enabled: Mapped[bool] = mapped_column(Boolean, server_default=text("true"))
+    enabled: Mapped[bool] = mapped_column(Boolean, server_default="true")
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 
