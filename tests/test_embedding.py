@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from asissto.platform import embedding as subject
 from asissto.platform import minilm
-from asissto.platform.embedding import Embedder, OpenAIEmbedder, make_embedder
+from asissto.platform.embedding import Embedder, OpenAIEmbedder, make_embedder, make_outside_embedder
 from asissto.platform.errors import ProviderError
 from asissto.platform.minilm import MiniLM
 from asissto.platform.settings import Settings
@@ -41,7 +41,7 @@ async def peer() -> AsyncIterator[OpenAIPeer]:
 
 @pytest.fixture
 async def outside(peer: OpenAIPeer) -> AsyncIterator[OpenAIEmbedder]:
-    embedder = OpenAIEmbedder(outside_settings(peer))
+    embedder = make_outside_embedder(outside_settings(peer))
     yield embedder
     await embedder.close()
 
@@ -171,7 +171,7 @@ async def test_vectors_of_the_endpoint_are_put_in_order_and_normalised(
 
 async def test_dimensions_are_asked_for_where_the_model_can_shorten(peer: OpenAIPeer) -> None:
     """Other models refuse a request with the parameter."""
-    embedder = OpenAIEmbedder(outside_settings(peer, "text-embedding-3-small"))
+    embedder = make_outside_embedder(outside_settings(peer, "text-embedding-3-small"))
     assert (await embedder.embed(["one"])).shape == (1, 64)
     await embedder.close()
     assert peer.requests[0].body["dimensions"] == 64
@@ -214,7 +214,7 @@ async def test_a_fault_of_the_endpoint_has_one_name(
     """Every fault becomes a ProviderError that tells whether to try again, and never quotes the key."""
     monkeypatch.setattr(subject, "RETRIES", 0)
     monkeypatch.setattr(subject, "SECONDS", 0.3)
-    embedder = OpenAIEmbedder(outside_settings(peer))
+    embedder = make_outside_embedder(outside_settings(peer))
     peer.fail_with(fault)
     with pytest.raises(ProviderError) as caught:
         await embedder.embed(["one", "two"])
@@ -234,7 +234,7 @@ async def test_a_limited_rate_is_waited_for(peer: OpenAIPeer, outside: OpenAIEmb
 async def test_a_closed_port_is_unreachable(peer: OpenAIPeer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody listens: the job may try again later."""
     monkeypatch.setattr(subject, "RETRIES", 0)
-    embedder = OpenAIEmbedder(Settings(embedding_model="m", openai_base_url="http://127.0.0.1:1/v1"))
+    embedder = make_outside_embedder(Settings(embedding_model="m", openai_base_url="http://127.0.0.1:1/v1"))
     with pytest.raises(ProviderError) as caught:
         await embedder.embed(["one"])
     await embedder.close()
@@ -243,7 +243,9 @@ async def test_a_closed_port_is_unreachable(peer: OpenAIPeer, monkeypatch: pytes
 
 async def test_a_wrong_size_names_both_numbers(peer: OpenAIPeer) -> None:
     """The operator sees which setting does not fit the model."""
-    embedder = OpenAIEmbedder(Settings(embedding_model="m", embedding_dimensions=32, openai_base_url=peer.base_url))
+    embedder = make_outside_embedder(
+        Settings(embedding_model="m", embedding_dimensions=32, openai_base_url=peer.base_url)
+    )
     with pytest.raises(ProviderError) as caught:
         await embedder.embed(["one"])
     await embedder.close()

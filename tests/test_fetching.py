@@ -9,7 +9,6 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from asissto.ingestion.fetching import Fetcher, Patience, Validators
-from asissto.ingestion.public_addresses import is_public
 from asissto.ingestion.web_addresses import file_name, join, normalise, same_site, worth_a_visit
 from asissto.platform.errors import (
     AddressRefused,
@@ -24,6 +23,7 @@ from asissto.platform.errors import (
     PageTooLarge,
     PageUnreachable,
 )
+from asissto.platform.public_addresses import is_public
 from asissto.platform.settings import Settings
 from web_site import Answer, Site, endless, packed, redirect, running_site, status
 

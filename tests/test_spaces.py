@@ -17,7 +17,7 @@ from asissto.ingestion import reembedding
 from asissto.ingestion.documents import embedding_space
 from asissto.ingestion.switching import begin_wanted_switches, choose_space
 from asissto.platform import embedding
-from asissto.platform.embedding import OpenAIEmbedder
+from asissto.platform.embedding import make_outside_embedder
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.migrate import alembic_config, migrate
 from asissto.platform.services import Services
@@ -458,7 +458,7 @@ async def test_a_switch_leaves_other_workspaces_alone(
 async def restarted(services: Services) -> AsyncIterator[Services]:
     """The same installation, started again with another ASISSTO_EMBEDDING_MODEL."""
     settings = structs.replace(services.settings, embedding_model="some-embedder", embedding_dimensions=64)
-    embedder = OpenAIEmbedder(settings)
+    embedder = make_outside_embedder(settings)
     connected = structs.replace(services, settings=settings, embedder=embedder, other_embedders={})
     yield connected
     await embedder.close()

@@ -5,8 +5,8 @@ import socket
 from aiohttp.abc import AbstractResolver
 from aiohttp.connector import AddrInfoType, TCPConnector
 
-from asissto.ingestion.public_addresses import is_public
 from asissto.platform.errors import AddressRefused
+from asissto.platform.public_addresses import is_public
 
 
 def guarded_connector(*, private: bool, resolver: AbstractResolver | None = None) -> TCPConnector:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, Self
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, get, post, put
@@ -12,7 +13,7 @@ from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.documents import embedding_space
-from asissto.ingestion.spaces import Space, check_model, no_space_yet
+from asissto.ingestion.spaces import Space, WantedModel, check_model, no_space_yet
 from asissto.ingestion.switching import cancel_switch, choose_space, explain_switch, newest_switch
 from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase, SpaceSwitch
 from asissto.platform.audit import record
@@ -27,19 +28,26 @@ Reader = NamedDependency[Language]
 
 
 class EmbeddingIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`local` is the built-in model, null that of the server's settings; others need their dimensions too."""
+    """`local` is the built-in model, null that of the server's settings; others need their dimensions too.
 
-    model: Annotated[str, Meta(min_length=1, max_length=200)] | None
+    `provider_id` is one of the workspace's own providers; null: the endpoint of the server's settings.
+    """
+
+    model: Annotated[str, Meta(min_length=1, max_length=200, pattern="^(?!provider:)")] | None
     dimensions: Annotated[int, Meta(ge=8, le=4000)] | None = None
+    provider_id: UUID | None = None
 
 
-class ModelOut(msgspec.Struct, frozen=True):
+class ModelOut(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`provider_id` only where it is one of the workspace's own providers."""
+
     model: str
     dimensions: int
+    provider_id: UUID | None = None
 
     @classmethod
     def of(cls, space: Space) -> Self:
-        return cls(space.name, space.dimensions)
+        return cls(space.name, space.dimensions, space.provider_id)
 
 
 class SwitchOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,18 +88,16 @@ class EmbeddingController(Controller):
         """Tries the model first; then begins the switch, or begins it anew. Search goes on with the active model."""
         space_id = None
         if data.model is not None:
-            model = await check_model(services, data.model, data.dimensions)
+            wanted = WantedModel(data.model, data.dimensions, data.provider_id)
+            model = await check_model(services, principal.tenant_id, wanted)
             space_id = await embedding_space(services.database, model)
         following = await embedding_space(services.database, services.embedder)
         async with services.database.tenant(principal.tenant_id) as session:
             await choose_space(session, principal.tenant_id, space_id, following=following)
+            told = {"model": data.model, "dimensions": data.dimensions}
+            told |= {} if data.provider_id is None else {"provider_id": str(data.provider_id)}
             await record(
-                session,
-                principal,
-                "knowledge.embedding.choose",
-                "knowledge base",
-                principal.tenant_id,
-                **msgspec.structs.asdict(data),
+                session, principal, "knowledge.embedding.choose", "knowledge base", principal.tenant_id, **told
             )
         return await _show(services, principal, language)
 

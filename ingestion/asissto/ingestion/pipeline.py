@@ -30,7 +30,7 @@ from asissto.ingestion.parse_process import parse_apart
 from asissto.ingestion.parsing import ParsedDocument
 from asissto.ingestion.passage_edits import Edit, apply_edits, read_edits
 from asissto.ingestion.review import review_later
-from asissto.ingestion.spaces import embedder_of, find_space, space_to_fill
+from asissto.ingestion.spaces import embed_paid, embedder_of, find_space, space_to_fill
 from asissto.ingestion.store import (
     Place,
     Vector,
@@ -161,7 +161,8 @@ async def embed_chunks(
     report: Callable[[int, int], Awaitable[None]],
 ) -> list[Vector | None]:
     """Vectors of the chunks in the embedder's languages; texts that the space knows already are not embedded again."""
-    embedder = embedder_of(services, await find_space(services, place.tenant_id, place.space_id))
+    space = await find_space(services, place.tenant_id, place.space_id)
+    embedder = await embedder_of(services, place.tenant_id, space)
     if embedder is None:
         return [None] * len(chunks)
     texts = {
@@ -175,7 +176,7 @@ async def embed_chunks(
     for done in range(0, len(missing), EMBED_AT_ONCE):
         await report(done, len(missing))
         batch = dict(islice(missing.items(), done, done + EMBED_AT_ONCE))
-        made = dict(zip(batch, await embedder.embed(list(batch.values())), strict=True))
+        made = dict(zip(batch, await embed_paid(services, place.tenant_id, embedder, batch.values()), strict=True))
         if done + EMBED_AT_ONCE < len(missing):  # what follows the last batch is the publication
             await _keep_vectors(services, place, made)
         known |= made

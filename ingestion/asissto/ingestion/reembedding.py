@@ -10,7 +10,7 @@ from pgvector import HalfVector
 from sqlalchemy import func, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.ingestion.spaces import Space, embedder_of
+from asissto.ingestion.spaces import Space, embed_paid, embedder_of
 from asissto.ingestion.store import Vector, input_sha, known_vectors
 from asissto.ingestion.switching import (
     KEPT,
@@ -109,12 +109,14 @@ async def _begin(services: Services, job: ClaimedJob) -> Switch | None:
             await jobs.finish(session, job)
             return None
         space = Space.of(await session.get_one(EmbeddingSpace, row.to_space_id))
-        embedder = embedder_of(services, space)
-        if embedder is None:
-            raise ProviderError(permanent=True, reason="no_endpoint")
-        switch = Switch(job.tenant_id, row.id, space, impatient(embedder, SECONDS))
+    embedder = await embedder_of(services, job.tenant_id, space)
+    if embedder is None:
+        raise ProviderError(permanent=True, reason="no_endpoint")
+    switch = Switch(job.tenant_id, row.id, space, impatient(embedder, SECONDS))
+    async with services.database.tenant(job.tenant_id) as session:
+        row = await session.get_one(SpaceSwitch, (job.tenant_id, switch.id))
         row.total, row.done = (await session.execute(_PROGRESS, switch.scope)).one()
-        return switch
+    return switch
 
 
 async def _go_on(services: Services, job: ClaimedJob, switch: Switch) -> None:
@@ -145,7 +147,7 @@ async def _embed(services: Services, switch: Switch, batch: Sequence[Missing]) -
     async with services.database.tenant(switch.tenant_id) as session:
         vectors = await known_vectors(session, switch.tenant_id, switch.space.id, list(inputs))
     new = {sha: text for sha, text in inputs.items() if sha not in vectors}
-    made = await switch.embedder.embed(list(new.values()))
+    made = await embed_paid(services, switch.tenant_id, switch.embedder, new.values())
     return vectors | dict(zip(new, made, strict=True))
 
 

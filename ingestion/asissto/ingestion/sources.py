@@ -12,12 +12,12 @@ from sqlalchemy.orm import undefer
 from yarl import URL
 
 from asissto.ingestion.documents import delete_document, find_collection
-from asissto.ingestion.public_addresses import is_public
 from asissto.ingestion.source_tables import Kind, Source, SourceSync
 from asissto.ingestion.tables import Document
 from asissto.ingestion.web_addresses import normalise
 from asissto.platform import jobs
 from asissto.platform.errors import AddressRefused, AddressUnusable, NotFound
+from asissto.platform.public_addresses import is_public
 from asissto.platform.tables import new_id
 from asissto.platform.texts import Language, text
 

@@ -1,19 +1,27 @@
 """Embedding spaces: in which one a tenant is searched, and what makes vectors for it."""
 
+import re
+from collections.abc import Collection
 from uuid import UUID
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import select
 
 from asissto.ingestion.documents import embedding_space
 from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
-from asissto.platform.embedding import LOCAL, Embedder, impatient
+from asissto.platform.embedding import LOCAL, Embedder, impatient, recorded
 from asissto.platform.errors import InvalidInput, ProviderError, WrongDimensions
 from asissto.platform.minilm import MODEL, WIDTH
+from asissto.platform.model_calls import ModelCall, price_by_own, store_calls
+from asissto.platform.providers import price_book, usable_connections
 from asissto.platform.services import Services
 from asissto.platform.texts import Phrase
 
 PROBE_SECONDS = 10.0
+
+_OF_PROVIDER = re.compile(r"provider:([0-9a-f-]{36})/")
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -29,8 +37,29 @@ class Space(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The model as people name it."""
+        """The model as people and its endpoint name it."""
+        if self.provider_id is not None:
+            return self.model.split("/", 1)[1]
         return LOCAL if self.model == MODEL else self.model
+
+    @property
+    def provider_id(self) -> UUID | None:
+        """The provider of the tenant that makes its vectors; None: this machine or the endpoint of the settings."""
+        found = _OF_PROVIDER.match(self.model)
+        return None if found is None else UUID(found[1])
+
+
+class WantedModel(msgspec.Struct, frozen=True):
+    """`provider_id` None is the endpoint of the settings."""
+
+    model: str
+    dimensions: int | None
+    provider_id: UUID | None = None
+
+
+def space_model(provider_id: UUID | None, model: str) -> str:
+    """The name of the space: two providers may mean different models by one name."""
+    return model if provider_id is None else f"provider:{provider_id}/{model}"
 
 
 def no_space_yet(services: Services) -> Space:
@@ -38,17 +67,29 @@ def no_space_yet(services: Services) -> Space:
     return Space(0, services.embedder.model, services.embedder.dimensions)
 
 
-def embedder_of(services: Services, space: Space) -> Embedder | None:
-    """None where the settings name no endpoint any more that could have the model."""
-    return services.embedder_for(space.model, space.dimensions)
+async def embedder_of(services: Services, tenant_id: UUID, space: Space) -> Embedder | None:
+    """None where the settings name no endpoint any more, or the tenant has no provider, that could have the model."""
+    if space.provider_id is None:
+        return services.embedder_for(space.model, space.dimensions)
+    wanted = {space.provider_id}
+    async with services.database.tenant(tenant_id) as session:
+        found = await usable_connections(session, services.keys, services.settings, tenant_id, wanted)
+    connection = found.get(space.provider_id)
+    if connection is None:
+        return None
+    return await services.models.embedder(connection, space.name, space.dimensions, space=space.model)
 
 
-async def check_model(services: Services, model: str, dimensions: int | None) -> Embedder:
+async def check_model(services: Services, tenant_id: UUID, wanted: WantedModel) -> Embedder:
     """Tries the model with a text. Raises InvalidInput for what is wrong, ProviderError where trying again may help."""
-    dimensions = WIDTH if model == LOCAL else dimensions
+    local = wanted.model == LOCAL and wanted.provider_id is None
+    dimensions = WIDTH if local else wanted.dimensions
     if dimensions is None:
         raise InvalidInput(field="dimensions", detail=Phrase("invalid.missing"))
-    embedder = services.embedder_for(MODEL if model == LOCAL else model, dimensions)
+    model = MODEL if local else space_model(wanted.provider_id, wanted.model)
+    embedder = await embedder_of(services, tenant_id, Space(0, model, dimensions))
+    if embedder is None and wanted.provider_id is not None:
+        raise InvalidInput(field="provider_id", detail=Phrase("invalid.provider"))
     if embedder is None:
         raise InvalidInput(field="model", detail=Phrase("provider.no_endpoint"))
     try:
@@ -60,6 +101,20 @@ async def check_model(services: Services, model: str, dimensions: int | None) ->
             raise
         raise InvalidInput(field="model", detail=Phrase(f"provider.{error.reason}")) from None
     return embedder
+
+
+async def embed_paid(
+    services: Services, tenant_id: UUID, embedder: Embedder, texts: Collection[str]
+) -> NDArray[np.float32]:
+    """Vectors of passages; what an endpoint was asked for is kept among the tenant's calls, also where it failed."""
+    calls: list[ModelCall] = []
+    try:
+        return await recorded(embedder, calls).embed(list(texts))
+    finally:
+        if calls:
+            async with services.database.tenant(tenant_id) as session:
+                book = await price_book(session, tenant_id)
+                store_calls(session, tenant_id, [price_by_own(call, book) for call in calls], None)
 
 
 async def space_to_fill(services: Services, tenant_id: UUID) -> int:

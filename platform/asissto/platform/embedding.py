@@ -1,6 +1,7 @@
 """Turns texts into vectors: by the built-in English model, or by an OpenAI-compatible endpoint."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Protocol
@@ -10,10 +11,12 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from asissto.platform.endpoint import Endpoint, provider_errors
+from asissto.platform.endpoint import Endpoint, operators_connection, provider_errors
 from asissto.platform.errors import ProviderError, WrongDimensions
 from asissto.platform.minilm import MODEL, MiniLM
+from asissto.platform.model_calls import ModelCall, Outcome, Purpose, Tokens, call_of
 from asissto.platform.settings import Settings
+from asissto.platform.tokens import count_tokens
 
 LOCAL = "local"
 """What settings and API call the built-in model."""
@@ -40,7 +43,12 @@ def make_embedder(settings: Settings) -> "MiniLM | OpenAIEmbedder":
     """The embedder of the settings; it loads or connects at the first text."""
     if settings.embedding_model in (LOCAL, MODEL):
         return MiniLM(settings.data_dir / "models")
-    return OpenAIEmbedder(settings)
+    return make_outside_embedder(settings)
+
+
+def make_outside_embedder(settings: Settings) -> "OpenAIEmbedder":
+    endpoint = Endpoint(operators_connection(settings), seconds=SECONDS)
+    return OpenAIEmbedder(endpoint, settings.embedding_model, settings.embedding_dimensions)
 
 
 def impatient(embedder: Embedder, seconds: float) -> Embedder:
@@ -48,14 +56,24 @@ def impatient(embedder: Embedder, seconds: float) -> Embedder:
     return embedder.impatient(seconds) if isinstance(embedder, OpenAIEmbedder) else embedder
 
 
+def recorded(embedder: Embedder, calls: list[ModelCall], purpose: Purpose = "embed") -> Embedder:
+    """Puts each request to an endpoint into `calls`; what is made on this machine costs nothing."""
+    return embedder.recorded(calls, purpose) if isinstance(embedder, OpenAIEmbedder) else embedder
+
+
 class OpenAIEmbedder:
+    """`model` names the space; `sent_model` is its name at the endpoint, where that is another."""
+
     languages: frozenset[str] | None = None
     patience: float | None = None
+    calls: list[ModelCall] | None = None
+    purpose: Purpose = "embed"
 
-    def __init__(self, settings: Settings) -> None:
-        self.model = settings.embedding_model
-        self.dimensions = settings.embedding_dimensions
-        self._endpoint = Endpoint(settings, seconds=SECONDS, retries=RETRIES)
+    def __init__(self, endpoint: Endpoint, model: str, dimensions: int, *, sent_model: str | None = None) -> None:
+        self.model = model
+        self.dimensions = dimensions
+        self._sent_model = sent_model or model
+        self._endpoint = endpoint
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         parts = [await self._request(batch) for batch in _batches(texts)]
@@ -68,26 +86,55 @@ class OpenAIEmbedder:
         other.patience = seconds
         return other
 
+    def recorded(self, calls: list[ModelCall], purpose: Purpose) -> "OpenAIEmbedder":
+        other = copy(self)
+        other.calls, other.purpose = calls, purpose
+        return other
+
     async def close(self) -> None:
         await self._endpoint.close()
 
     async def _request(self, batch: list[str]) -> NDArray[np.float32]:
+        """One call, whatever the SDK tries again within it."""
+        started, error = time.perf_counter(), None
+        spent: int | None = None
+        try:
+            reply = await self._reply(batch)
+            spent = None if reply.usage is None else reply.usage.prompt_tokens
+            return self._vectors(reply, len(batch))
+        except ProviderError as failure:
+            error = failure.reason
+            raise
+        finally:
+            await self._record(batch, spent, error, (time.perf_counter() - started) * 1000)
+
+    async def _reply(self, batch: list[str]) -> "_Reply":
         client = await self._endpoint.client()
-        if self.patience is not None:
-            client = client.with_options(max_retries=0)
+        client = client.with_options(max_retries=RETRIES if self.patience is None else 0)
         from openai import omit
 
         # Read without the SDK's parser: it hands on an HTML page, or half a reply, as if it were vectors.
         with provider_errors():
             async with asyncio.timeout(self.patience):
                 response = await client.embeddings.with_raw_response.create(
-                    model=self.model,
+                    model=self._sent_model,
                     input=batch,
                     encoding_format="float",
-                    dimensions=self.dimensions if self.model.startswith("text-embedding-3") else omit,
+                    dimensions=self.dimensions if self._sent_model.startswith("text-embedding-3") else omit,
                 )
-            reply = msgspec.json.decode(response.content, type=_Reply)
-        return self._vectors(reply, len(batch))
+            return msgspec.json.decode(response.content, type=_Reply)
+
+    async def _record(self, batch: list[str], spent: int | None, error: str | None, latency_ms: float) -> None:
+        if self.calls is None:
+            return
+        if spent is None and error is None:
+            count = await asyncio.to_thread(lambda: sum(map(count_tokens, batch)))
+            tokens = Tokens(prompt=count, estimated=True)
+        else:
+            tokens = Tokens(prompt=spent or 0)
+        connection = self._endpoint.connection
+        call = call_of(connection, self._sent_model, self.purpose, tokens, Outcome(latency_ms=latency_ms, error=error))
+        self.calls.append(call)
 
     def _vectors(self, reply: "_Reply", count: int) -> NDArray[np.float32]:
         rows = {item.index: item.embedding for item in reply.data}
@@ -104,8 +151,13 @@ class _Item(Struct):
     embedding: list[float]
 
 
+class _Spent(Struct):
+    prompt_tokens: int | None = None
+
+
 class _Reply(Struct):
     data: list[_Item]
+    usage: _Spent | None = None
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:

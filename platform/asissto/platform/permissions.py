@@ -22,6 +22,8 @@ Permission = Literal[
     "documents.write",
     "channels.read",
     "channels.write",
+    "models.read",
+    "models.write",
     "conversations.read",
     "ask",
     "audit.read",
@@ -40,8 +42,14 @@ _ANALYST: frozenset[Permission] = frozenset(
     )
 )
 _OPERATOR: frozenset[Permission] = _ANALYST | {"ask"}
-_EDITOR: frozenset[Permission] = _OPERATOR | {"assistants.write", "documents.write", "channels.read", "channels.write"}
-_OWNER: frozenset[Permission] = _EDITOR | {"tenant.write", "members.write", "audit.read"}
+_EDITOR: frozenset[Permission] = _OPERATOR | {
+    "assistants.write",
+    "documents.write",
+    "channels.read",
+    "channels.write",
+    "models.read",
+}
+_OWNER: frozenset[Permission] = _EDITOR | {"tenant.write", "members.write", "models.write", "audit.read"}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     "owner": _OWNER,

@@ -13,13 +13,17 @@ from asissto.platform.files import FileStore, make_file_store
 from asissto.platform.keys import KeyRing, open_key_ring
 from asissto.platform.migrate import embedded_addresses, migrate, outside_addresses
 from asissto.platform.minilm import MiniLM
+from asissto.platform.model_clients import ModelClients
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.settings import Settings
 from asissto.platform.vector_cache import VectorCache
 
 
 class Services(msgspec.Struct, frozen=True):
-    """`embedder` is the one of the settings, `other_embedders` those of tenants whose vectors are of another model."""
+    """`embedder` is the one of the settings, `other_embedders` those of tenants whose vectors are of another model.
+
+    `models` holds the clients of the tenants' own providers.
+    """
 
     settings: Settings
     keys: KeyRing
@@ -29,6 +33,7 @@ class Services(msgspec.Struct, frozen=True):
     chat: ChatModel | None
     other_embedders: dict[Settings, MiniLM | OpenAIEmbedder] = msgspec.field(default_factory=dict)
     sentences: VectorCache = msgspec.field(default_factory=VectorCache)
+    models: ModelClients = msgspec.field(default_factory=ModelClients)
 
     def embedder_for(self, model: str, dimensions: int) -> Embedder | None:
         """None where the settings name no endpoint that could have the model."""
@@ -66,6 +71,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         files = make_file_store(settings)
         services = Services(settings=settings, keys=keys, database=database, files=files, embedder=embedder, chat=chat)
         stack.push_async_callback(services.close_embedders)
+        stack.push_async_callback(services.models.close)
         yield services
 
 

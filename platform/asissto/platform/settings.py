@@ -77,6 +77,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     crawl_private_addresses: Annotated[
         bool, setting("Whether web sources may lie in private networks and on ports of their own.")
     ] = False
+    provider_private_addresses: Annotated[
+        bool, setting("Whether model providers of workspaces may lie in private networks and speak without TLS.")
+    ] = False
     worker_jobs: Annotated[int, setting("Jobs that one worker runs at the same time.", ge=1)] = 2
     log_format: Annotated[Literal["console", "json"], setting("How log lines are written.")] = "console"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], setting("Least important log lines shown.")] = (

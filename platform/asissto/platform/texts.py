@@ -381,8 +381,40 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invalid.repeated": ("it repeats the question of line {limit}", "оно повторяет вопрос строки {limit}"),
     "invalid.characters": ("it holds characters that cannot be stored", "в нём есть знаки, которые нельзя сохранить"),
     "invalid.dimensions": ("the model gives vectors of {limit} numbers", "модель даёт векторы из {limit} чисел"),
+    "invalid.base_url": (
+        "it is not an address such as https://example.com/v1",
+        "это не адрес вида https://example.com/v1",
+    ),
+    "invalid.https": ("it has to begin with https://", "оно должно начинаться с https://"),
+    "invalid.header": (
+        "it has a name or a value that cannot be sent as a header",
+        "в нём есть имя или значение, которое нельзя отправить в заголовке",
+    ),
+    "invalid.secret_again": (
+        "it was given for another host; give it again",
+        "оно было задано для другого узла; задайте его снова",
+    ),
+    "invalid.provider": ("there is no such provider in the workspace", "такого поставщика нет в рабочем пространстве"),
     # Why a provider did not answer as expected, within error.provider_failed and of a field.
     "provider.bad_api_key": ("it refused the API key", "он не принял ключ API"),
+    "provider.broken_stream": ("its answer broke off or was garbled", "его ответ оборвался или испорчен"),
+    "provider.circuit_open": (
+        "it failed several times in a row and is left alone for half a minute",
+        "он несколько раз подряд не ответил, и полминуты его не спрашивают",
+    ),
+    "provider.empty_answer": ("its answer was empty", "его ответ пуст"),
+    "provider.key_unreadable": (
+        "its key cannot be read with the server's key ring any more; give it again",
+        "его ключ больше не читается связкой ключей сервера; задайте его снова",
+    ),
+    "provider.no_provider": (
+        "the provider was deleted or switched off",
+        "поставщик удалён или выключен",
+    ),
+    "provider.private_address": (
+        "its address lies in a private network",
+        "его адрес находится в частной сети",
+    ),
     "provider.no_endpoint": (
         "neither OPENAI_API_KEY nor OPENAI_BASE_URL is set",
         "не заданы ни OPENAI_API_KEY, ни OPENAI_BASE_URL",
@@ -411,6 +443,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.message": ("message", "сообщение"),
     "kind.passage": ("passage", "фрагмент"),
     "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
+    "kind.price": ("price", "цена"),
+    "kind.provider": ("model provider", "поставщик моделей"),
     "kind.receipt": ("receipt", "протокол ответа"),
     "kind.source": ("source", "источник"),
     "kind.sync": ("sync", "синхронизация"),

@@ -1,6 +1,7 @@
 """From a question to a cited answer or an honest "I do not know": the steps in their order, on one page."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +13,11 @@ from asissto.ingestion.labels import DocumentFilter
 from asissto.ingestion.spaces import Space, no_space_yet
 from asissto.ingestion.store import Vector
 from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
-from asissto.platform.chat import ChatModel, Usage
+from asissto.platform.chat import Usage
 from asissto.platform.errors import AssistantPaused, ProviderError, QuestionEmpty, QuestionTooLong
 from asissto.platform.languages import language_of
+from asissto.platform.model_calls import ModelCall, store_calls
+from asissto.platform.model_chain import chain_for
 from asissto.platform.services import Services
 from asissto.platform.stopwatch import Stopwatch
 from asissto.platform.tables import Tenant
@@ -86,6 +89,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     mode: str = "none"
     citations: tuple[Citation, ...] = ()
     usage: tuple[Usage, ...] = ()
+    calls: tuple[ModelCall, ...] = ()
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -124,13 +128,21 @@ async def ask_in_pieces(services: Services, asked: Asked) -> AsyncIterator[Piece
     """Pieces of the answer, then the stored turn. No connection is held while a model works."""
     check_question(asked.question)
     scope, history = await _prepare(services, asked)
-    async for event in answer_in_pieces(services, scope, asked.question, history):
-        if isinstance(event, Piece):
-            yield event
-        else:
+    calls: list[ModelCall] = []
+    try:
+        async for event in answer_in_pieces(services, scope, asked.question, history, calls):
+            if isinstance(event, Piece):
+                yield event
+            else:
+                async with services.database.tenant(asked.tenant_id) as session:
+                    told = Told(event, *await store_turn(session, asked, _turned(event)))
+                    store_calls(session, asked.tenant_id, calls, told.message_id)
+                calls.clear()
+                yield told  # only now: whoever gets it may never come back to let the transaction end
+    finally:
+        if calls:  # the reader left, or the turn failed: what was spent stays known
             async with services.database.tenant(asked.tenant_id) as session:
-                told = Told(event, *await store_turn(session, asked, _turned(event)))
-            yield told  # only now: whoever gets it may never come back to let the transaction end
+                store_calls(session, asked.tenant_id, calls, None)
 
 
 async def answer_question(services: Services, scope: Scope, question: str, history: Sequence[Turn]) -> Answer:
@@ -142,8 +154,18 @@ async def answer_question(services: Services, scope: Scope, question: str, histo
 
 
 async def answer_in_pieces(
-    services: Services, scope: Scope, question: str, history: Sequence[Turn]
-) -> AsyncIterator[Piece | Answer]:
+    services: Services, scope: Scope, question: str, history: Sequence[Turn], calls: list[ModelCall] | None = None
+) -> AsyncGenerator[Piece | Answer, None]:
+    """The answer tells every call of a model; `calls` gets them as they are made."""
+    made: list[ModelCall] = [] if calls is None else calls
+    async with aclosing(_steps(services, scope, question, history, made)) as events:
+        async for event in events:
+            yield event if isinstance(event, Piece) else _with_calls(event, made)
+
+
+async def _steps(
+    services: Services, scope: Scope, question: str, history: Sequence[Turn], calls: list[ModelCall]
+) -> AsyncGenerator[Piece | Answer, None]:
     watch = Stopwatch()
     language = _language(question, scope)
     pair = await _approved(services, scope, question)
@@ -153,7 +175,7 @@ async def answer_in_pieces(
         return
     said = [turn.text for turn in history if turn.role == "user"]
     terms = follow_up_terms(question, said)
-    dense = Dense(services, scope.space)
+    dense = Dense(services, scope.tenant_id, scope.space, calls)
     vector = await dense.vector(search_text(question, said))
     watch.lap("embed")
     found = await _search(services, scope, terms, vector)
@@ -174,8 +196,10 @@ async def answer_in_pieces(
         timings=watch.timings,
         notes=tuple(dense.notes),
     )
-    chat = _chat_model(services, scope)
-    if chat is not None and sure >= MODEL_MAY_TRY:
+    chat = None
+    if sure >= MODEL_MAY_TRY:
+        chat = await chain_for(services, scope.tenant_id, scope.settings.models, scope.model, calls)
+    if chat is not None:
         messages = lay_out(question, kept, history, scope.persona, language)
         claims = Claims(question, kept, found.idf(), language)
         grounded = None
@@ -242,12 +266,6 @@ def _language(question: str, scope: Scope) -> Language:
     return scope.language if found == "und" else found
 
 
-def _chat_model(services: Services, scope: Scope) -> ChatModel | None:
-    if services.chat is None or scope.model is None:
-        return services.chat
-    return services.chat.named(scope.model)
-
-
 async def _approved(services: Services, scope: Scope, question: str) -> Passage | None:
     """Asked first, so that it needs neither an embedder nor a model."""
     async with services.database.tenant(scope.tenant_id) as session:
@@ -286,6 +304,13 @@ def _approved_answer(pair: Passage, language: Language, timings: dict[str, float
 
 def _used(grounded: Grounded) -> tuple[Usage, ...]:
     return () if grounded.usage is None else (grounded.usage,)
+
+
+def _with_calls(answer: Answer, calls: Sequence[ModelCall]) -> Answer:
+    if not calls:
+        return answer
+    told = msgspec.to_builtins(calls)
+    return msgspec.structs.replace(answer, calls=tuple(calls), details={**answer.details, "calls": told})
 
 
 def _generated(answer: Answer, grounded: Grounded) -> Answer:

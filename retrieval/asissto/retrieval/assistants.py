@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.errors import NameTaken, NotFound
+from asissto.platform.model_chain import ModelChoice, check_choices
 from asissto.platform.tables import new_id
 from asissto.retrieval.tables import Assistant, AssistantVersion
 
@@ -32,6 +33,8 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Below it the assistant says that it does not know; None: the calibrated default."""
     most_tokens: Annotated[int, Meta(ge=16, le=8_000)] = 700
     """Longest generated answer."""
+    models: Annotated[list[ModelChoice], Meta(max_length=5)] = []
+    """Who writes, in this order: the next one where one does not answer; empty: `model` at the server's endpoint."""
     unknown_text: Annotated[str, Meta(max_length=2_000)] | None = None
     """What it says when it does not know; None: our own words in the customer's language."""
 
@@ -62,6 +65,7 @@ class AssistantPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 async def create_assistant(session: AsyncSession, tenant_id: UUID, what: AssistantIn, by: UUID | None) -> Assistant:
     """Raises NameTaken."""
     await _check_name(session, tenant_id, what.name)
+    await check_choices(session, tenant_id, what.settings.models)
     values = msgspec.structs.asdict(what) | {"settings": msgspec.to_builtins(what.settings)}
     assistant = Assistant(tenant_id=tenant_id, id=new_id(), version=0, **values)
     session.add(assistant)
@@ -78,6 +82,7 @@ async def change_assistant(
     if "name" in changes and changes["name"] != assistant.name:
         await _check_name(session, tenant_id, changes["name"])
     if "settings" in changes:
+        await check_choices(session, tenant_id, changes["settings"].models)
         changes["settings"] = msgspec.to_builtins(changes["settings"])
     for name, value in changes.items():
         setattr(assistant, name, value)
