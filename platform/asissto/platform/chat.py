@@ -25,7 +25,8 @@ PAUSE_SECONDS = 0.5
 # Somebody is waiting for the answer: where the provider asks for more than this, a quoted answer now is the better one.
 LONGEST_PAUSE_SECONDS = 5.0
 
-# These refuse `max_tokens`, and count their thoughts as part of the answer: 400 tokens leave nothing for the text.
+# These refuse `max_tokens` and a temperature, and count their thoughts as part of the answer: 400 tokens leave nothing
+# for the text.
 THINKING_MODEL = re.compile(r"(?:.*/)?(?:gpt-[5-9]|o[1-9]\b)")
 THINKING_TOKENS = 2000
 
@@ -59,8 +60,10 @@ class ChatEnd(Struct, frozen=True):
 class ChatModel(Protocol):
     name: str
 
-    def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> AsyncIterator[ChatDelta | ChatEnd]:
-        """Deltas, then one ChatEnd; raises ProviderError, after some deltas too."""
+    def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float | None = None
+    ) -> AsyncIterator[ChatDelta | ChatEnd]:
+        """Deltas, then one ChatEnd; raises ProviderError, after some deltas too. None: the provider's temperature."""
         ...
 
     def named(self, name: str) -> "ChatModel":
@@ -78,13 +81,15 @@ class OpenAIChat:
         self.name = name
         self._endpoint = Endpoint(settings, seconds=FIRST_TOKEN_SECONDS, retries=0)
 
-    async def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> AsyncIterator[ChatDelta | ChatEnd]:
+    async def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, temperature: float | None = None
+    ) -> AsyncIterator[ChatDelta | ChatEnd]:
         """Tries a second time only while no text has come: what the reader has seen cannot be taken back."""
         started = asyncio.get_running_loop().time()
         for last_attempt in (False, True):
             text_came = False
             try:
-                async with aclosing(self._attempt(messages, max_tokens, started)) as events:
+                async with aclosing(self._attempt(messages, max_tokens, temperature, started)) as events:
                     async for event in events:
                         text_came = True
                         yield event
@@ -105,11 +110,11 @@ class OpenAIChat:
         await self._endpoint.close()
 
     async def _attempt(
-        self, messages: Sequence[ChatMessage], max_tokens: int, started: float
+        self, messages: Sequence[ChatMessage], max_tokens: int, temperature: float | None, started: float
     ) -> AsyncGenerator[ChatDelta | ChatEnd, None]:
         deadline = started + FIRST_TOKEN_SECONDS
         answer, finish, spent = "", "", None
-        async with await self._open(messages, max_tokens, deadline) as chunks:
+        async with await self._open(messages, max_tokens, temperature, deadline) as chunks:
             while (chunk := await _next(chunks, deadline)) is not None:
                 finish, spent = chunk.finish or finish, chunk.usage or spent
                 if chunk.text:
@@ -121,7 +126,7 @@ class OpenAIChat:
         yield ChatEnd(usage, finish)
 
     async def _open(
-        self, messages: Sequence[ChatMessage], max_tokens: int, deadline: float
+        self, messages: Sequence[ChatMessage], max_tokens: int, temperature: float | None, deadline: float
     ) -> "AsyncStream[ChatCompletionChunk]":
         client = await self._endpoint.client()
         from openai import omit
@@ -133,6 +138,7 @@ class OpenAIChat:
                     model=self.name,
                     messages=cast("list[ChatCompletionMessageParam]", msgspec.to_builtins(messages)),
                     max_tokens=omit if thinks else max_tokens,
+                    temperature=omit if thinks or temperature is None else temperature,
                     max_completion_tokens=max_tokens + THINKING_TOKENS if thinks else omit,
                     reasoning_effort="low" if thinks and "-chat" not in self.name else omit,
                     stream=True,

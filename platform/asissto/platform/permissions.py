@@ -23,6 +23,8 @@ Permission = Literal[
     "channels.read",
     "channels.write",
     "conversations.read",
+    "quality.read",
+    "quality.write",
     "ask",
     "audit.read",
 ]
@@ -37,10 +39,17 @@ _ANALYST: frozenset[Permission] = frozenset(
         "assistants.read",
         "documents.read",
         "conversations.read",
+        "quality.read",
     )
 )
 _OPERATOR: frozenset[Permission] = _ANALYST | {"ask"}
-_EDITOR: frozenset[Permission] = _OPERATOR | {"assistants.write", "documents.write", "channels.read", "channels.write"}
+_EDITOR: frozenset[Permission] = _OPERATOR | {
+    "assistants.write",
+    "documents.write",
+    "channels.read",
+    "channels.write",
+    "quality.write",
+}
 _OWNER: frozenset[Permission] = _EDITOR | {"tenant.write", "members.write", "audit.read"}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {

@@ -11,7 +11,7 @@ from asissto.ingestion.labels import DocumentFilter
 from asissto.ingestion.spaces import Space, no_space_yet
 from asissto.ingestion.store import Vector
 from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
-from asissto.platform.chat import ChatModel, Usage
+from asissto.platform.chat import ChatMessage, ChatModel, Usage
 from asissto.platform.errors import AssistantPaused, ProviderError, QuestionEmpty, QuestionTooLong
 from asissto.platform.languages import language_of
 from asissto.platform.services import Services
@@ -19,7 +19,7 @@ from asissto.platform.stopwatch import Stopwatch
 from asissto.platform.tables import Tenant
 from asissto.platform.texts import Language, text
 from asissto.retrieval.approved import Sought, find_approved
-from asissto.retrieval.assistants import AssistantSettings, find_assistant, settings_of
+from asissto.retrieval.assistants import AssistantSettings, Snapshot, find_assistant, published
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
 from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
 from asissto.retrieval.dense import Dense
@@ -30,6 +30,7 @@ from asissto.retrieval.passages import Citation, Passage
 from asissto.retrieval.quoting import cite, compose
 from asissto.retrieval.ranking import follow_up_terms, search_text
 from asissto.retrieval.search import Found, Query, search
+from asissto.retrieval.speaking import QUOTES, speak
 
 MOST_CHARACTERS = 4000
 """Of a question; longer ones are letters, not questions, and nobody reads them word by word."""
@@ -57,6 +58,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """Narrows that of the settings."""
     audience: Sequence[str] = ()
     """Who asks; whoever the settings speak for is added."""
+    made_by: dict[str, Any] = {}
+    """The version of the assistant, for the receipt."""
 
     @property
     def sought(self) -> Sought:
@@ -72,7 +75,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     `best_sentences` are the quotes that answer best, in the order of their scores, also where it abstains. A note that
     begins with `embedding:` tells why it was found by words alone. `details` hold plain values by the stage that tells
-    them, for the receipt.
+    them, for the receipt. `messages` are what a model was asked, and are stored nowhere.
     """
 
     text: str
@@ -85,6 +88,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     mode: str = "none"
     citations: tuple[Citation, ...] = ()
     usage: tuple[Usage, ...] = ()
+    messages: tuple[ChatMessage, ...] = ()
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -148,7 +152,7 @@ async def answer_in_pieces(
     pair = await _approved(services, scope, question)
     watch.lap("pair")
     if pair is not None:
-        yield _approved_answer(pair, language, watch.timings)
+        yield _approved_answer(pair, language, watch.timings, scope)
         return
     said = [turn.text for turn in history if turn.role == "user"]
     terms = follow_up_terms(question, said)
@@ -160,7 +164,8 @@ async def answer_in_pieces(
     kept = found.passages[: scope.settings.passages]
     reading = read(question, terms, found.idf(), kept)
     cosines = await dense.cosines(reading, vector)
-    sure = confidence(gather(reading, cosines, found.passages))
+    evidence = gather(reading, cosines, found.passages)
+    sure = confidence(evidence)
     quotes = quote_answer(reading, cosines)
     watch.lap("read")
     answer = Answer(
@@ -171,14 +176,16 @@ async def answer_in_pieces(
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
         notes=tuple(dense.notes),
+        details={"assistant": scope.made_by, "confidence": msgspec.to_builtins(evidence)},
     )
     chat = _chat_model(services, scope)
     if chat is not None and sure >= MODEL_MAY_TRY:
         messages = lay_out(question, kept, history, scope.persona, language)
+        answer = msgspec.structs.replace(answer, messages=tuple(messages))
         claims = Claims(question, kept, found.idf(), language)
         grounded = None
         try:
-            async for event in generate(chat, messages, claims, scope.settings.most_tokens):
+            async for event in generate(chat, messages, claims, scope.settings):
                 if isinstance(event, Grounded):
                     grounded = event
                 else:
@@ -217,20 +224,41 @@ async def whole_workspace(services: Services, tenant_id: UUID) -> Scope:
     return Scope(tenant_id=tenant_id, tenant_number=tenant.number, language=language, space=space)
 
 
+async def scope_of(  # noqa: PLR0913 - whose words, and where they are said
+    services: Services,
+    tenant_id: UUID,
+    snapshot: Snapshot,
+    *,
+    channel: str = "api",
+    variables: Mapping[str, str] | None = None,
+    made_by: dict[str, Any] | None = None,
+) -> Scope:
+    """The scope of one state of an assistant, as it speaks on a channel. Raises UnknownVariable."""
+    spoken = msgspec.structs.asdict(speak(snapshot, channel, variables))
+    scope = await whole_workspace(services, tenant_id)
+    return msgspec.structs.replace(scope, **spoken, made_by=made_by or {})
+
+
 async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]:
-    scope = await whole_workspace(services, asked.tenant_id)
     async with services.database.tenant(asked.tenant_id) as session:
         assistant = await find_assistant(session, asked.tenant_id, asked.assistant_id)
         history = await read_history(session, asked)
     if assistant.status == "paused":
         raise AssistantPaused
-    persona = Persona(assistant.role, assistant.prompt, assistant.instructions)
-    settings = settings_of(assistant)
-    whose = {"settings": settings, "persona": persona, "model": assistant.model}
-    return msgspec.structs.replace(scope, **whose, filter=asked.filter, audience=asked.audience), history
+    scope = await scope_of(
+        services,
+        asked.tenant_id,
+        msgspec.convert(published(assistant), Snapshot),
+        channel=asked.channel_type,
+        variables=asked.variables,
+        made_by={"version": assistant.version},
+    )
+    return msgspec.structs.replace(scope, filter=asked.filter, audience=asked.audience), history
 
 
 def _language(question: str, scope: Scope) -> Language:
+    if scope.settings.language != "auto":
+        return scope.settings.language
     found = language_of(question)
     return scope.language if found == "und" else found
 
@@ -261,7 +289,7 @@ async def _search(services: Services, scope: Scope, terms: Mapping[str, float], 
         return await search(session, scope.tenant_id, scope.tenant_number, query)
 
 
-def _approved_answer(pair: Passage, language: Language, timings: dict[str, float]) -> Answer:
+def _approved_answer(pair: Passage, language: Language, timings: dict[str, float], scope: Scope) -> Answer:
     """Word for word and whole, whatever model is connected: somebody has approved these words."""
     citation = cite(1, pair, (pair.start, pair.end), 1.0, language)
     return Answer(
@@ -274,6 +302,7 @@ def _approved_answer(pair: Passage, language: Language, timings: dict[str, float
         outcome="answered",
         mode="pair",
         citations=(citation,),
+        details={"assistant": scope.made_by},
     )
 
 
@@ -293,6 +322,7 @@ def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote]) -> Answer:
     least = LEAST_CONFIDENCE if scope.settings.least_confidence is None else scope.settings.least_confidence
     if not quotes or answer.confidence < least:
         return answer
+    quotes = quotes[: QUOTES[scope.settings.answer_length]]
     quoted, citations = compose(quotes, answer.found, answer.language)
     return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
 
