@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from asissto.platform.tables import Json
+from asissto.retrieval.assistants import VERSIONED
 
 TEXTS = ("description", "role", "prompt", "instructions", "settings.unknown_text")
 _CONTEXT = 3
@@ -22,9 +23,10 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def differences(before: Json, after: Json) -> list[Difference]:
-    """In the order of the fields; lists are compared as a whole."""
+    """In the order of the fields, settings by name; lists are compared as a whole."""
     old, new = dict(_leaves(before)), dict(_leaves(after))
-    changed = [path for path in dict.fromkeys((*old, *new)) if old.get(path) != new.get(path)]
+    changed = [path for path in old.keys() | new.keys() if old.get(path) != new.get(path)]
+    changed.sort(key=lambda path: (VERSIONED.index(path.partition(".")[0]), path))
     return [_difference(path, old.get(path), new.get(path)) for path in changed]
 
 
