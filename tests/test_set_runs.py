@@ -169,6 +169,18 @@ async def test_a_run_can_be_cancelled(
     assert (await run_of(alice, waiting))["done"] == 0
 
 
+async def test_a_run_goes_with_its_set(
+    library: Loaded, services: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """Its job has nothing left to do, and ends at once."""
+    set_id = await new_set(alice, REFUND)
+    await start(alice, set_id)
+    (await alice.client.delete(f"{SETS}/{set_id}")).raise_for_status()
+    await work(services)
+    assert await superuser.fetchval("SELECT count(*) FROM set_runs") == 0
+    assert await superuser.fetchval("SELECT state FROM jobs WHERE kind = 'run_set'") == "done"
+
+
 async def test_a_run_that_fails_says_why(
     library: Loaded, services: Services, alice: Person, superuser: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from asissto.platform.events import announce
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 from asissto.retrieval.answering import Answer, Scope, answer_question, scope_of
-from asissto.retrieval.assistants import Snapshot
+from asissto.retrieval.assistants import read_snapshot
 from asissto.retrieval.case_import import case_of
 from asissto.retrieval.generation import Turn
 from asissto.retrieval.judging import Judged, cites, judge
@@ -26,7 +26,7 @@ from asissto.retrieval.publishing import Chosen
 from asissto.retrieval.quality_tables import QuestionCase, SetResult, SetRun
 from asissto.retrieval.question_sets import CaseIn, Expected, cases_of
 from asissto.retrieval.run_figures import figures_of
-from asissto.retrieval.set_runs import ENDED, RUN_SET, TOPIC, hold_run, results_of
+from asissto.retrieval.set_runs import ENDED, RUN_SET, TOPIC, results_of
 
 AT_ONCE = 4
 """Questions at a time: a model answers one in seconds, and its provider takes some side by side."""
@@ -52,7 +52,7 @@ async def run_set(services: Services, job: ClaimedJob) -> None:
     if begun is None:
         return
     until = time.monotonic() + PART_SECONDS
-    snapshot = msgspec.convert(begun.chosen.snapshot, Snapshot)
+    snapshot = read_snapshot(begun.chosen.snapshot)
     scope = await scope_of(services, job.tenant_id, snapshot, made_by=begun.chosen.made_by)
     for start in range(0, len(begun.cases), AT_ONCE):
         part = begun.cases[start : start + AT_ONCE]
@@ -80,11 +80,10 @@ def outcome_of(answer: Answer) -> Expected:
 
 
 async def _begin(services: Services, job: ClaimedJob) -> Begun | None:
-    """None where the run has ended meanwhile, by whoever cancelled it or finished it."""
+    """None where there is nothing to do any more."""
     async with services.database.tenant(job.tenant_id) as session:
-        run = await hold_run(session, job.tenant_id, UUID(job.key))
-        if run.state in ENDED:
-            await jobs.finish(session, job)
+        run = await _hold(session, job)
+        if run is None:
             return None
         run.state, run.started_at = "running", run.started_at or func.now()
         cases = await cases_of(session, job.tenant_id, run.set_id)
@@ -138,12 +137,11 @@ def _result(case: CaseIn, answer: Answer, keys: Keys) -> Row:
 
 
 async def _store(services: Services, job: ClaimedJob, rows: Sequence[Row]) -> bool:
-    """False, and nothing is stored, where the run was cancelled."""
+    """False, and nothing is stored, where nobody wants it any more."""
     mine = {"tenant_id": job.tenant_id, "run_id": UUID(job.key)}
     async with services.database.tenant(job.tenant_id) as session:
-        run = await hold_run(session, job.tenant_id, UUID(job.key))
-        if run.state in ENDED:
-            await jobs.finish(session, job)
+        run = await _hold(session, job)
+        if run is None:
             return False
         await session.execute(insert(SetResult).on_conflict_do_nothing(), [mine | row for row in rows])
         have = select(func.count(), func.count().filter(SetResult.passed)).where(
@@ -162,10 +160,21 @@ async def _queue_rest(services: Services, job: ClaimedJob) -> None:
 
 async def _end(services: Services, job: ClaimedJob) -> None:
     async with services.database.tenant(job.tenant_id) as session:
-        run = await hold_run(session, job.tenant_id, UUID(job.key))
-        if run.state not in ENDED:
-            figures = figures_of(await results_of(session, job.tenant_id, run.id))
-            run.figures = msgspec.to_builtins(figures)
-            run.state, run.total, run.finished_at = "done", figures.cases, func.now()
-            await announce(session, job.tenant_id, TOPIC, run.id)
+        run = await _hold(session, job)
+        if run is None:
+            return
+        figures = figures_of(await results_of(session, job.tenant_id, run.id))
+        run.figures = msgspec.to_builtins(figures)
+        run.state, run.total, run.finished_at = "done", figures.cases, func.now()
+        await announce(session, job.tenant_id, TOPIC, run.id)
         await jobs.finish(session, job)
+
+
+async def _hold(session: AsyncSession, job: ClaimedJob) -> SetRun | None:
+    """None, and the job is done, where the run was cancelled, has ended, or is gone with its set."""
+    mine = select(SetRun).where(SetRun.tenant_id == job.tenant_id, SetRun.id == UUID(job.key))
+    run = await session.scalar(mine.with_for_update().execution_options(populate_existing=True))
+    if run is None or run.state in ENDED:
+        await jobs.finish(session, job)
+        return None
+    return run

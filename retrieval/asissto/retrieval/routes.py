@@ -19,6 +19,7 @@ from asissto.platform.errors import NotFound
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
 from asissto.platform.permissions import need
 from asissto.retrieval import (
+    case_file_routes,
     citation_routes,
     draft_routes,
     gate_routes,
@@ -206,6 +207,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *draft_routes.HANDLERS,
     *playground_routes.HANDLERS,
     *question_set_routes.HANDLERS,
+    *case_file_routes.HANDLERS,
     *run_routes.HANDLERS,
     *gate_routes.HANDLERS,
 ]

@@ -52,7 +52,10 @@ async def start_run(  # noqa: PLR0913 - what is asked of whom, and who wants it
 
 async def cancel_run(session: AsyncSession, tenant_id: UUID, run_id: UUID) -> SetRun:
     """What it has found so far stays; one that has ended stays as it ended. Raises NotFound."""
-    run = await hold_run(session, tenant_id, run_id)
+    mine = select(SetRun).where(SetRun.tenant_id == tenant_id, SetRun.id == run_id)
+    run = await session.scalar(mine.with_for_update().execution_options(populate_existing=True))
+    if run is None:
+        raise NotFound(kind="set_run")
     if run.state not in ENDED:
         run.state, run.finished_at = "cancelled", func.now()
         await jobs.withdraw(session, tenant_id, RUN_SET, str(run_id))
@@ -64,15 +67,6 @@ async def cancel_run(session: AsyncSession, tenant_id: UUID, run_id: UUID) -> Se
 
 async def find_run(session: AsyncSession, tenant_id: UUID, run_id: UUID) -> SetRun:
     found = await session.get(SetRun, (tenant_id, run_id))
-    if found is None:
-        raise NotFound(kind="set_run")
-    return found
-
-
-async def hold_run(session: AsyncSession, tenant_id: UUID, run_id: UUID) -> SetRun:
-    """The row, locked until the transaction ends. Raises NotFound."""
-    mine = select(SetRun).where(SetRun.tenant_id == tenant_id, SetRun.id == run_id)
-    found = await session.scalar(mine.with_for_update().execution_options(populate_existing=True))
     if found is None:
         raise NotFound(kind="set_run")
     return found
