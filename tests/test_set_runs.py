@@ -78,7 +78,7 @@ async def test_a_run_asks_every_question_and_sums_up(library: Loaded, services: 
         "citation_hits": 2,
         "prompt_tokens": 0,
         "completion_tokens": 0,
-        "cost": None,
+        "cost_micros": None,
     }
     assert measured["auroc"] == 1.0
     assert 0 < measured["latency_ms_p50"] <= measured["latency_ms_p95"]
@@ -237,6 +237,9 @@ async def test_two_runs_are_compared_case_by_case(library: Loaded, services: Ser
         "abstain",
         "три года",
     )
+    query = {"before": before, "only": "worse"}
+    worse = (await alice.client.get(f"{RUNS}/{after}/comparison", params=query)).json()
+    assert worse["items"] == items[:3]
     back = (await alice.client.get(f"{RUNS}/{before}/comparison", params={"before": after})).json()
     assert (back["better"], back["worse"]) == (3, 0)
 

@@ -132,7 +132,7 @@ async def ask_in_pieces(services: Services, asked: Asked) -> AsyncIterator[Piece
             yield event
         else:
             async with services.database.tenant(asked.tenant_id) as session:
-                told = Told(event, *await store_turn(session, asked, _turned(event)))
+                told = Told(event, *await store_turn(session, asked, _turned(event, scope)))
             yield told  # only now: whoever gets it may never come back to let the transaction end
 
 
@@ -152,7 +152,7 @@ async def answer_in_pieces(
     pair = await _approved(services, scope, question)
     watch.lap("pair")
     if pair is not None:
-        yield _approved_answer(pair, language, watch.timings, scope)
+        yield _approved_answer(pair, language, watch.timings)
         return
     said = [turn.text for turn in history if turn.role == "user"]
     terms = follow_up_terms(question, said)
@@ -176,7 +176,7 @@ async def answer_in_pieces(
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
         notes=tuple(dense.notes),
-        details={"assistant": scope.made_by, "confidence": msgspec.to_builtins(evidence)},
+        details={"confidence": msgspec.to_builtins(evidence)},
     )
     chat = _chat_model(services, scope)
     if chat is not None and sure >= MODEL_MAY_TRY:
@@ -289,7 +289,7 @@ async def _search(services: Services, scope: Scope, terms: Mapping[str, float], 
         return await search(session, scope.tenant_id, scope.tenant_number, query)
 
 
-def _approved_answer(pair: Passage, language: Language, timings: dict[str, float], scope: Scope) -> Answer:
+def _approved_answer(pair: Passage, language: Language, timings: dict[str, float]) -> Answer:
     """Word for word and whole, whatever model is connected: somebody has approved these words."""
     citation = cite(1, pair, (pair.start, pair.end), 1.0, language)
     return Answer(
@@ -302,7 +302,6 @@ def _approved_answer(pair: Passage, language: Language, timings: dict[str, float
         outcome="answered",
         mode="pair",
         citations=(citation,),
-        details={"assistant": scope.made_by},
     )
 
 
@@ -327,7 +326,7 @@ def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote]) -> Answer:
     return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
 
 
-def _turned(answer: Answer) -> Turned:
+def _turned(answer: Answer, scope: Scope) -> Turned:
     return Turned(
         text=answer.text,
         outcome=answer.outcome,
@@ -338,7 +337,7 @@ def _turned(answer: Answer) -> Turned:
         passages=[_receipt_line(passage) for passage in answer.found[:_KEPT_IN_RECEIPT]],
         timings=answer.timings,
         usage=[msgspec.to_builtins(each) for each in answer.usage],
-        details=answer.details,
+        details={**answer.details, "assistant": scope.made_by},
     )
 
 

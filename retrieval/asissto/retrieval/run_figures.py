@@ -10,7 +10,7 @@ from asissto.retrieval.quality_tables import SetResult
 
 
 class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts, shares in [0, 1], milliseconds, tokens.
+    """Counts, shares in [0, 1], milliseconds, tokens, millionths of a currency.
 
     `false_answers` were given where none was expected, `citation_hits` are of the cases that expect documents; `auroc`
     tells how well the confidence parts the cases that expect an answer from those that do not. None: nothing to count.
@@ -31,7 +31,7 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms_p95: float | None
     prompt_tokens: int
     completion_tokens: int
-    cost: float | None
+    cost_micros: int | None
 
 
 def figures_of(results: Sequence[SetResult]) -> RunFigures:
@@ -55,7 +55,7 @@ def figures_of(results: Sequence[SetResult]) -> RunFigures:
         latency_ms_p95=_percentile(latencies, 95),
         prompt_tokens=_used(results, "prompt_tokens"),
         completion_tokens=_used(results, "completion_tokens"),
-        cost=_cost(results),
+        cost_micros=_cost(results),
     )
 
 
@@ -73,7 +73,8 @@ def _used(results: Sequence[SetResult], tokens: str) -> int:
     return sum(int(usage.get(tokens, 0)) for result in results for usage in result.usage)
 
 
-def _cost(results: Sequence[SetResult]) -> float | None:
-    """Where the model calls know their price."""
-    known = [usage["cost"] for result in results for usage in result.usage if usage.get("cost") is not None]
-    return round(sum(map(float, known)), 6) if known else None
+def _cost(results: Sequence[SetResult]) -> int | None:
+    """Millionths of the currency of the prices, where the calls of the model know theirs."""
+    spent = (usage.get("cost_micros") for result in results for usage in result.usage)
+    known = [int(cost) for cost in spent if cost is not None]
+    return sum(known) if known else None

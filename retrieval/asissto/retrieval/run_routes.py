@@ -17,7 +17,7 @@ from asissto.platform.errors import InvalidInput
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
 from asissto.platform.permissions import need
 from asissto.platform.texts import Language, Phrase
-from asissto.retrieval.comparing import Comparison, compare
+from asissto.retrieval.comparing import Change, Comparison, compare
 from asissto.retrieval.publishing import Which
 from asissto.retrieval.quality_tables import SetResult, SetRun
 from asissto.retrieval.question_sets import find_set
@@ -108,12 +108,22 @@ class RunController(Controller):
 
     @get("/comparison", operation_id="set_runs.compare", guards=[need("quality.read")])
     async def compare(
-        self, run_id: FromPath[UUID], before: FromQuery[UUID], principal: Caller, session: Session
+        self,
+        run_id: FromPath[UUID],
+        before: FromQuery[UUID],
+        principal: Caller,
+        session: Session,
+        only: FromQuery[Change | None] = None,
     ) -> Comparison:
-        """With an earlier run of the same set: what got better, what got worse, and whether it may be chance."""
+        """With an earlier run of the same set: what got better, what got worse, and whether it may be chance.
+
+        `only` leaves out other cases; the figures are of all.
+        """
         first, second = await find_pair(session, principal.tenant_id, before, run_id)
         old, new = [await results_of(session, principal.tenant_id, run.id) for run in (first, second)]
-        return compare(old, new)
+        compared = compare(old, new)
+        shown = [item for item in compared.items if only in (None, item.change)]
+        return msgspec.structs.replace(compared, items=shown)
 
 
 HANDLERS: list[ControllerRouterHandler] = [SetRunController, RunController]
