@@ -41,12 +41,14 @@ class Api:
         return self.server._hub
 
     @asynccontextmanager
-    async def watched(self, member: Member, language: str = "en") -> AsyncIterator[AsyncIterator[Event]]:
+    async def watched(
+        self, member: Member, language: str = "en", topics: str = "documents"
+    ) -> AsyncIterator[AsyncIterator[Event]]:
         """The events as they come, without heartbeats; the first `reset` is taken already."""
         headers = {"authorization": bearer(self.services, member), "accept-language": language}
         async with (
             httpx.AsyncClient(base_url=self.address, headers=headers, timeout=30) as client,
-            client.stream("GET", "/api/v1/events", params={"topics": "documents"}) as response,
+            client.stream("GET", "/api/v1/events", params={"topics": topics}) as response,
         ):
             assert response.headers["content-type"].startswith("text/event-stream")
             events = read(response)

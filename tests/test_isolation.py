@@ -27,8 +27,13 @@ from asissto.platform.entrypoints.web import build_app
 from asissto.platform.permissions import PERMISSIONS, Need, open_to_all
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
-from asissto.retrieval.assistants import first_assistant
+from asissto.retrieval.assistants import first_assistant, hold_assistant, published
 from asissto.retrieval.conversations import Asked, Turned, store_turn
+from asissto.retrieval.drafts import write_draft
+from asissto.retrieval.gating import put_gate
+from asissto.retrieval.quality_tables import QuestionSet
+from asissto.retrieval.question_sets import CaseIn, SetIn, add_case, create_set
+from asissto.retrieval.set_runs import start_run
 from asissto.retrieval.tables import Citation
 from people import PASSWORD, Person, bearer, make_client
 
@@ -74,6 +79,10 @@ class World:
     message_id: UUID
     finding_id: UUID
     number: int
+    set_id: UUID
+    set_name: str
+    case_id: UUID
+    run_id: UUID
 
 
 CASES = {
@@ -150,6 +159,40 @@ CASES = {
     "assistants.read": Case(HIDDEN),
     "assistants.update": Case(HIDDEN, {"name": "stolen"}),
     "assistants.delete": Case(HIDDEN),
+    "assistants.draft.read": Case(HIDDEN),
+    "assistants.draft.update": Case(HIDDEN, {"revision": 1, "name": "stolen"}),
+    "assistants.draft.discard": Case(HIDDEN),
+    "assistants.publish": Case(HIDDEN, {}),
+    "assistants.gate.read": Case(HIDDEN),
+    "assistants.gate.update": Case(HIDDEN, {"set_id": "{set_id}"}),
+    "assistants.gate.remove": Case(HIDDEN),
+    "assistants.versions": Case(HIDDEN),
+    "assistants.version": Case(HIDDEN),
+    "assistants.diff": Case(HIDDEN),
+    "assistants.rollback": Case(HIDDEN, {"version": 1}),
+    "assistants.copy": Case(HIDDEN, {"name": "My copy"}),
+    "assistants.export": Case(HIDDEN),
+    "assistants.import": Case(201, {"assistant": {"name": "{assistant_name}"}}),
+    "assistants.playground": Case(HIDDEN, {"question": "Where is the spare key?", "version": "draft"}),
+    "question_sets.list": Case(OWN, query={"assistant_id": "{assistant_id}"}),
+    "question_sets.create": Case(201, {"name": "{set_name}"}),
+    "question_sets.read": Case(HIDDEN),
+    "question_sets.update": Case(HIDDEN, {"name": "stolen"}),
+    "question_sets.delete": Case(HIDDEN),
+    "question_cases.list": Case(HIDDEN),
+    "question_cases.create": Case(HIDDEN, {"question": "Stolen?"}),
+    "question_cases.read": Case(HIDDEN),
+    "question_cases.update": Case(HIDDEN, {"question": "Stolen?"}),
+    "question_cases.delete": Case(HIDDEN),
+    "question_cases.import": Case(HIDDEN, content=b'{"question": "Stolen?"}'),
+    "question_cases.export": Case(HIDDEN),
+    "question_cases.from_messages": Case(HIDDEN, {"message_ids": ["{message_id}"]}),
+    "set_runs.list": Case(HIDDEN),
+    "set_runs.start": Case(HIDDEN, {"assistant_id": "{assistant_id}"}),
+    "set_runs.read": Case(HIDDEN),
+    "set_runs.cancel": Case(HIDDEN),
+    "set_runs.results": Case(HIDDEN),
+    "set_runs.compare": Case(HIDDEN, query={"before": "{run_id}"}),
     "assistants.ask": Case(HIDDEN, {"question": "Where is the spare key?", "conversation_id": "{conversation_id}"}),
     "channels.list": Case(OWN),
     "channels.read": Case(HIDDEN),
@@ -158,6 +201,7 @@ CASES = {
     "conversations.messages": Case(HIDDEN),
     "conversations.receipt": Case(HIDDEN),
     "conversations.citation": Case(HIDDEN),
+    "conversations.replay": Case(HIDDEN, {}),
 }
 
 
@@ -232,6 +276,7 @@ async def alices_world(services: Services, alice: Person) -> World:
             tenant_id=alice.tenant_id, message_id=message_id, number=1, quote=DIARY[:21], **where, **place
         )
         session.add_all([finding, citation])
+    question_set, case_id, run_id = await question_and_run(services, alice, assistant.id)
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
@@ -252,7 +297,26 @@ async def alices_world(services: Services, alice: Person) -> World:
         message_id=message_id,
         finding_id=finding.id,
         number=1,
+        set_id=question_set.id,
+        set_name=question_set.name,
+        case_id=case_id,
+        run_id=run_id,
     )
+
+
+async def question_and_run(services: Services, alice: Person, assistant_id: UUID) -> tuple[QuestionSet, UUID, UUID]:
+    """A set with a case, a run of it that waits, and a draft that the set guards."""
+    async with services.database.tenant(alice.tenant_id) as session:
+        row = await create_set(session, alice.tenant_id, SetIn(name="Alice's secret questions"), alice.user_id)
+        case = await add_case(session, alice.tenant_id, row.id, CaseIn(question="Where does alice hide her cake?"))
+        run = await start_run(
+            session, alice.tenant_id, row.id, assistant_id=assistant_id, which="published", by=alice.user_id
+        )
+        assistant = await hold_assistant(session, alice.tenant_id, assistant_id)
+        await put_gate(session, assistant, row.id, 0)
+        draft = published(assistant) | {"prompt": "Alice's secret plan for her butler."}
+        await write_draft(session, assistant, draft, alice.user_id)
+        return row, case.id, run.id
 
 
 async def switch_off_its_passage(services: Services, tenant_id: UUID, document_id: UUID) -> tuple[UUID, UUID, UUID]:

@@ -24,6 +24,7 @@ from asissto.platform.permissions import need
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
 from asissto.retrieval.answering import Piece, Told, ask, ask_in_pieces, check_question
+from asissto.retrieval.assistants import Variables
 from asissto.retrieval.conversations import Asked
 from asissto.retrieval.passages import Citation
 
@@ -57,6 +58,8 @@ class AskIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Narrows what the assistant may use."""
     audience: LabelList = []
     """Who asks: documents with an audience are found for those alone."""
+    variables: Variables = {}
+    """What variables of the assistant stand for in this answer."""
 
 
 class CitedOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +164,7 @@ class AskController(Controller):
             user_id=principal.user_id,
             filter=data.filter,
             audience=data.audience,
+            variables=data.variables,
         )
         if EVENT_STREAM in request.headers.get("accept", ""):
             return ServerSentEvent(_events(services, asked, language))

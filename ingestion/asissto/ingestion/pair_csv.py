@@ -37,10 +37,10 @@ def read_table(data: bytes) -> list[Row]:
 
     Raises InvalidInput for what is wrong with all of it, DocumentCorrupt where it is no text.
     """
-    records = _records(decode(data, "CSV"))
-    _, head = next(records, (1, []))
+    found = records(decode(data, "CSV"))
+    _, head = next(found, (1, []))
     places = _places(head)
-    rows = [_row(line, cells, places) for line, cells in records if any(map(str.strip, cells))]
+    rows = [_row(line, cells, places) for line, cells in found if any(map(str.strip, cells))]
     if len(rows) > MOST_ROWS:
         raise InvalidInput(field="rows", detail=Phrase("invalid.too_large", MOST_ROWS))
     return rows
@@ -51,7 +51,7 @@ def write_table(pairs: Iterable[Sequence[str]]) -> str:
     written = io.StringIO(newline="")
     table = csv.writer(written)
     table.writerow(COLUMNS)
-    table.writerows([_guarded(cell) for cell in pair] for pair in pairs)
+    table.writerows([guarded(cell) for cell in pair] for pair in pairs)
     return written.getvalue()
 
 
@@ -64,8 +64,8 @@ def _places(head: Sequence[str]) -> dict[str, int]:
     return places
 
 
-def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Where each record begins, and its cells; a cell may hold line breaks."""
+def records(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Where each record begins, and its cells; a cell may hold line breaks. Raises InvalidInput."""
     first = text.lstrip().partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count), strict=True)
     line = 1
@@ -78,7 +78,7 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _row(line: int, cells: Sequence[str], places: dict[str, int]) -> Row:
-    said = {name: _unguarded(cells[at]) if at < len(cells) else "" for name, at in places.items()}
+    said = {name: unguarded(cells[at]) if at < len(cells) else "" for name, at in places.items()}
     return Row(
         line=line,
         question=said["question"],
@@ -92,9 +92,10 @@ def _parts(cell: str, separator: str) -> list[str]:
     return [part.strip() for part in cell.split(separator) if part.strip()]
 
 
-def _guarded(cell: str) -> str:
+def guarded(cell: str) -> str:
+    """So that no program calculates it."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
-def _unguarded(cell: str) -> str:
+def unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

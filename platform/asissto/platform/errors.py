@@ -2,7 +2,7 @@
 
 AsisstoError
 ├── InvalidInput            400 invalid_input, and below it what is wrong with one field
-│   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, UnknownSetting
+│   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, UnknownSetting, UnknownVariable
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
@@ -74,6 +74,12 @@ class UnknownSetting(InvalidInput):
 
 class BadSetting(InvalidInput):
     code = "bad_setting"
+
+
+class UnknownVariable(InvalidInput):
+    """A text names a variable that its assistant does not declare, or a question brings one."""
+
+    code = "unknown_variable"
 
 
 class DocumentRefused(InvalidInput):
@@ -246,6 +252,32 @@ class LastOwner(Conflict):
 
 class AssistantPaused(Conflict):
     code = "assistant_paused"
+
+
+class DraftExists(Conflict):
+    code = "draft_exists"
+
+
+class NoDraft(Conflict):
+    code = "no_draft"
+
+
+class PublishingGuarded(Conflict):
+    code = "publishing_guarded"
+
+
+class PublishRefused(Conflict):
+    """`broken` are the questions that the published version passes and the draft does not."""
+
+    code = "publish_refused"
+
+
+class SetGuards(Conflict):
+    code = "set_guards"
+
+
+class RunsDiffer(Conflict):
+    code = "runs_differ"
 
 
 class SpaceChanged(Conflict):

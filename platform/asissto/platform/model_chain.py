@@ -38,14 +38,14 @@ class ModelChoice(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
 
 
-async def check_choices(session: AsyncSession, tenant_id: UUID, choices: Sequence[ModelChoice]) -> None:
-    """Raises InvalidInput for a provider that is not the tenant's."""
+async def check_choices(session: AsyncSession, tenant_id: UUID, choices: Sequence[ModelChoice], path: str) -> None:
+    """Raises InvalidInput for a provider that is not the tenant's; `path` is that of the choices."""
     wanted = {choice.provider_id for choice in choices if choice.provider_id is not None}
     mine = (ModelProvider.tenant_id == tenant_id, ModelProvider.id.in_(wanted))
     known = set(await session.scalars(select(ModelProvider.id).where(*mine))) if wanted else set[UUID]()
     for number, choice in enumerate(choices):
         if choice.provider_id is not None and choice.provider_id not in known:
-            raise InvalidInput(field=f"settings.models[{number}].provider_id", detail=Phrase("invalid.provider"))
+            raise InvalidInput(field=f"{path}[{number}].provider_id", detail=Phrase("invalid.provider"))
 
 
 class Link(Struct, frozen=True):

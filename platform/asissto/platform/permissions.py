@@ -25,6 +25,8 @@ Permission = Literal[
     "models.read",
     "models.write",
     "conversations.read",
+    "quality.read",
+    "quality.write",
     "ask",
     "audit.read",
 ]
@@ -39,6 +41,7 @@ _ANALYST: frozenset[Permission] = frozenset(
         "assistants.read",
         "documents.read",
         "conversations.read",
+        "quality.read",
     )
 )
 _OPERATOR: frozenset[Permission] = _ANALYST | {"ask"}
@@ -48,6 +51,7 @@ _EDITOR: frozenset[Permission] = _OPERATOR | {
     "channels.read",
     "channels.write",
     "models.read",
+    "quality.write",
 }
 _OWNER: frozenset[Permission] = _EDITOR | {"tenant.write", "members.write", "models.write", "audit.read"}
 

@@ -90,7 +90,7 @@ def _from_framework(request: Request[Any, Any, Any], raised: HTTPException) -> A
     if isinstance(raised.__cause__, SerializationException):
         return MalformedJson()
     if isinstance(raised, ValidationException) or _is_about_body(raised.__cause__):
-        return _from_validation(str(raised.__cause__ or raised.detail))
+        return from_validation(str(raised.__cause__ or raised.detail))
     errors = {
         HTTPStatus.NOT_FOUND: NotFound(kind="address"),
         HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed(),
@@ -105,12 +105,12 @@ def _is_about_body(cause: BaseException | None) -> bool:
     return isinstance(cause, msgspec.ValidationError) and "`$.data" in str(cause)
 
 
-def _from_validation(message: str) -> InvalidInput:
-    """From msgspec's English prose, such as "Expected `int` >= 1 - at `$.data.items[0].size`"."""
+def from_validation(message: str, under: str = "") -> InvalidInput:
+    """From msgspec's English prose, such as "Expected `int` >= 1 - at `$.data.items[0].size`"; `under` leads there."""
     path = re.search(r"`\$\.(?:data\b\.?)?([^`]*)`$", message)
     name = re.search(r"(?:field|parameter) [`']([^`']+)[`']", message)
     parts = [found[1] for found in (path, name) if found and found[1] not in ("", "data")]
-    return InvalidInput(field=".".join(parts) or "body", detail=_what_is_wrong(message))
+    return InvalidInput(field=f"{under}{'.'.join(parts)}".strip(".") or "body", detail=_what_is_wrong(message))
 
 
 _MESSAGES = (

@@ -65,6 +65,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The setting {name} has a value that cannot be used: {detail}.",
         "У настройки {name} неподходящее значение: {detail}.",
     ),
+    "error.unknown_variable": (
+        "“{field}” names the variable “{name}”, which is not declared. "
+        "Declare it in settings.variables, or correct the name.",
+        "В поле «{field}» названа переменная «{name}», которая не объявлена. "
+        "Объявите её в settings.variables или исправьте имя.",
+    ),
     "error.document_busy": (
         "“{title}” is being worked on. Wait until it is ready or has failed, then try again.",
         "Документ «{title}» ещё обрабатывается. Дождитесь, пока он будет готов или завершится ошибкой, и повторите.",
@@ -305,6 +311,34 @@ TEXTS: dict[str, tuple[str, str]] = {
         "This assistant is paused and does not answer. Make it active again, or ask another one.",
         "Этот ассистент приостановлен и не отвечает. Включите его снова или спросите другого.",
     ),
+    "error.draft_exists": (
+        "This assistant has a draft that would undo your change when it is published. "
+        "Change the draft, or publish or discard it first.",
+        "У этого ассистента есть черновик, и при публикации он отменил бы ваше изменение. "
+        "Измените черновик либо сначала опубликуйте или удалите его.",
+    ),
+    "error.no_draft": (
+        "This assistant has no draft. Change something first.",
+        "У этого ассистента нет черновика. Сначала что-нибудь измените.",
+    ),
+    "error.publishing_guarded": (
+        "A question set guards what this assistant publishes. Change its draft and publish that.",
+        "Публикацию этого ассистента охраняет набор вопросов. Измените черновик и опубликуйте его.",
+    ),
+    "error.publish_refused": (
+        "The draft breaks questions that the published version passes ({count}): {broken}. "
+        "Correct the draft, or publish it all the same by an override with a reason.",
+        "Черновик портит вопросы, с которыми опубликованная версия справляется ({count}): {broken}. "
+        "Исправьте черновик или опубликуйте его всё равно: override с указанием причины.",
+    ),
+    "error.set_guards": (
+        "This question set guards what an assistant publishes. Take the gate away first.",
+        "Этот набор вопросов охраняет публикацию ассистента. Сначала снимите охрану.",
+    ),
+    "error.runs_differ": (
+        "Only two finished runs of the same question set can be compared.",
+        "Сравнить можно только два завершённых прогона одного набора вопросов.",
+    ),
     "error.space_changed": (
         "The embedding model of this workspace has just changed. Send the request again.",
         "Модель эмбеддингов этого рабочего пространства только что сменилась. Отправьте запрос снова.",
@@ -379,6 +413,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "этот фрагмент — ответ пары; измените саму пару",
     ),
     "invalid.repeated": ("it repeats the question of line {limit}", "оно повторяет вопрос строки {limit}"),
+    "invalid.cites_nothing": (
+        "where no answer is expected, nothing can be cited",
+        "там, где ответа не ждут, ссылаться не на что",
+    ),
     "invalid.characters": ("it holds characters that cannot be stored", "в нём есть знаки, которые нельзя сохранить"),
     "invalid.dimensions": ("the model gives vectors of {limit} numbers", "модель даёт векторы из {limit} чисел"),
     "invalid.base_url": (
@@ -438,6 +476,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.conversation": ("conversation", "диалог"),
     "kind.document": ("document", "документ"),
     "kind.edit": ("edit", "правка"),
+    "kind.gate": ("gate", "охрана публикации"),
     "kind.finding": ("finding", "замечание"),
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
@@ -445,11 +484,25 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
     "kind.price": ("price", "цена"),
     "kind.provider": ("model provider", "поставщик моделей"),
+    "kind.question_case": ("question of the set", "вопрос набора"),
+    "kind.question_set": ("question set", "набор вопросов"),
     "kind.receipt": ("receipt", "протокол ответа"),
+    "kind.set_run": ("run", "прогон"),
     "kind.source": ("source", "источник"),
     "kind.sync": ("sync", "синхронизация"),
     "kind.user": ("user", "пользователь"),
     "kind.version": ("version", "версия"),
+    # Why an answer does not pass its case.
+    "judge.abstained": ("It does not answer.", "Ответа нет."),
+    "judge.answered": ("It answers what it should not.", "Ответ есть там, где его быть не должно."),
+    "judge.not_handed_over": ("It does not hand over to a person.", "Разговор не передан человеку."),
+    "judge.handed_over": ("It hands over to a person.", "Разговор передан человеку."),
+    "judge.phrase_missing": ("It does not say “{phrase}”.", "В ответе нет слов «{phrase}»."),
+    "judge.phrase_forbidden": ("It says “{phrase}”.", "В ответе есть слова «{phrase}»."),
+    "judge.citation_missing": (
+        "It cites none of the expected documents: {documents}.",
+        "Нет ссылки ни на один из ожидаемых документов: {documents}.",
+    ),
     # What the assistant says of itself.
     "answer.unknown": (
         "I did not find an answer to this in the documents. Please ask the question to a person.",

@@ -13,7 +13,7 @@ from asissto.ingestion.labels import DocumentFilter
 from asissto.ingestion.spaces import Space, no_space_yet
 from asissto.ingestion.store import Vector
 from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
-from asissto.platform.chat import Usage
+from asissto.platform.chat import ChatMessage, Usage
 from asissto.platform.errors import AssistantPaused, ProviderError, QuestionEmpty, QuestionTooLong
 from asissto.platform.languages import language_of
 from asissto.platform.model_calls import ModelCall, store_calls
@@ -23,7 +23,7 @@ from asissto.platform.stopwatch import Stopwatch
 from asissto.platform.tables import Tenant
 from asissto.platform.texts import Language, text
 from asissto.retrieval.approved import Sought, find_approved
-from asissto.retrieval.assistants import AssistantSettings, find_assistant, settings_of
+from asissto.retrieval.assistants import AssistantSettings, Snapshot, find_assistant, published
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
 from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
 from asissto.retrieval.dense import Dense
@@ -34,6 +34,7 @@ from asissto.retrieval.passages import Citation, Passage
 from asissto.retrieval.quoting import cite, compose
 from asissto.retrieval.ranking import follow_up_terms, search_text
 from asissto.retrieval.search import Found, Query, search
+from asissto.retrieval.speaking import QUOTES, speak
 
 MOST_CHARACTERS = 4000
 """Of a question; longer ones are letters, not questions, and nobody reads them word by word."""
@@ -61,6 +62,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """Narrows that of the settings."""
     audience: Sequence[str] = ()
     """Who asks; whoever the settings speak for is added."""
+    made_by: dict[str, Any] = {}
+    """The version of the assistant, for the receipt."""
 
     @property
     def sought(self) -> Sought:
@@ -76,7 +79,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     `best_sentences` are the quotes that answer best, in the order of their scores, also where it abstains. A note that
     begins with `embedding:` tells why it was found by words alone. `details` hold plain values by the stage that tells
-    them, for the receipt.
+    them, for the receipt. `messages` are what a model was asked, and are stored nowhere.
     """
 
     text: str
@@ -90,6 +93,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     citations: tuple[Citation, ...] = ()
     usage: tuple[Usage, ...] = ()
     calls: tuple[ModelCall, ...] = ()
+    messages: tuple[ChatMessage, ...] = ()
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -135,7 +139,7 @@ async def ask_in_pieces(services: Services, asked: Asked) -> AsyncIterator[Piece
                 yield event
             else:
                 async with services.database.tenant(asked.tenant_id) as session:
-                    told = Told(event, *await store_turn(session, asked, _turned(event)))
+                    told = Told(event, *await store_turn(session, asked, _turned(event, scope)))
                     store_calls(session, asked.tenant_id, calls, told.message_id)
                 calls.clear()
                 yield told  # only now: whoever gets it may never come back to let the transaction end
@@ -184,7 +188,8 @@ async def _steps(
     reading = read(question, terms, found.idf(), kept)
     watch.lap("read")
     cosines = await dense.cosines(reading, vector)
-    sure = confidence(gather(reading, cosines, found.passages))
+    evidence = gather(reading, cosines, found.passages)
+    sure = confidence(evidence)
     quotes = quote_answer(reading, cosines)
     watch.lap("weigh")
     answer = Answer(
@@ -195,16 +200,18 @@ async def _steps(
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
         notes=tuple(dense.notes),
+        details={"confidence": msgspec.to_builtins(evidence)},
     )
     chat = None
     if sure >= MODEL_MAY_TRY:
         chat = await chain_for(services, scope.tenant_id, scope.settings.models, scope.model, calls)
     if chat is not None:
         messages = lay_out(question, kept, history, scope.persona, language)
+        answer = msgspec.structs.replace(answer, messages=tuple(messages))
         claims = Claims(question, kept, found.idf(), language)
         grounded = None
         try:
-            async for event in generate(chat, messages, claims, scope.settings.most_tokens):
+            async for event in generate(chat, messages, claims, scope.settings):
                 if isinstance(event, Grounded):
                     grounded = event
                 else:
@@ -248,6 +255,33 @@ async def workspace_scope(session: AsyncSession, services: Services, tenant_id: 
     return Scope(tenant_id=tenant_id, tenant_number=tenant.number, language=language, space=space)
 
 
+def speaking(
+    scope: Scope,
+    snapshot: Snapshot,
+    *,
+    channel: str = "api",
+    variables: Mapping[str, str] | None = None,
+    made_by: dict[str, Any] | None = None,
+) -> Scope:
+    """The scope of one state of an assistant, as it speaks on a channel. Raises UnknownVariable."""
+    spoken = msgspec.structs.asdict(speak(snapshot, channel, variables))
+    return msgspec.structs.replace(scope, **spoken, made_by=made_by or {})
+
+
+async def scope_of(  # noqa: PLR0913 - whose words, and where they are said
+    services: Services,
+    tenant_id: UUID,
+    snapshot: Snapshot,
+    *,
+    channel: str = "api",
+    variables: Mapping[str, str] | None = None,
+    made_by: dict[str, Any] | None = None,
+) -> Scope:
+    """`speaking` from a scope that is read for it. Raises UnknownVariable."""
+    scope = await whole_workspace(services, tenant_id)
+    return speaking(scope, snapshot, channel=channel, variables=variables, made_by=made_by)
+
+
 async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]:
     async with services.database.tenant(asked.tenant_id) as session:
         scope = await workspace_scope(session, services, asked.tenant_id)
@@ -255,13 +289,14 @@ async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]
         history = await read_history(session, asked)
     if assistant.status == "paused":
         raise AssistantPaused
-    persona = Persona(assistant.role, assistant.prompt, assistant.instructions)
-    settings = settings_of(assistant)
-    whose = {"settings": settings, "persona": persona, "model": assistant.model}
-    return msgspec.structs.replace(scope, **whose, filter=asked.filter, audience=asked.audience), history
+    snapshot, made_by = msgspec.convert(published(assistant), Snapshot), {"version": assistant.version}
+    scope = speaking(scope, snapshot, channel=asked.channel_type, variables=asked.variables, made_by=made_by)
+    return msgspec.structs.replace(scope, filter=asked.filter, audience=asked.audience), history
 
 
 def _language(question: str, scope: Scope) -> Language:
+    if scope.settings.language != "auto":
+        return scope.settings.language
     found = language_of(question)
     return scope.language if found == "und" else found
 
@@ -325,11 +360,12 @@ def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote]) -> Answer:
     least = LEAST_CONFIDENCE if scope.settings.least_confidence is None else scope.settings.least_confidence
     if not quotes or answer.confidence < least:
         return answer
+    quotes = quotes[: QUOTES[scope.settings.answer_length]]
     quoted, citations = compose(quotes, answer.found, answer.language)
     return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
 
 
-def _turned(answer: Answer) -> Turned:
+def _turned(answer: Answer, scope: Scope) -> Turned:
     return Turned(
         text=answer.text,
         outcome=answer.outcome,
@@ -340,8 +376,13 @@ def _turned(answer: Answer) -> Turned:
         passages=[_receipt_line(passage) for passage in answer.found[:_KEPT_IN_RECEIPT]],
         timings=answer.timings,
         usage=[msgspec.to_builtins(each) for each in answer.usage],
-        details=answer.details | ({"notes": list(answer.notes)} if answer.notes else {}),
+        details=_details(answer, scope),
     )
+
+
+def _details(answer: Answer, scope: Scope) -> dict[str, Any]:
+    notes = {"notes": list(answer.notes)} if answer.notes else {}
+    return {**answer.details, **notes, "assistant": scope.made_by}
 
 
 def _receipt_line(passage: Passage) -> dict[str, Any]:

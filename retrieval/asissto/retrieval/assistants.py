@@ -1,6 +1,6 @@
-"""Assistants: who answers, from what, how sure it must be. Each change is kept as a version."""
+"""Assistants: who answers, from what, how sure it must be. What is published is kept as a version."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal, TypeVar, cast
 from uuid import UUID
 
 import msgspec
@@ -9,13 +9,24 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.labels import DocumentFilter, LabelList
-from asissto.platform.errors import NameTaken, NotFound
+from asissto.platform.errors import InvalidInput, NameTaken, NotFound
 from asissto.platform.model_chain import ModelChoice, check_choices
-from asissto.platform.tables import new_id
+from asissto.platform.problems import from_validation
+from asissto.platform.tables import Json, new_id
+from asissto.platform.texts import Phrase
 from asissto.retrieval.tables import Assistant, AssistantVersion
+from asissto.retrieval.variables import check_texts
 
+T = TypeVar("T")
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 LongText = Annotated[str, Meta(max_length=20_000)]
+ModelName = Annotated[str, Meta(max_length=200)]
+ChannelType = Literal["api", "telegram", "vk", "sms", "mail", "web"]
+VariableName = Annotated[str, Meta(pattern="^[a-z_][a-z0-9_]{0,39}$")]
+VariableValue = Annotated[str, Meta(max_length=500)]
+Variables = Annotated[dict[VariableName, VariableValue], Meta(max_length=50)]
+Tone = Literal["neutral", "friendly", "formal"]
+AnswerLength = Literal["short", "normal", "detailed"]
 
 
 class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,58 +48,125 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Who writes, in this order: the next one where one does not answer; empty: `model` at the server's endpoint."""
     unknown_text: Annotated[str, Meta(max_length=2_000)] | None = None
     """What it says when it does not know; None: our own words in the customer's language."""
+    variables: Variables = {}
+    """What `{{name}}` in its texts stands for, where the question does not bring another value."""
+    language: Literal["auto", "ru", "en"] = "auto"
+    """In which language it answers; auto: in that of the question."""
+    tone: Tone = "neutral"
+    """How a model is to speak; what is quoted stays as it is."""
+    answer_length: AnswerLength = "normal"
+    """How much it says; short is a single sentence where it quotes."""
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    """Of the model; None: the provider's own."""
+    channels: dict[ChannelType, dict[str, Any]] = {}
+    """By type of channel the settings that are different there."""
 
 
-class AssistantIn(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class AssistantIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Name
     description: LongText = ""
     role: LongText = ""
     prompt: LongText = ""
     instructions: LongText = ""
-    model: Annotated[str, Meta(max_length=200)] | None = None
+    model: ModelName | None = None
     settings: AssistantSettings = msgspec.field(default_factory=AssistantSettings)
 
 
-class AssistantPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class Snapshot(AssistantIn, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All of an assistant that has versions: whether it is paused is a matter of the moment."""
+
+
+class SnapshotPatch(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """What is left out stays as it is."""
 
     name: Name | UnsetType = UNSET
     description: LongText | UnsetType = UNSET
     role: LongText | UnsetType = UNSET
-    status: Annotated[str, Meta(pattern="^(active|paused)$")] | UnsetType = UNSET
     prompt: LongText | UnsetType = UNSET
     instructions: LongText | UnsetType = UNSET
-    model: Annotated[str, Meta(max_length=200)] | UnsetType | None = UNSET
+    model: ModelName | UnsetType | None = UNSET
     settings: AssistantSettings | UnsetType = UNSET
+
+    def changed(self, snapshot: Json) -> Json:
+        """The snapshot with what is not left out."""
+        values = {name: getattr(self, name) for name in VERSIONED}
+        said = {name: value for name, value in values.items() if value is not UNSET}
+        return {**snapshot, **dict(msgspec.to_builtins(said))}
+
+
+VERSIONED = SnapshotPatch.__struct_fields__
 
 
 async def create_assistant(session: AsyncSession, tenant_id: UUID, what: AssistantIn, by: UUID | None) -> Assistant:
-    """Raises NameTaken."""
-    await _check_name(session, tenant_id, what.name)
-    await check_choices(session, tenant_id, what.settings.models)
-    values = msgspec.structs.asdict(what) | {"settings": msgspec.to_builtins(what.settings)}
-    assistant = Assistant(tenant_id=tenant_id, id=new_id(), version=0, **values)
+    """Its first version is published at once. Raises NameTaken and what `check_snapshot` does."""
+    await check_snapshot(session, tenant_id, dict(msgspec.to_builtins(what)))
+    assistant = Assistant(tenant_id=tenant_id, id=new_id(), version=0, revision=0)
     session.add(assistant)
-    await _keep_version(session, assistant, by)
+    await put_live(session, assistant, dict(msgspec.to_builtins(what)), AssistantVersion(created_by=by))
     return assistant
 
 
-async def change_assistant(
-    session: AsyncSession, tenant_id: UUID, assistant_id: UUID, what: AssistantPatch, by: UUID | None
-) -> Assistant:
-    """Raises NotFound and NameTaken."""
-    assistant = await find_assistant(session, tenant_id, assistant_id)
-    changes = {name: value for name, value in msgspec.structs.asdict(what).items() if value is not UNSET}
-    if "name" in changes and changes["name"] != assistant.name:
-        await _check_name(session, tenant_id, changes["name"])
-    if "settings" in changes:
-        await check_choices(session, tenant_id, changes["settings"].models)
-        changes["settings"] = msgspec.to_builtins(changes["settings"])
-    for name, value in changes.items():
-        setattr(assistant, name, value)
+async def put_live(session: AsyncSession, assistant: Assistant, snapshot: Json, version: AssistantVersion) -> None:
+    """Makes the snapshot what channels answer by, and keeps it as the next version.
+
+    Raises NameTaken, and what `read_snapshot` does.
+    """
+    checked = read_snapshot(snapshot)
+    await _check_name(session, assistant, checked.name)
+    for name in VERSIONED:
+        setattr(assistant, name, snapshot[name])
+    assistant.version += 1
+    assistant.revision += 1
     assistant.updated_at = func.now()
-    await _keep_version(session, assistant, by)
-    return assistant
+    await session.flush()
+    version.tenant_id, version.assistant_id = assistant.tenant_id, assistant.id
+    version.number, version.snapshot = assistant.version, snapshot
+    session.add(version)
+    await session.flush()
+    await session.refresh(assistant)
+
+
+async def check_snapshot(session: AsyncSession, tenant_id: UUID, snapshot: Json) -> None:
+    """For what somebody has just written: raises what `read_snapshot` does, InvalidInput for an unknown provider."""
+    settings = read_snapshot(snapshot).settings
+    await check_choices(session, tenant_id, settings.models, "settings.models")
+    for channel in settings.channels:
+        path = f"settings.channels.{channel}"
+        await check_choices(session, tenant_id, on_channel(settings, channel, path).models, f"{path}.models")
+
+
+def read_snapshot(snapshot: Json) -> Snapshot:
+    """Raises InvalidInput with the path of what is wrong, UnknownVariable for a text that names no variable."""
+    read = _converted(snapshot, Snapshot)
+    _check_texts(read, read.settings, "settings")
+    for channel in read.settings.channels:
+        path = f"settings.channels.{channel}"
+        _check_texts(read, on_channel(read.settings, channel, path), path)
+    return read
+
+
+def on_channel(settings: AssistantSettings, channel: str, path: str = "settings") -> AssistantSettings:
+    """The settings as they are on a channel of that type; raises InvalidInput."""
+    return with_other(settings, settings.channels.get(cast("ChannelType", channel), {}), path)
+
+
+def with_other(settings: AssistantSettings, other: Json, path: str) -> AssistantSettings:
+    """The settings with some in the place of theirs, by name; raises InvalidInput with the path of what is wrong."""
+    if "channels" in other:
+        raise InvalidInput(field=f"{path}.channels", detail=Phrase("invalid.unknown"))
+    return _converted({**msgspec.to_builtins(settings), **other}, AssistantSettings, f"{path}.") if other else settings
+
+
+def _converted(values: Json, kind: type[T], path: str = "") -> T:
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise from_validation(str(error), path) from None
+
+
+def _check_texts(snapshot: Snapshot, settings: AssistantSettings, path: str) -> None:
+    texts = {name: getattr(snapshot, name) for name in ("role", "prompt", "instructions")}
+    check_texts({**texts, f"{path}.unknown_text": settings.unknown_text}, settings.variables)
 
 
 async def find_assistant(session: AsyncSession, tenant_id: UUID, assistant_id: UUID) -> Assistant:
@@ -107,8 +185,22 @@ async def first_assistant(session: AsyncSession, tenant_id: UUID) -> Assistant:
     return found
 
 
+async def hold_assistant(session: AsyncSession, tenant_id: UUID, assistant_id: UUID) -> Assistant:
+    """The row, locked until the transaction ends: two editors change it one after the other."""
+    mine = select(Assistant).where(Assistant.tenant_id == tenant_id, Assistant.id == assistant_id)
+    found = await session.scalar(mine.with_for_update().execution_options(populate_existing=True))
+    if found is None:
+        raise NotFound(kind="assistant")
+    return found
+
+
 def settings_of(assistant: Assistant) -> AssistantSettings:
     return msgspec.convert(assistant.settings, AssistantSettings)
+
+
+def published(assistant: Assistant) -> Json:
+    """The snapshot of what is published."""
+    return {name: getattr(assistant, name) for name in VERSIONED}
 
 
 async def prepare_tenant(session: AsyncSession, tenant_id: UUID, language: str) -> None:
@@ -117,23 +209,8 @@ async def prepare_tenant(session: AsyncSession, tenant_id: UUID, language: str) 
     await create_assistant(session, tenant_id, AssistantIn(name=name), None)
 
 
-async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None:
-    same = select(Assistant.id).where(Assistant.tenant_id == tenant_id, Assistant.name == name)
-    if await session.scalar(same):
-        raise NameTaken(name=name, field="name")
-
-
-async def _keep_version(session: AsyncSession, assistant: Assistant, by: UUID | None) -> None:
-    assistant.version += 1
-    kept = ("name", "description", "role", "status", "prompt", "instructions", "model", "settings")
-    await session.flush()
-    snapshot = {name: getattr(assistant, name) for name in kept}
-    session.add(
-        AssistantVersion(
-            tenant_id=assistant.tenant_id,
-            assistant_id=assistant.id,
-            number=assistant.version,
-            snapshot=snapshot,
-            created_by=by,
-        )
-    )
+async def _check_name(session: AsyncSession, assistant: Assistant, name: str) -> None:
+    same = select(Assistant.id).where(Assistant.tenant_id == assistant.tenant_id, Assistant.name == name)
+    with session.no_autoflush:
+        if await session.scalar(same.where(Assistant.id != assistant.id)):
+            raise NameTaken(name=name, field="name")

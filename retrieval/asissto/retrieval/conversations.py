@@ -22,7 +22,8 @@ TURNS_REMEMBERED = 6
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks what, where; a new conversation begins where none is named.
 
-    `filter` narrows what the assistant may use; `audience` is who asks, told by somebody who is trusted.
+    `filter` narrows what the assistant may use; `audience` is who asks, told by somebody who is trusted; `variables`
+    take the place of those that the assistant declares.
     """
 
     tenant_id: UUID
@@ -34,6 +35,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     contact_id: UUID | None = None
     filter: DocumentFilter = DocumentFilter()
     audience: Sequence[str] = ()
+    channel_type: str = "api"
+    variables: dict[str, str] = {}
 
 
 async def find_conversation(session: AsyncSession, tenant_id: UUID, conversation_id: UUID) -> Conversation:

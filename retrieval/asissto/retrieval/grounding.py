@@ -8,6 +8,7 @@ import msgspec
 from asissto.ingestion.sentences import sentence_spans
 from asissto.platform.chat import ChatDelta, ChatMessage, ChatModel, Usage
 from asissto.platform.texts import Language
+from asissto.retrieval.assistants import AssistantSettings
 from asissto.retrieval.citations import support
 from asissto.retrieval.generation import NO_ANSWER
 from asissto.retrieval.markers import MarkerReader, Piece
@@ -48,14 +49,14 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 async def generate(
-    chat: ChatModel, messages: Sequence[ChatMessage], claims: Claims, most_tokens: int
+    chat: ChatModel, messages: Sequence[ChatMessage], claims: Claims, settings: AssistantSettings
 ) -> AsyncIterator[str | Grounded]:
     """Text as it comes, without marks, then what stood the check; raises ProviderError."""
     reader = MarkerReader(len(claims.passages))
     pieces: list[Piece] = []
     usage: Usage | None = None
     shown = ""
-    async for event in chat.stream(messages, max_tokens=most_tokens):
+    async for event in chat.stream(messages, max_tokens=settings.most_tokens, temperature=settings.temperature):
         if isinstance(event, ChatDelta):
             fresh = reader.feed(event.text)
             pieces += fresh

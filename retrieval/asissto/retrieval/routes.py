@@ -18,40 +18,23 @@ from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
 from asissto.platform.permissions import need
-from asissto.retrieval import citation_routes
-from asissto.retrieval.assistants import (
-    AssistantIn,
-    AssistantPatch,
-    AssistantSettings,
-    change_assistant,
-    create_assistant,
-    find_assistant,
-    settings_of,
+from asissto.retrieval import (
+    case_file_routes,
+    citation_routes,
+    draft_routes,
+    gate_routes,
+    playground_routes,
+    question_set_routes,
+    run_routes,
 )
+from asissto.retrieval.assistants import AssistantIn, create_assistant, find_assistant
 from asissto.retrieval.conversations import find_conversation
+from asissto.retrieval.publishing import AssistantPatch, change_at_once
+from asissto.retrieval.shown_assistants import AssistantOut
 from asissto.retrieval.tables import Assistant, Citation, Conversation, Message, Receipt
 
 Session = NamedDependency[AsyncSession]
 Caller = NamedDependency[Principal]
-
-
-class AssistantOut(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    name: str
-    description: str
-    role: str
-    status: str
-    prompt: str
-    instructions: str
-    model: str | None
-    settings: AssistantSettings
-    version: int
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: Assistant) -> Self:
-        same = {name: getattr(row, name) for name in cls.__struct_fields__ if name != "settings"}
-        return cls(**same, settings=settings_of(row))
 
 
 class ConversationOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +125,8 @@ class AssistantController(Controller):
     async def update(
         self, assistant_id: FromPath[UUID], data: JSONBody[AssistantPatch], principal: Caller, session: Session
     ) -> AssistantOut:
-        row = await change_assistant(session, principal.tenant_id, assistant_id, data, principal.user_id)
+        """What is changed here is published at once; it is refused where there is a draft or a gate."""
+        row = await change_at_once(session, principal.tenant_id, assistant_id, data, principal.user_id)
         changes = {name: value for name, value in msgspec.to_builtins(data).items() if value is not UNSET}
         await record(session, principal, "assistants.update", "assistant", row.id, **changes)
         return AssistantOut.of(row)
@@ -216,7 +200,17 @@ class ConversationController(Controller):
         return ReceiptOut.of(found)
 
 
-HANDLERS: list[ControllerRouterHandler] = [AssistantController, ConversationController, *citation_routes.HANDLERS]
+HANDLERS: list[ControllerRouterHandler] = [
+    AssistantController,
+    ConversationController,
+    *citation_routes.HANDLERS,
+    *draft_routes.HANDLERS,
+    *playground_routes.HANDLERS,
+    *question_set_routes.HANDLERS,
+    *case_file_routes.HANDLERS,
+    *run_routes.HANDLERS,
+    *gate_routes.HANDLERS,
+]
 
 
 async def _citations(

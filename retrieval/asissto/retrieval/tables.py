@@ -1,16 +1,24 @@
 """Tables of answering: assistants and their versions, conversations, messages, citations and receipts."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Float, ForeignKeyConstraint, Index, Integer, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from asissto.platform.tables import Base, CreatedAt, Json, TenantRow, within_tenant
+from asissto.retrieval import quality_tables as _quality
+
+assert _quality
 
 
 class Assistant(TenantRow, Base):
-    """Who answers; `settings` are those of `AssistantSettings`."""
+    """Who answers, as it is published; `settings` are those of `AssistantSettings`.
+
+    `draft` is what is to be published next, in the form of a version's snapshot.
+    """
 
     __tablename__ = "assistants"
     __table_args__ = (UniqueConstraint("tenant_id", "name"),)
@@ -24,12 +32,18 @@ class Assistant(TenantRow, Base):
     model: Mapped[str | None] = mapped_column(comment="empty: the one of the settings")
     settings: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     version: Mapped[int] = mapped_column(Integer, server_default="1")
+    draft: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
+    draft_by: Mapped[UUID | None]
+    draft_at: Mapped[datetime | None]
+    revision: Mapped[int] = mapped_column(
+        Integer, server_default="1", comment="grows with each change of the draft and of what is published"
+    )
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 
 
 class AssistantVersion(TenantRow, Base):
-    """What an assistant was when its `number`-th change was saved."""
+    """What an assistant was when it was published for the `number`-th time; never changed."""
 
     __tablename__ = "assistant_versions"
     __table_args__ = (
@@ -40,6 +54,8 @@ class AssistantVersion(TenantRow, Base):
     assistant_id: Mapped[UUID]
     number: Mapped[int] = mapped_column(Integer)
     snapshot: Mapped[Json]
+    note: Mapped[str] = mapped_column(server_default="")
+    restored_from: Mapped[int | None] = mapped_column(Integer, comment="the version that it repeats")
     created_by: Mapped[UUID | None]
     created_at: Mapped[CreatedAt]
 

@@ -1,0 +1,7 @@
+"""The jobs of this component."""
+
+from asissto.platform.worker import Handler
+from asissto.retrieval.batch_runs import mark_run_failed, run_set
+from asissto.retrieval.set_runs import RUN_SET
+
+HANDLERS = {RUN_SET: Handler(run_set, mark_run_failed, slow=True)}

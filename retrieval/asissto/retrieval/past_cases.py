@@ -1,0 +1,56 @@
+"""Makes cases out of answers that were given: what was right then is expected from now on."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from asissto.platform.errors import NotFound
+from asissto.retrieval.conversations import TURNS_REMEMBERED
+from asissto.retrieval.generation import Turn
+from asissto.retrieval.question_sets import CaseIn, CitedDocument, SaidIn
+from asissto.retrieval.tables import Citation, Message, Receipt
+
+
+async def cases_from(session: AsyncSession, tenant_id: UUID, message_ids: Sequence[UUID]) -> list[CaseIn]:
+    """Of an answer its citations are expected, of an abstention that it abstains. Raises NotFound."""
+    return [await _case_from(session, tenant_id, message_id) for message_id in dict.fromkeys(message_ids)]
+
+
+async def find_answer(session: AsyncSession, tenant_id: UUID, message_id: UUID) -> tuple[Message, Receipt]:
+    """Raises NotFound for what is no answer of an assistant."""
+    message = await session.get(Message, (tenant_id, message_id))
+    receipt = await session.get(Receipt, (tenant_id, message_id))
+    if message is None or receipt is None:
+        raise NotFound(kind="message")
+    return message, receipt
+
+
+async def history_before(session: AsyncSession, message: Message) -> list[Turn]:
+    """The turns that an answer was given after, oldest first, without the question itself."""
+    mine = (Message.tenant_id == message.tenant_id, Message.conversation_id == message.conversation_id)
+    earlier = select(Message).where(*mine, Message.id < message.id).order_by(Message.id.desc())
+    said = list(await session.scalars(earlier.limit(2 * TURNS_REMEMBERED)))
+    while said and said[0].sender_kind != "assistant":
+        said.pop(0)
+    roles = ((each.sender_kind, each.content) for each in reversed(said[:TURNS_REMEMBERED]))
+    return [Turn("assistant" if kind == "assistant" else "user", content) for kind, content in roles]
+
+
+async def _case_from(session: AsyncSession, tenant_id: UUID, message_id: UUID) -> CaseIn:
+    message, receipt = await find_answer(session, tenant_id, message_id)
+    mine = select(Citation.document_id, Citation.title).where(Citation.tenant_id == tenant_id)
+    rows = await session.execute(mine.where(Citation.message_id == message_id).order_by(Citation.number))
+    titles = {row.document_id: row.title for row in rows}
+    answered = receipt.outcome == "answered"
+    return CaseIn(
+        question=receipt.question,
+        history=[
+            SaidIn("assistant" if turn.role == "assistant" else "user", turn.text)
+            for turn in await history_before(session, message)
+        ],
+        expected="answer" if answered else "abstain",
+        must_cite=[CitedDocument(document_id=document_id) for document_id in titles] if answered else [],
+        note=", ".join(titles.values()),
+    )

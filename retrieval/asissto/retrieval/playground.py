@@ -1,0 +1,129 @@
+"""Answers that leave no conversation behind: any state of an assistant, asked anything, with everything told."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from asissto.ingestion.labels import DocumentFilter, LabelList
+from asissto.platform.services import Services
+from asissto.platform.texts import Language
+from asissto.retrieval.answering import Answer, answer_question, check_question, scope_of
+from asissto.retrieval.assistants import ChannelType, Variables, read_snapshot, with_other
+from asissto.retrieval.generation import Turn
+from asissto.retrieval.passages import Citation
+from asissto.retrieval.publishing import Chosen, Which, choose
+from asissto.retrieval.question_sets import SaidIn
+
+Other = dict[str, Any]
+
+
+class Circumstances(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which state of the assistant is asked, for whom, and how."""
+
+    version: Which = "published"
+    audience: LabelList = []
+    filter: DocumentFilter = msgspec.field(default_factory=DocumentFilter)
+    channel: ChannelType = "api"
+    variables: Variables = {}
+    overrides: Other = {}
+    """Settings by name that are different this once."""
+
+
+class PlayIn(Circumstances, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    question: str
+    history: Annotated[list[SaidIn], Meta(max_length=50)] = []
+
+
+class PlayedCitation(msgspec.Struct, frozen=True, kw_only=True):
+    """`quote` is `text[start:end]` of the document's version."""
+
+    number: int
+    document_id: UUID
+    version_id: UUID
+    document: str
+    locator: str
+    quote: str
+    start: int
+    end: int
+    support: float
+
+    @classmethod
+    def of(cls, citation: Citation) -> Self:
+        same = ("number", "locator", "quote", "start", "end", "support")
+        passage = citation.passage
+        return cls(
+            **{name: getattr(citation, name) for name in same},
+            document_id=passage.document_id,
+            version_id=passage.version_id,
+            document=passage.title,
+        )
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer and how it came about, untruncated.
+
+    `passages` are what was found, best first, with text and scores; `details` tell the evidence by stage; timings in
+    milliseconds. `messages` are what a model was asked: None for those who may not change the assistant, empty where
+    none was asked.
+    """
+
+    version: int | None
+    draft_revision: int | None
+    answered: bool
+    outcome: str
+    mode: str
+    text: str
+    language: Language
+    confidence: float
+    citations: list[PlayedCitation]
+    best_sentences: list[str]
+    passages: list[dict[str, Any]]
+    timings: dict[str, float]
+    usage: list[dict[str, Any]]
+    notes: list[str]
+    details: dict[str, Any]
+    messages: list[dict[str, Any]] | None
+
+
+async def play(services: Services, tenant_id: UUID, assistant_id: UUID, what: PlayIn) -> tuple[Chosen, Answer]:
+    """Also of a paused assistant. Raises QuestionEmpty, QuestionTooLong, NotFound, NoDraft, InvalidInput."""
+    check_question(what.question)
+    async with services.database.tenant(tenant_id) as session:
+        chosen = await choose(session, tenant_id, assistant_id, what.version)
+    snapshot = read_snapshot(chosen.snapshot)
+    if what.overrides:
+        settings = with_other(snapshot.settings, what.overrides, "overrides")
+        snapshot = read_snapshot({**chosen.snapshot, "settings": msgspec.to_builtins(settings)})
+    scope = await scope_of(
+        services, tenant_id, snapshot, channel=what.channel, variables=what.variables, made_by=chosen.made_by
+    )
+    scope = msgspec.structs.replace(scope, filter=what.filter, audience=what.audience)
+    return chosen, await answer_question(services, scope, what.question, turns(what.history))
+
+
+def turns(history: Sequence[SaidIn]) -> list[Turn]:
+    return [Turn(said.role, said.text) for said in history]
+
+
+def show_played(chosen: Chosen, answer: Answer, *, with_messages: bool) -> Played:
+    return Played(
+        version=chosen.version,
+        draft_revision=chosen.draft_revision,
+        answered=answer.answered,
+        outcome=answer.outcome,
+        mode=answer.mode,
+        text=answer.text,
+        language=answer.language,
+        confidence=answer.confidence,
+        citations=[PlayedCitation.of(citation) for citation in answer.citations],
+        best_sentences=list(answer.best_sentences),
+        passages=msgspec.to_builtins(answer.found),
+        timings=answer.timings,
+        usage=msgspec.to_builtins(answer.usage),
+        notes=list(answer.notes),
+        details=answer.details,
+        messages=msgspec.to_builtins(answer.messages) if with_messages else None,
+    )
