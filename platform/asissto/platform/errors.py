@@ -247,6 +247,10 @@ class AssistantPaused(Conflict):
     code = "assistant_paused"
 
 
+class ConversationClosed(Conflict):
+    code = "conversation_closed"
+
+
 class SpaceChanged(Conflict):
     """The tenant's embedding model was switched while vectors were made: they belong to the old one."""
 

@@ -23,6 +23,7 @@ Permission = Literal[
     "channels.read",
     "channels.write",
     "conversations.read",
+    "conversations.write",
     "ask",
     "audit.read",
 ]
@@ -39,7 +40,7 @@ _ANALYST: frozenset[Permission] = frozenset(
         "conversations.read",
     )
 )
-_OPERATOR: frozenset[Permission] = _ANALYST | {"ask"}
+_OPERATOR: frozenset[Permission] = _ANALYST | {"ask", "conversations.write"}
 _EDITOR: frozenset[Permission] = _OPERATOR | {"assistants.write", "documents.write", "channels.read", "channels.write"}
 _OWNER: frozenset[Permission] = _EDITOR | {"tenant.write", "members.write", "audit.read"}
 

@@ -20,15 +20,18 @@ from asissto.platform.tables import Tenant
 from asissto.platform.texts import Language, text
 from asissto.retrieval.approved import Sought, find_approved
 from asissto.retrieval.assistants import AssistantSettings, find_assistant, settings_of
+from asissto.retrieval.at_once import MODE as CANNED
+from asissto.retrieval.at_once import Reply, reply_at_once
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
-from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
+from asissto.retrieval.conversations import Turned
 from asissto.retrieval.dense import Dense
 from asissto.retrieval.extractive import Quote, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
 from asissto.retrieval.grounding import Claims, Grounded, generate
+from asissto.retrieval.handing_over import HandOver
 from asissto.retrieval.passages import Citation, Passage
 from asissto.retrieval.quoting import cite, compose
-from asissto.retrieval.ranking import follow_up_terms, search_text
+from asissto.retrieval.rewriting import rewrite
 from asissto.retrieval.search import Found, Query, search
 
 MOST_CHARACTERS = 4000
@@ -68,7 +71,9 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """`outcome` is answered or abstained; `mode` says what wrote it: generated, quoted, pair; `notes` why no model did.
+    """`outcome` is answered, abstained, handed_over or silent; `notes` say why no model wrote it.
+
+    `mode` says what did: generated, quoted, pair, canned (a courtesy, a hand-over) or silent (a person has taken over).
 
     `best_sentences` are the quotes that answer best, in the order of their scores, also where it abstains. A note that
     begins with `embedding:` tells why it was found by words alone. `details` hold plain values by the stage that tells
@@ -87,6 +92,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     usage: tuple[Usage, ...] = ()
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = msgspec.field(default_factory=dict)
+    hand_over: HandOver | None = None
 
     @property
     def answered(self) -> bool:
@@ -101,35 +107,6 @@ class Piece(msgspec.Struct, frozen=True):
     """A part of the answer as it comes; the Answer at the end is what counts."""
 
     text: str
-
-
-class Told(msgspec.Struct, frozen=True):
-    """An answer that is stored, and where."""
-
-    answer: Answer
-    conversation_id: UUID
-    message_id: UUID
-
-
-async def ask(services: Services, asked: Asked) -> Told:
-    """The whole turn at once. Raises QuestionEmpty, QuestionTooLong, NotFound."""
-    async for event in ask_in_pieces(services, asked):
-        if isinstance(event, Told):
-            return event
-    raise AssertionError("the last event is the answer")
-
-
-async def ask_in_pieces(services: Services, asked: Asked) -> AsyncIterator[Piece | Told]:
-    """Pieces of the answer, then the stored turn. No connection is held while a model works."""
-    check_question(asked.question)
-    scope, history = await _prepare(services, asked)
-    async for event in answer_in_pieces(services, scope, asked.question, history):
-        if isinstance(event, Piece):
-            yield event
-        else:
-            async with services.database.tenant(asked.tenant_id) as session:
-                told = Told(event, *await store_turn(session, asked, _turned(event)))
-            yield told  # only now: whoever gets it may never come back to let the transaction end
 
 
 async def answer_question(services: Services, scope: Scope, question: str, history: Sequence[Turn]) -> Answer:
@@ -150,12 +127,19 @@ async def answer_in_pieces(
     if pair is not None:
         yield _approved_answer(pair, language, watch.timings)
         return
-    said = [turn.text for turn in history if turn.role == "user"]
-    terms = follow_up_terms(question, said)
+    reply = reply_at_once(question, scope.settings, language)
+    if reply is not None:
+        watch.lap("at_once")
+        yield _canned_answer(reply, language, watch.timings)
+        return
+    chat, calls = _chat_model(services, scope), list[Any]()
+    sought = await rewrite(chat, question, history, calls)
+    watch.lap("rewrite")
+    terms = sought.terms
     dense = Dense(services, scope.space)
-    vector = await dense.vector(search_text(question, said))
+    vector = await dense.vector(sought.text)
     watch.lap("embed")
-    found = await _search(services, scope, terms, vector)
+    found = await _search(services, scope, sought.search_terms, vector)
     watch.lap("search")
     kept = found.passages[: scope.settings.passages]
     reading = read(question, terms, found.idf(), kept)
@@ -170,9 +154,10 @@ async def answer_in_pieces(
         found=found.passages,
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
-        notes=tuple(dense.notes),
+        notes=(*sought.notes, *dense.notes),
+        usage=tuple(usage for _purpose, usage in calls),
+        details={"rewrite": sought.details},
     )
-    chat = _chat_model(services, scope)
     if chat is not None and sure >= MODEL_MAY_TRY:
         messages = lay_out(question, kept, history, scope.persona, language)
         claims = Claims(question, kept, found.idf(), language)
@@ -187,7 +172,9 @@ async def answer_in_pieces(
             answer = msgspec.structs.replace(answer, notes=(*answer.notes, error.reason))
         watch.lap("generate")
         if grounded is not None:
-            answer = msgspec.structs.replace(answer, usage=_used(grounded), notes=(*answer.notes, *grounded.notes))
+            answer = msgspec.structs.replace(
+                answer, usage=(*answer.usage, *_used(grounded)), notes=(*answer.notes, *grounded.notes)
+            )
             if not grounded.knows or grounded.citations:
                 yield _generated(answer, grounded)
                 return
@@ -217,17 +204,16 @@ async def whole_workspace(services: Services, tenant_id: UUID) -> Scope:
     return Scope(tenant_id=tenant_id, tenant_number=tenant.number, language=language, space=space)
 
 
-async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]:
-    scope = await whole_workspace(services, asked.tenant_id)
-    async with services.database.tenant(asked.tenant_id) as session:
-        assistant = await find_assistant(session, asked.tenant_id, asked.assistant_id)
-        history = await read_history(session, asked)
+async def assistant_scope(services: Services, tenant_id: UUID, assistant_id: UUID) -> Scope:
+    """Raises NotFound and AssistantPaused."""
+    scope = await whole_workspace(services, tenant_id)
+    async with services.database.tenant(tenant_id) as session:
+        assistant = await find_assistant(session, tenant_id, assistant_id)
     if assistant.status == "paused":
         raise AssistantPaused
     persona = Persona(assistant.role, assistant.prompt, assistant.instructions)
     settings = settings_of(assistant)
-    whose = {"settings": settings, "persona": persona, "model": assistant.model}
-    return msgspec.structs.replace(scope, **whose, filter=asked.filter, audience=asked.audience), history
+    return msgspec.structs.replace(scope, settings=settings, persona=persona, model=assistant.model)
 
 
 def _language(question: str, scope: Scope) -> Language:
@@ -277,6 +263,20 @@ def _approved_answer(pair: Passage, language: Language, timings: dict[str, float
     )
 
 
+def _canned_answer(reply: Reply, language: Language, timings: dict[str, float]) -> Answer:
+    return Answer(
+        text=reply.text,
+        language=language,
+        confidence=1.0,
+        found=(),
+        best_sentences=(),
+        timings=timings,
+        outcome=reply.outcome,
+        mode=CANNED,
+        hand_over=reply.hand_over,
+    )
+
+
 def _used(grounded: Grounded) -> tuple[Usage, ...]:
     return () if grounded.usage is None else (grounded.usage,)
 
@@ -297,7 +297,8 @@ def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote]) -> Answer:
     return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
 
 
-def _turned(answer: Answer) -> Turned:
+def turned(answer: Answer) -> Turned:
+    """What is stored of an answer."""
     return Turned(
         text=answer.text,
         outcome=answer.outcome,

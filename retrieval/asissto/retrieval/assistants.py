@@ -11,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.errors import NameTaken, NotFound
 from asissto.platform.tables import new_id
+from asissto.retrieval.handing_over import HandOverPolicy
 from asissto.retrieval.tables import Assistant, AssistantVersion
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 LongText = Annotated[str, Meta(max_length=20_000)]
+ReplyText = Annotated[str, Meta(max_length=2_000)]
 
 
 class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -34,6 +36,14 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Longest generated answer."""
     unknown_text: Annotated[str, Meta(max_length=2_000)] | None = None
     """What it says when it does not know; None: our own words in the customer's language."""
+    greeting_text: ReplyText | None = None
+    """What it says to a greeting; None: our own words in the customer's language."""
+    thanks_text: ReplyText | None = None
+    """What it says to thanks and farewells; None: our own words in the customer's language."""
+    burst_seconds: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    """Messages that come within so many seconds of each other get one answer."""
+    hand_over: HandOverPolicy = msgspec.field(default_factory=HandOverPolicy)
+    """When a person takes the conversation over."""
 
 
 class AssistantIn(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

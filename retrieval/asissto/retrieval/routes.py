@@ -18,7 +18,7 @@ from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
 from asissto.platform.permissions import need
-from asissto.retrieval import citation_routes
+from asissto.retrieval import citation_routes, hand_over_routes
 from asissto.retrieval.assistants import (
     AssistantIn,
     AssistantPatch,
@@ -29,6 +29,7 @@ from asissto.retrieval.assistants import (
     settings_of,
 )
 from asissto.retrieval.conversations import find_conversation
+from asissto.retrieval.shown_conversations import ConversationOut
 from asissto.retrieval.tables import Assistant, Citation, Conversation, Message, Receipt
 
 Session = NamedDependency[AsyncSession]
@@ -52,21 +53,6 @@ class AssistantOut(msgspec.Struct, frozen=True, kw_only=True):
     def of(cls, row: Assistant) -> Self:
         same = {name: getattr(row, name) for name in cls.__struct_fields__ if name != "settings"}
         return cls(**same, settings=settings_of(row))
-
-
-class ConversationOut(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    channel_id: UUID
-    assistant_id: UUID
-    user_id: UUID | None
-    contact_id: UUID | None
-    status: str
-    created_at: datetime
-    updated_at: datetime
-
-    @classmethod
-    def of(cls, row: Conversation) -> Self:
-        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
 
 
 class CitationOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,7 +202,12 @@ class ConversationController(Controller):
         return ReceiptOut.of(found)
 
 
-HANDLERS: list[ControllerRouterHandler] = [AssistantController, ConversationController, *citation_routes.HANDLERS]
+HANDLERS: list[ControllerRouterHandler] = [
+    AssistantController,
+    ConversationController,
+    *citation_routes.HANDLERS,
+    *hand_over_routes.HANDLERS,
+]
 
 
 async def _citations(

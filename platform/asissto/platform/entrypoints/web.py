@@ -11,6 +11,7 @@ from asissto.platform.entrypoints.workspace import TENANT_HOOKS
 from asissto.platform.services import Services
 from asissto.platform.web import create_app
 from asissto.retrieval import routes as retrieval
+from asissto.retrieval.shown_conversations import TOPICS as CONVERSATIONS
 
 HANDLERS: list[ControllerRouterHandler] = [
     *platform.HANDLERS,
@@ -21,4 +22,4 @@ HANDLERS: list[ControllerRouterHandler] = [
 
 
 def build_app(services: Services) -> Litestar:
-    return create_app(services, HANDLERS, TENANT_HOOKS, {**DOCUMENTS})
+    return create_app(services, HANDLERS, TENANT_HOOKS, {**DOCUMENTS, **CONVERSATIONS})

@@ -10,8 +10,9 @@ from asissto.platform.log import configure_log
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
 from asissto.platform.worker import Worker
+from asissto.retrieval.jobs import HANDLERS as RETRIEVAL
 
-HANDLERS = {**INGESTION}
+HANDLERS = {**INGESTION, **RETRIEVAL}
 
 
 def make_worker(services: Services) -> Worker:
