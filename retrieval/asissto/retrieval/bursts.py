@@ -19,13 +19,13 @@ from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 from asissto.retrieval.conversations import (
     Asked,
+    History,
     Narrowing,
     lock_conversation,
     open_conversation,
     read_history,
     store_message,
 )
-from asissto.retrieval.generation import Turn
 from asissto.retrieval.tables import Conversation, Message
 
 LEASE = timedelta(seconds=15)
@@ -63,7 +63,7 @@ class Burst(msgspec.Struct, frozen=True, kw_only=True):
     question: str
     filter: DocumentFilter
     audience: tuple[str, ...]
-    history: tuple[Turn, ...]
+    history: History
 
 
 class Later(msgspec.Struct, frozen=True):
@@ -182,7 +182,6 @@ async def _take(session: AsyncSession, place: Place, conversation: Conversation,
     conversation.claimed_by = claim
     conversation.claimed_until = func.clock_timestamp() + LEASE
     narrowing = _narrowing(messages[0])
-    history = await read_history(session, conversation)
     return Burst(
         place=place,
         claim=claim,
@@ -190,7 +189,7 @@ async def _take(session: AsyncSession, place: Place, conversation: Conversation,
         question="\n".join(dict.fromkeys(message.content for message in messages)),
         filter=narrowing.filter,
         audience=narrowing.audience,
-        history=tuple(history),
+        history=await read_history(session, conversation),
     )
 
 

@@ -55,6 +55,13 @@ class Narrowing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     audience: tuple[str, ...] = ()
 
 
+class History(msgspec.Struct, frozen=True):
+    """What was said before a question; `is_long`: as much was read as may be, so that it is time for a summary."""
+
+    turns: tuple[Turn, ...]
+    is_long: bool
+
+
 async def find_conversation(session: AsyncSession, tenant_id: UUID, conversation_id: UUID) -> Conversation:
     found = await session.get(Conversation, (tenant_id, conversation_id))
     if found is None:
@@ -115,7 +122,7 @@ async def store_message(session: AsyncSession, asked: Asked, conversation: Conve
     return message_id
 
 
-async def read_history(session: AsyncSession, conversation: Conversation) -> list[Turn]:
+async def read_history(session: AsyncSession, conversation: Conversation) -> History:
     """What was said and answered, oldest first: a summary of the old, the last turns word for word.
 
     Costs the same whatever the length of the conversation: at most MESSAGES_READ rows, and tokens within the budget.
@@ -128,7 +135,8 @@ async def read_history(session: AsyncSession, conversation: Conversation) -> lis
     said = [
         Turn("user" if kind in CUSTOMERS else "assistant", content) for kind, content in await session.execute(newest)
     ]
-    return [*remembered(conversation.summary), *within_budget(said[::-1])]
+    turns = (*remembered(conversation.summary), *within_budget(said[::-1]))
+    return History(turns, is_long=len(said) == MESSAGES_READ)
 
 
 def within_budget(turns: Sequence[Turn]) -> list[Turn]:

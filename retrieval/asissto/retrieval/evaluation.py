@@ -148,7 +148,7 @@ async def evaluate_questions(
     else:
         known = [question.answerable for question in questions]
     _measure_abstention(figures, known, answers)
-    await _measure_dialogs(services, figures, whole, folder / "dialogs.jsonl", progress)
+    await _measure_dialogs(services, figures, whole, _dialogs(folder), progress)
     latencies = np.array([answer.latency_ms for answer in answers])
     figures.latency_ms_p50, figures.latency_ms_p95 = (_round(np.percentile(latencies, q)) for q in (50, 95))
     figures.seconds = _round(time.perf_counter() - started)
@@ -267,14 +267,18 @@ async def _ask_all(
 
 
 async def _measure_dialogs(
-    services: Services, figures: Figures, loaded: Loaded, path: Path, progress: Progress
+    services: Services, figures: Figures, loaded: Loaded, dialogs: Sequence[SetQuestion], progress: Progress
 ) -> None:
-    """Follow-up questions apart from the others, where the set has any."""
-    dialogs = read_lines(path, SetQuestion) if path.exists() else []
     answers = await _ask_all(services, loaded.scope, dialogs, progress)
     measured = Figures()
     _measure_ranking(measured, loaded, dialogs, answers)
     figures.dialog_recall_at_5 = measured.recall_at_5
+
+
+def _dialogs(folder: Path) -> list[SetQuestion]:
+    """Follow-up questions that are measured apart, where the set has any."""
+    path = folder / "dialogs.jsonl"
+    return read_lines(path, SetQuestion) if path.exists() else []
 
 
 def _measure_ranking(

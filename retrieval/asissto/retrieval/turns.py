@@ -21,7 +21,7 @@ from asissto.retrieval import bursts
 from asissto.retrieval.answering import Answer, Piece, Scope, answer_in_pieces, assistant_scope, check_question, turned
 from asissto.retrieval.at_once import MODE as CANNED
 from asissto.retrieval.bursts import Burst, Later, Place, Settled
-from asissto.retrieval.conversations import MESSAGES_READ, TOPIC, Asked, find_conversation, store_answer
+from asissto.retrieval.conversations import TOPIC, Asked, find_conversation, store_answer
 from asissto.retrieval.handing_over import HandOverPolicy, after_failure, why_not
 from asissto.retrieval.retelling import stored_answer
 from asissto.retrieval.summaries import ask_for_summary
@@ -132,7 +132,7 @@ class _Turn:
         shows = self._streams and self._is_mine(burst)
         answer: Answer | None = None
         async with bursts.kept(self._services, burst):
-            async for event in answer_in_pieces(self._services, scope, burst.question, burst.history):
+            async for event in answer_in_pieces(self._services, scope, burst.question, burst.history.turns):
                 if isinstance(event, Answer):
                     answer = event
                 elif shows:
@@ -160,7 +160,7 @@ class _Turn:
         told = Told(answer, conversation.id, await store_answer(session, conversation, burst.question, turned(answer)))
         await bursts.settle(session, burst.place, burst.message_ids, told.message_id)
         await _follow_up(session, conversation, answer)
-        if len(burst.history) >= MESSAGES_READ:
+        if burst.history.is_long:
             await ask_for_summary(session, conversation)
         if self._together is not None:
             await self._together(session, told)
