@@ -1,13 +1,18 @@
 """Bursts through the API: what comes together gets one answer, nothing is lost, and nobody waits for strangers."""
 
 import asyncio
+import json
+import os
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -123,6 +128,24 @@ def structs_without_time(answer: Json) -> Json:
     return {name: value for name, value in answer.items() if name != "latency_ms"}
 
 
+async def test_two_streams_end_with_the_same_answer(alice: Person) -> None:
+    """Whoever streams is told the same in the end."""
+    await set_window(alice, 0.4)
+    conversation_id = await begin(alice)
+    address = f"{await address_of(alice)}/ask"
+
+    async def final(question: str) -> Json:
+        body = {"question": question, "conversation_id": conversation_id, "more_may_come": True}
+        response = await alice.client.post(address, json=body, headers={"accept": "text/event-stream"})
+        (data,) = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+        event: Json = json.loads(data)
+        return event
+
+    first, second = await asyncio.gather(final(ABOUT_REFUND), final(ABOUT_DEPOSIT))
+    assert first == second
+    assert first["answered"]
+
+
 async def test_a_single_question_does_not_wait(alice: Person) -> None:
     """However long the window is."""
     await set_window(alice, 10)
@@ -222,6 +245,34 @@ async def test_a_killed_turn_is_taken_up_by_the_next(
     assert DEPOSIT in answer["text"]
     async with services.database.tenant(alice.tenant_id) as session:
         assert await bursts.hold(session, killed) is None
+
+
+async def test_a_process_killed_between_message_and_answer_loses_nothing(
+    services: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """While it lives nobody else answers; when it is dead, the next turn answers its message too."""
+    await set_window(alice, 0.1)
+    asked = await question_of(services, alice, ABOUT_REFUND)
+    urls = [url.render_as_string(hide_password=False) for url in structs.astuple(services.database.addresses)]
+    arguments = (msgspec.json.encode(asked).decode(), str(services.settings.data_dir), *urls)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "import turn_victim; turn_victim.main()", *arguments),
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        assert await process.stdout.readline() == b"asked\n"
+    conversation_id = await the_conversation(services, alice)
+    next_one = asyncio.create_task(ask(alice, ABOUT_DEPOSIT, str(conversation_id)))
+    await asyncio.sleep(0.5)
+    process.kill()
+    await process.communicate()
+    assert not next_one.done()
+    await superuser.execute("UPDATE conversations SET claimed_until = now()")
+    answer = await next_one
+    assert REFUND in answer["text"]
+    assert DEPOSIT in answer["text"]
 
 
 async def test_a_turn_that_fails_leaves_its_message_for_the_next(

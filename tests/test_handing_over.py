@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -16,6 +18,7 @@ from asissto.platform.entrypoints.web import build_app
 from asissto.platform.events import CHANNEL
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
+from asissto.platform.tables import new_id
 from asissto.platform.texts import text
 from asissto.retrieval.asking_for_person import asks_for_person
 from asissto.retrieval.courtesies import courtesy
@@ -30,6 +33,7 @@ from asissto.retrieval.handing_over import (
     hand_over,
     why_not,
 )
+from asissto.retrieval.shown_conversations import TOPICS
 from openai_peer import OpenAIPeer
 from people import Person, bearer, make_client
 
@@ -352,6 +356,16 @@ async def test_the_assistant_is_silent_until_it_is_asked_back(alice: Person) -> 
     given_back = await change(alice, conversation_id, "return")
     assert (given_back["status"], given_back["handed_over_reason"], given_back["handed_over_at"]) == ("bot", None, None)
     assert (await ask(alice, "hello", conversation_id))["text"] == text("answer.greeting", "en")
+
+
+async def test_watchers_are_shown_the_conversation(alice: Person, services: Services) -> None:
+    """As the API shows it; one that is not there any more as deleted."""
+    conversation_id = (await ask(alice, "operator!"))["conversation_id"]
+    gone = new_id()
+    async with services.database.tenant(alice.tenant_id) as session:
+        shown = await TOPICS["conversations"].render(session, alice.tenant_id, [UUID(conversation_id), gone], "en")
+    expected = (await alice.client.get(f"/api/v1/conversations/{conversation_id}")).json()
+    assert json.loads(msgspec.json.encode(shown)) == [expected, {"id": str(gone), "status": "deleted"}]
 
 
 async def test_a_closed_conversation_takes_nothing(alice: Person) -> None:
