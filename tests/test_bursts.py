@@ -313,6 +313,19 @@ async def test_a_claim_is_renewed_while_the_model_works(
     assert model.asked == [ABOUT_REFUND]
 
 
+async def test_a_greeting_before_a_question_is_not_a_part_of_it(services: Services, alice: Person) -> None:
+    """Nor is a message that was sent twice."""
+    asked = await question_of(services, alice, "Hello!")
+    async with services.database.tenant(alice.tenant_id) as session:
+        place = await bursts.arrive(session, asked, 0.0)
+        for question in (ABOUT_REFUND, ABOUT_REFUND):
+            more = structs.replace(asked, question=question, conversation_id=place.conversation_id)
+            await bursts.arrive(session, more, 0.0)
+        burst = await bursts.look(session, place)
+    assert isinstance(burst, bursts.Burst)
+    assert (burst.question, len(burst.message_ids)) == (ABOUT_REFUND, 3)
+
+
 async def test_messages_for_other_readers_are_not_joined(services: Services, alice: Person) -> None:
     """What staff may be told is not told in an answer that a customer gets."""
     asked = structs.replace(await question_of(services, alice, ABOUT_REFUND), audience=("staff",))

@@ -269,11 +269,10 @@ def test_each_reason_follows_the_policy(reason: HandOverReason) -> None:
 
 
 def test_a_failure_has_its_reason() -> None:
-    """A provider that is away comes before all; a model that found nothing knows better than a number."""
-    assert why_not(0.4, ["embedding:timeout", "rewrite:unusable"], was_asked=False) == HandOverReason.LOW_CONFIDENCE
-    assert why_not(0.1, [], was_asked=False) == HandOverReason.NO_KNOWLEDGE
-    assert why_not(0.4, [], was_asked=True) == HandOverReason.NO_KNOWLEDGE
-    assert why_not(0.1, ["rate_limited"], was_asked=False) == HandOverReason.PROVIDER_DOWN
+    """A provider that is away comes before all."""
+    assert why_not(["embedding:timeout", "rewrite:unusable"], is_empty=False) == HandOverReason.LOW_CONFIDENCE
+    assert why_not([], is_empty=True) == HandOverReason.NO_KNOWLEDGE
+    assert why_not(["unsupported_sentences:2", "rate_limited"], is_empty=True) == HandOverReason.PROVIDER_DOWN
 
 
 def test_the_stronger_of_two_actions_is_taken() -> None:

@@ -70,6 +70,14 @@ async def test_the_words_of_the_answer_before_are_looked_for_and_not_read() -> N
     assert sought.text == "Сколько занимает доставка по Казани?\nА в Самару?"
 
 
+async def test_courtesies_do_not_come_between(chatting: Services, peer: OpenAIPeer) -> None:
+    """After thanks and a reply to them, a follow-up still leans on the question before."""
+    polite = [*TALK, Turn("user", "спасибо!"), Turn("assistant", "Пожалуйста!")]
+    assert await rewrite(None, "А в Самару?", polite, []) == await rewrite(None, "А в Самару?", TALK, [])
+    assert (await rewrite(chatting.chat, "А в Самару?", polite[2:], [])).by == "alone"
+    assert peer.requests == []
+
+
 async def test_the_first_question_of_a_conversation_stays_as_it_is() -> None:
     """Also where it points to something, and where a model could be asked."""
     sought = await rewrite(None, "А это платно?", [], [])

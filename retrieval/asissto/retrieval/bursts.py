@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, false, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.labels import DocumentFilter
@@ -26,6 +26,7 @@ from asissto.retrieval.conversations import (
     read_history,
     store_message,
 )
+from asissto.retrieval.courtesies import courtesy
 from asissto.retrieval.tables import Conversation, Message
 
 LEASE = timedelta(seconds=15)
@@ -92,17 +93,16 @@ async def arrive(session: AsyncSession, asked: Asked, window: float) -> Place:
 
 async def look(session: AsyncSession, place: Place) -> Burst | Later | Settled | None:
     """Takes what waits where nobody else does; None: nothing waits."""
-    conversation = await lock_conversation(session, place.tenant_id, place.conversation_id)
+    conversation, is_taken = await _locked(session, place)
     if conversation.status != "bot":
         await withdraw(session, conversation)
-    if place.message_id is not None:
+    waiting = await _waiting(session, place)
+    if place.message_id is not None and place.message_id not in [message.id for message, _ in waiting]:
         message = (await session.scalars(select(Message).where(*_those(place, [place.message_id])))).one()
         if not message.waits:
             return Settled(message)
-    is_taken = await session.scalar(select(Conversation.claimed_until > func.clock_timestamp()).where(*_its(place)))
     if is_taken:
         return Later(LOOK_SECONDS)
-    waiting = await _waiting(session, place)
     if not waiting:
         return None
     pause = _pause(place, [age for _, age in waiting])
@@ -161,6 +161,14 @@ async def _renew(services: Services, burst: Burst) -> None:
             await session.execute(mine.values(claimed_until=func.clock_timestamp() + LEASE))
 
 
+async def _locked(session: AsyncSession, place: Place) -> tuple[Conversation, bool]:
+    """The conversation, which nobody else changes until the transaction ends, and whether a turn has it."""
+    is_taken = func.coalesce(Conversation.claimed_until > func.clock_timestamp(), false())
+    mine = select(Conversation, is_taken).where(*_its(place)).with_for_update(of=Conversation)
+    conversation, taken = (await session.execute(mine.execution_options(populate_existing=True))).one()
+    return conversation, bool(taken)
+
+
 async def _waiting(session: AsyncSession, place: Place) -> list[tuple[Message, float]]:
     """With their age in seconds, in their order."""
     age = func.extract("epoch", func.clock_timestamp() - Message.created_at)
@@ -186,7 +194,7 @@ async def _take(session: AsyncSession, place: Place, conversation: Conversation,
         place=place,
         claim=claim,
         message_ids=tuple(message.id for message in messages),
-        question="\n".join(dict.fromkeys(message.content for message in messages)),
+        question=_joined([message.content for message in messages]),
         filter=narrowing.filter,
         audience=narrowing.audience,
         history=await read_history(session, conversation),
@@ -203,6 +211,12 @@ def _together(waiting: Sequence[Message]) -> list[Message]:
             break
         taken.append(message)
     return taken
+
+
+def _joined(contents: Sequence[str]) -> str:
+    """Without repetitions, and without the greeting before a question."""
+    distinct = list(dict.fromkeys(contents))
+    return "\n".join([content for content in distinct if courtesy(content) is None] or distinct)
 
 
 def _narrowing(message: Message) -> Narrowing:

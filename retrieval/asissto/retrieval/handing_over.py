@@ -28,9 +28,6 @@ class HandOverAction(StrEnum):
     NEVER = "never"
 
 
-NO_KNOWLEDGE = 0.2
-"""Of confidence; below it nothing in the documents speaks for an answer, and no model is asked either."""
-
 USUAL = dict.fromkeys(HandOverReason, HandOverAction.OFFER) | {
     HandOverReason.ASKED_FOR_PERSON: HandOverAction.HAND_OVER,
     HandOverReason.GUARDRAIL: HandOverAction.NEVER,
@@ -85,13 +82,11 @@ def hand_over(reason: HandOverReason, policy: HandOverPolicy, language: Language
     return None
 
 
-def why_not(confidence: float, notes: Sequence[str], *, was_asked: bool) -> HandOverReason:
-    """Of an abstention: the provider's failure, documents that say nothing, or doubt; `was_asked`: a model answered."""
+def why_not(notes: Sequence[str], *, is_empty: bool) -> HandOverReason:
+    """Of an abstention: the provider's failure, documents that say nothing (`is_empty`), or doubt."""
     if any(f"provider.{note}" in TEXTS for note in notes):
         return HandOverReason.PROVIDER_DOWN
-    if was_asked or confidence < NO_KNOWLEDGE:
-        return HandOverReason.NO_KNOWLEDGE
-    return HandOverReason.LOW_CONFIDENCE
+    return HandOverReason.NO_KNOWLEDGE if is_empty else HandOverReason.LOW_CONFIDENCE
 
 
 def after_failure(reason: HandOverReason, failures: int, policy: HandOverPolicy, language: Language) -> HandOver | None:

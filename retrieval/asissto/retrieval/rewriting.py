@@ -11,7 +11,9 @@ from asissto.ingestion.lexemes import folded, lexemes, question_terms
 from asissto.platform.chat import ChatMessage, ChatModel
 from asissto.platform.errors import ProviderError
 from asissto.platform.languages import language_of
+from asissto.retrieval.asking_for_person import asks_for_person
 from asissto.retrieval.completing import complete
+from asissto.retrieval.courtesies import courtesy
 from asissto.retrieval.generation import Turn
 
 PURPOSE = "rewrite"
@@ -75,8 +77,8 @@ class Sought(msgspec.Struct, frozen=True, kw_only=True):
 
 async def rewrite(chat: ChatModel | None, question: str, history: Sequence[Turn], calls: list[Any]) -> Sought:
     """Asks the model only where the question may lean on what was said; whatever goes wrong, the heuristic stays."""
-    said = [turn.text for turn in history if turn.role == "user"]
-    if chat is None or not said or not may_lean_on_history(question):
+    history = about_something(history)
+    if chat is None or not _said_before(history) or not may_lean_on_history(question):
         return _without_model(question, history)
     try:
         async with asyncio.timeout(SECONDS):
@@ -91,6 +93,18 @@ async def rewrite(chat: ChatModel | None, question: str, history: Sequence[Turn]
     if standalone is None:
         return _without_model(question, history, note="unusable")
     return _with_model(question, standalone, history)
+
+
+def about_something(history: Sequence[Turn]) -> list[Turn]:
+    """Without greetings, thanks and calls for a person, and without the replies to them."""
+    kept = list[Turn]()
+    is_empty = False
+    for turn in history:
+        if turn.role == "user":
+            is_empty = courtesy(turn.text) is not None or asks_for_person(turn.text)
+        if not is_empty:
+            kept.append(turn)
+    return kept
 
 
 def checked(reply: str, question: str, history: Sequence[Turn]) -> str | None:

@@ -18,7 +18,16 @@ from asissto.platform.languages import language_of
 from asissto.platform.services import Services
 from asissto.platform.texts import Language, text
 from asissto.retrieval import bursts
-from asissto.retrieval.answering import Answer, Piece, Scope, answer_in_pieces, assistant_scope, check_question, turned
+from asissto.retrieval.answering import (
+    MODEL_MAY_TRY,
+    Answer,
+    Piece,
+    Scope,
+    answer_in_pieces,
+    assistant_scope,
+    check_question,
+    turned,
+)
 from asissto.retrieval.at_once import MODE as CANNED
 from asissto.retrieval.bursts import Burst, Later, Place, Settled
 from asissto.retrieval.conversations import TOPIC, Asked, find_conversation, store_answer
@@ -178,7 +187,8 @@ class _Turn:
 def _with_hand_over(answer: Answer, failures: int, policy: HandOverPolicy) -> Answer:
     proposed = answer.hand_over
     if proposed is None and answer.outcome == "abstained" and answer.mode != CANNED:
-        reason = why_not(answer.confidence, answer.notes, was_asked=bool(answer.usage))
+        is_empty = answer.confidence < MODEL_MAY_TRY or bool(answer.usage)  # a model that was asked has found nothing
+        reason = why_not(answer.notes, is_empty=is_empty)
         proposed = after_failure(reason, failures + 1, policy, answer.language)
     if proposed is None:
         return answer
