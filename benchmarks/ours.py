@@ -36,7 +36,7 @@ from asissto.platform.settings import Settings
 from asissto.platform.tables import Tenant, new_id
 from asissto.platform.worker import Worker
 from asissto.retrieval.passages import Passage
-from asissto.retrieval.ranking import follow_up_terms
+from asissto.retrieval.rewriting import follow_up_terms
 from asissto.retrieval.search import Query, search
 
 

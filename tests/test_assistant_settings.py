@@ -14,10 +14,10 @@ from asissto.platform.entrypoints.web import build_app
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
 from asissto.platform.texts import text
-from asissto.retrieval.answering import ask as ask_core
 from asissto.retrieval.conversations import Asked
 from asissto.retrieval.evaluation import Loaded
 from asissto.retrieval.generation import NO_ANSWER
+from asissto.retrieval.turns import ask as ask_core
 from openai_peer import OpenAIPeer
 from people import Person, bearer, make_client
 from test_answers import ask, assistant_of, library, post, set_up

@@ -14,7 +14,8 @@ from asissto.ingestion.lexemes import lexemes
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, Evidence, confidence, gather
 from asissto.retrieval.extractive import read
 from asissto.retrieval.passages import Passage, Scores
-from asissto.retrieval.ranking import follow_up_terms, idf
+from asissto.retrieval.ranking import idf
+from asissto.retrieval.rewriting import follow_up_terms
 
 SETS = Path(__file__).resolve().parents[1].parent / "shared" / "sets"
 

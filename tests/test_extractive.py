@@ -10,7 +10,8 @@ import pytest
 from asissto.ingestion.lexemes import lexemes
 from asissto.retrieval.extractive import Quote, quote_answer, read, reading_order
 from asissto.retrieval.passages import Passage, Scores
-from asissto.retrieval.ranking import follow_up_terms, idf
+from asissto.retrieval.ranking import idf
+from asissto.retrieval.rewriting import follow_up_terms
 
 SETS = Path(__file__).resolve().parents[1].parent / "shared" / "sets"
 

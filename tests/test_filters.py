@@ -15,7 +15,7 @@ from asissto.platform.services import Services
 from asissto.retrieval.answering import Scope
 from asissto.retrieval.evaluation import Loaded, SetPassage, load_passages
 from asissto.retrieval.passages import Passage
-from asissto.retrieval.ranking import follow_up_terms
+from asissto.retrieval.rewriting import follow_up_terms
 from asissto.retrieval.search import Query, search
 from people import Person
 from test_answers import ask, assistant_of, post, receipt_of, set_up

@@ -28,7 +28,7 @@ from asissto.platform.permissions import PERMISSIONS, Need, open_to_all
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 from asissto.retrieval.assistants import first_assistant, hold_assistant, published
-from asissto.retrieval.conversations import Asked, Turned, store_turn
+from asissto.retrieval.conversations import Asked, Turned, open_conversation, store_answer, store_message
 from asissto.retrieval.drafts import write_draft
 from asissto.retrieval.gating import put_gate
 from asissto.retrieval.quality_tables import QuestionSet
@@ -202,6 +202,9 @@ CASES = {
     "conversations.receipt": Case(HIDDEN),
     "conversations.citation": Case(HIDDEN),
     "conversations.replay": Case(HIDDEN, {}),
+    "conversations.hand_over": Case(HIDDEN),
+    "conversations.return": Case(HIDDEN),
+    "conversations.close": Case(HIDDEN),
 }
 
 
@@ -234,7 +237,9 @@ async def alices_world(services: Services, alice: Person) -> World:
             usage=[],
             details={},
         )
-        conversation_id, message_id = await store_turn(session, asked, turned)
+        conversation = await open_conversation(session, asked)
+        await store_message(session, asked, conversation)
+        message_id = await store_answer(session, conversation, asked.question, turned)
         await session.flush()
         new = NewSource(
             collection_id=collection.id,
@@ -293,7 +298,7 @@ async def alices_world(services: Services, alice: Person) -> World:
         assistant_id=assistant.id,
         assistant_name=assistant.name,
         channel_id=channel_id,
-        conversation_id=conversation_id,
+        conversation_id=conversation.id,
         message_id=message_id,
         finding_id=finding.id,
         number=1,

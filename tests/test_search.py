@@ -16,7 +16,7 @@ from asissto.platform.tables import new_id
 from asissto.retrieval.answering import answer_question, whole_workspace
 from asissto.retrieval.evaluation import Loaded, SetPassage, load_passages
 from asissto.retrieval.passages import Passage
-from asissto.retrieval.ranking import follow_up_terms
+from asissto.retrieval.rewriting import follow_up_terms
 from asissto.retrieval.search import Found, Query, search
 from people import Person
 

@@ -23,10 +23,12 @@ from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.permissions import need
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
-from asissto.retrieval.answering import Piece, Told, ask, ask_in_pieces, check_question
+from asissto.retrieval.answering import Piece, check_question
 from asissto.retrieval.assistants import Variables
 from asissto.retrieval.conversations import Asked
+from asissto.retrieval.handing_over import HandOver
 from asissto.retrieval.passages import Citation
+from asissto.retrieval.turns import Told, ask, ask_in_pieces
 
 Caller = NamedDependency[Principal]
 Session = NamedDependency[AsyncSession]
@@ -60,6 +62,8 @@ class AskIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Who asks: documents with an audience are found for those alone."""
     variables: Variables = {}
     """What variables of the assistant stand for in this answer."""
+    more_may_come: bool = False
+    """Wait `burst_seconds` for what the customer is still typing, and answer all of it once."""
 
 
 class CitedOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +96,11 @@ class CitedOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AnswerOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`mode` tells whose the text is: a model's (generated), the documents' (quoted), an approved answer (pair)."""
+    """`mode` tells whose the text is: a model's (generated), the documents' (quoted), an approved answer (pair).
+
+    It is canned for greetings, thanks and calls for a person, and silent while a person has the conversation: then
+    nothing is to be shown as the assistant's, and `message_id` is the customer's own message.
+    """
 
     conversation_id: UUID
     message_id: UUID
@@ -103,6 +111,7 @@ class AnswerOut(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
     citations: list[CitedOut]
     latency_ms: float
+    hand_over: HandOver | None
 
     @classmethod
     def of(cls, told: Told) -> Self:
@@ -117,6 +126,7 @@ class AnswerOut(msgspec.Struct, frozen=True, kw_only=True):
             confidence=answer.confidence,
             citations=[CitedOut.of(citation) for citation in answer.citations],
             latency_ms=answer.latency_ms,
+            hand_over=answer.hand_over,
         )
 
 
@@ -165,6 +175,7 @@ class AskController(Controller):
             filter=data.filter,
             audience=data.audience,
             variables=data.variables,
+            more_may_come=data.more_may_come,
         )
         if EVENT_STREAM in request.headers.get("accept", ""):
             return ServerSentEvent(_events(services, asked, language))

@@ -280,6 +280,10 @@ class RunsDiffer(Conflict):
     code = "runs_differ"
 
 
+class ConversationClosed(Conflict):
+    code = "conversation_closed"
+
+
 class SpaceChanged(Conflict):
     """The tenant's embedding model was switched while vectors were made: they belong to the old one."""
 

@@ -27,6 +27,7 @@ Permission = Literal[
     "conversations.read",
     "quality.read",
     "quality.write",
+    "conversations.write",
     "ask",
     "audit.read",
 ]
@@ -44,7 +45,7 @@ _ANALYST: frozenset[Permission] = frozenset(
         "quality.read",
     )
 )
-_OPERATOR: frozenset[Permission] = _ANALYST | {"ask"}
+_OPERATOR: frozenset[Permission] = _ANALYST | {"ask", "conversations.write"}
 _EDITOR: frozenset[Permission] = _OPERATOR | {
     "assistants.write",
     "documents.write",

@@ -307,6 +307,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A workspace keeps at least one owner. Make somebody else an owner first.",
         "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
     ),
+    "error.conversation_closed": (
+        "This conversation is closed. Begin a new one: send the question without the conversation.",
+        "Этот диалог закрыт. Начните новый: отправьте вопрос без указания диалога.",
+    ),
     "error.assistant_paused": (
         "This assistant is paused and does not answer. Make it active again, or ask another one.",
         "Этот ассистент приостановлен и не отвечает. Включите его снова или спросите другого.",
@@ -507,6 +511,30 @@ TEXTS: dict[str, tuple[str, str]] = {
     "answer.unknown": (
         "I did not find an answer to this in the documents. Please ask the question to a person.",
         "В документах я не нашёл ответа на этот вопрос. Пожалуйста, задайте его сотруднику.",
+    ),
+    "answer.greeting": (
+        "Hello! Ask your question, and I will look for the answer in the documents.",
+        "Здравствуйте! Задайте вопрос, и я найду ответ в документах.",
+    ),
+    "answer.thanks": (
+        "You are welcome! If there is anything else, just ask.",
+        "Пожалуйста! Если появятся ещё вопросы, пишите.",
+    ),
+    "hand_over.done": (
+        "I am passing your question on to a person, who will answer here.",
+        "Передаю ваш вопрос сотруднику, он ответит вам здесь.",
+    ),
+    "hand_over.offer": (
+        "If you write “operator”, I will pass your question on to a person.",
+        "Если написать «оператор», я передам ваш вопрос сотруднику.",
+    ),
+    "hand_over.nobody": (
+        "I cannot pass you on to a person here: I only answer from the documents. Ask your question, and I will look.",
+        "Я не могу позвать сотрудника: здесь отвечаю только я, по документам. Задайте вопрос, и я поищу ответ.",
+    ),
+    "hand_over.waiting": (
+        "Your message has reached a person, who will answer here.",
+        "Ваше сообщение передано сотруднику, он ответит вам здесь.",
     ),
     "answer.unsure": ("This may help:", "Возможно, поможет это:"),
     # Where a citation stands.

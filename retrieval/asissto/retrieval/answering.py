@@ -1,6 +1,6 @@
 """From a question to a cited answer or an honest "I do not know": the steps in their order, on one page."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
 from asissto.platform.chat import ChatMessage, Usage
 from asissto.platform.errors import AssistantPaused, ProviderError, QuestionEmpty, QuestionTooLong
 from asissto.platform.languages import language_of
-from asissto.platform.model_calls import ModelCall, store_calls
+from asissto.platform.model_calls import ModelCall
 from asissto.platform.model_chain import chain_for
 from asissto.platform.services import Services
 from asissto.platform.stopwatch import Stopwatch
@@ -24,15 +24,18 @@ from asissto.platform.tables import Tenant
 from asissto.platform.texts import Language, text
 from asissto.retrieval.approved import Sought, find_approved
 from asissto.retrieval.assistants import AssistantSettings, Snapshot, find_assistant, published
+from asissto.retrieval.at_once import MODE as CANNED
+from asissto.retrieval.at_once import Reply, reply_at_once
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
-from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
+from asissto.retrieval.conversations import Turned
 from asissto.retrieval.dense import Dense
 from asissto.retrieval.extractive import Quote, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
 from asissto.retrieval.grounding import Claims, Grounded, generate
+from asissto.retrieval.handing_over import HandOver
 from asissto.retrieval.passages import Citation, Passage
 from asissto.retrieval.quoting import cite, compose
-from asissto.retrieval.ranking import follow_up_terms, search_text
+from asissto.retrieval.rewriting import rewrite
 from asissto.retrieval.search import Found, Query, search
 from asissto.retrieval.speaking import QUOTES, speak
 
@@ -75,7 +78,9 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """`outcome` is answered or abstained; `mode` says what wrote it: generated, quoted, pair; `notes` why no model did.
+    """`outcome` is answered, abstained, handed_over or silent; `notes` say why no model wrote it.
+
+    `mode` says what did: generated, quoted, pair, canned (a courtesy, a hand-over) or silent (a person has taken over).
 
     `best_sentences` are the quotes that answer best, in the order of their scores, also where it abstains. A note that
     begins with `embedding:` tells why it was found by words alone. `details` hold plain values by the stage that tells
@@ -96,6 +101,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[ChatMessage, ...] = ()
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = msgspec.field(default_factory=dict)
+    hand_over: HandOver | None = None
 
     @property
     def answered(self) -> bool:
@@ -110,43 +116,6 @@ class Piece(msgspec.Struct, frozen=True):
     """A part of the answer as it comes; the Answer at the end is what counts."""
 
     text: str
-
-
-class Told(msgspec.Struct, frozen=True):
-    """An answer that is stored, and where."""
-
-    answer: Answer
-    conversation_id: UUID
-    message_id: UUID
-
-
-async def ask(services: Services, asked: Asked) -> Told:
-    """The whole turn at once. Raises QuestionEmpty, QuestionTooLong, NotFound."""
-    async for event in ask_in_pieces(services, asked):
-        if isinstance(event, Told):
-            return event
-    raise AssertionError("the last event is the answer")
-
-
-async def ask_in_pieces(services: Services, asked: Asked) -> AsyncIterator[Piece | Told]:
-    """Pieces of the answer, then the stored turn. No connection is held while a model works."""
-    check_question(asked.question)
-    scope, history = await _prepare(services, asked)
-    calls: list[ModelCall] = []
-    try:
-        async for event in answer_in_pieces(services, scope, asked.question, history, calls):
-            if isinstance(event, Piece):
-                yield event
-            else:
-                async with services.database.tenant(asked.tenant_id) as session:
-                    told = Told(event, *await store_turn(session, asked, _turned(event, scope)))
-                    store_calls(session, asked.tenant_id, calls, told.message_id)
-                calls.clear()
-                yield told  # only now: whoever gets it may never come back to let the transaction end
-    finally:
-        if calls:  # the reader left, or the turn failed: what was spent stays known
-            async with services.database.tenant(asked.tenant_id) as session:
-                store_calls(session, asked.tenant_id, calls, None)
 
 
 async def answer_question(services: Services, scope: Scope, question: str, history: Sequence[Turn]) -> Answer:
@@ -177,12 +146,19 @@ async def _steps(
     if pair is not None:
         yield _approved_answer(pair, language, watch.timings)
         return
-    said = [turn.text for turn in history if turn.role == "user"]
-    terms = follow_up_terms(question, said)
+    reply = reply_at_once(question, scope.settings, language)
+    if reply is not None:
+        watch.lap("at_once")
+        yield _canned_answer(reply, language, watch.timings)
+        return
+    chat = await chain_for(services, scope.tenant_id, scope.settings.models, scope.model, calls)
+    sought = await rewrite(chat, question, history)
+    watch.lap("rewrite")
+    terms = sought.terms
     dense = Dense(services, scope.tenant_id, scope.space, calls)
-    vector = await dense.vector(search_text(question, said))
+    vector = await dense.vector(sought.text)
     watch.lap("embed")
-    found = await _search(services, scope, terms, vector)
+    found = await _search(services, scope, sought.search_terms, vector)
     watch.lap("search")
     kept = found.passages[: scope.settings.passages]
     reading = read(question, terms, found.idf(), kept)
@@ -199,13 +175,10 @@ async def _steps(
         found=found.passages,
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
-        notes=tuple(dense.notes),
-        details={"confidence": msgspec.to_builtins(evidence)},
+        notes=(*sought.notes, *dense.notes),
+        details={"confidence": msgspec.to_builtins(evidence), "rewrite": sought.details},
     )
-    chat = None
-    if sure >= MODEL_MAY_TRY:
-        chat = await chain_for(services, scope.tenant_id, scope.settings.models, scope.model, calls)
-    if chat is not None:
+    if chat is not None and sure >= MODEL_MAY_TRY:
         messages = lay_out(question, kept, history, scope.persona, language)
         answer = msgspec.structs.replace(answer, messages=tuple(messages))
         claims = Claims(question, kept, found.idf(), language)
@@ -220,7 +193,9 @@ async def _steps(
             answer = msgspec.structs.replace(answer, notes=(*answer.notes, error.reason))
         watch.lap("generate")
         if grounded is not None:
-            answer = msgspec.structs.replace(answer, usage=_used(grounded), notes=(*answer.notes, *grounded.notes))
+            answer = msgspec.structs.replace(
+                answer, usage=(*answer.usage, *_used(grounded)), notes=(*answer.notes, *grounded.notes)
+            )
             if not grounded.knows or grounded.citations:
                 yield _generated(answer, grounded)
                 return
@@ -255,6 +230,18 @@ async def workspace_scope(session: AsyncSession, services: Services, tenant_id: 
     return Scope(tenant_id=tenant_id, tenant_number=tenant.number, language=language, space=space)
 
 
+class Speaker(msgspec.Struct, frozen=True):
+    """A published assistant, before a question brings its variables."""
+
+    workspace: Scope
+    snapshot: Snapshot
+    made_by: dict[str, Any]
+
+    def scope(self, channel: str, variables: Mapping[str, str]) -> Scope:
+        """How it speaks on a channel of that type. Raises UnknownVariable."""
+        return speaking(self.workspace, self.snapshot, channel=channel, variables=variables, made_by=self.made_by)
+
+
 def speaking(
     scope: Scope,
     snapshot: Snapshot,
@@ -277,21 +264,19 @@ async def scope_of(  # noqa: PLR0913 - whose words, and where they are said
     variables: Mapping[str, str] | None = None,
     made_by: dict[str, Any] | None = None,
 ) -> Scope:
-    """`speaking` from a scope that is read for it. Raises UnknownVariable."""
-    scope = await whole_workspace(services, tenant_id)
-    return speaking(scope, snapshot, channel=channel, variables=variables, made_by=made_by)
+    """`speaking` from a workspace that is read for it. Raises UnknownVariable."""
+    workspace = await whole_workspace(services, tenant_id)
+    return speaking(workspace, snapshot, channel=channel, variables=variables, made_by=made_by)
 
 
-async def _prepare(services: Services, asked: Asked) -> tuple[Scope, list[Turn]]:
-    async with services.database.tenant(asked.tenant_id) as session:
-        scope = await workspace_scope(session, services, asked.tenant_id)
-        assistant = await find_assistant(session, asked.tenant_id, asked.assistant_id)
-        history = await read_history(session, asked)
+async def find_speaker(session: AsyncSession, services: Services, tenant_id: UUID, assistant_id: UUID) -> Speaker:
+    """Raises NotFound and AssistantPaused."""
+    workspace = await workspace_scope(session, services, tenant_id)
+    assistant = await find_assistant(session, tenant_id, assistant_id)
     if assistant.status == "paused":
         raise AssistantPaused
-    snapshot, made_by = msgspec.convert(published(assistant), Snapshot), {"version": assistant.version}
-    scope = speaking(scope, snapshot, channel=asked.channel_type, variables=asked.variables, made_by=made_by)
-    return msgspec.structs.replace(scope, filter=asked.filter, audience=asked.audience), history
+    snapshot = msgspec.convert(published(assistant), Snapshot)
+    return Speaker(workspace, snapshot, {"version": assistant.version})
 
 
 def _language(question: str, scope: Scope) -> Language:
@@ -337,6 +322,20 @@ def _approved_answer(pair: Passage, language: Language, timings: dict[str, float
     )
 
 
+def _canned_answer(reply: Reply, language: Language, timings: dict[str, float]) -> Answer:
+    return Answer(
+        text=reply.text,
+        language=language,
+        confidence=1.0,
+        found=(),
+        best_sentences=(),
+        timings=timings,
+        outcome=reply.outcome,
+        mode=CANNED,
+        hand_over=reply.hand_over,
+    )
+
+
 def _used(grounded: Grounded) -> tuple[Usage, ...]:
     return () if grounded.usage is None else (grounded.usage,)
 
@@ -365,7 +364,8 @@ def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote]) -> Answer:
     return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
 
 
-def _turned(answer: Answer, scope: Scope) -> Turned:
+def turned(answer: Answer, made_by: dict[str, Any]) -> Turned:
+    """What is stored of an answer."""
     return Turned(
         text=answer.text,
         outcome=answer.outcome,
@@ -376,13 +376,13 @@ def _turned(answer: Answer, scope: Scope) -> Turned:
         passages=[_receipt_line(passage) for passage in answer.found[:_KEPT_IN_RECEIPT]],
         timings=answer.timings,
         usage=[msgspec.to_builtins(each) for each in answer.usage],
-        details=_details(answer, scope),
+        details=_details(answer, made_by),
     )
 
 
-def _details(answer: Answer, scope: Scope) -> dict[str, Any]:
+def _details(answer: Answer, made_by: dict[str, Any]) -> dict[str, Any]:
     notes = {"notes": list(answer.notes)} if answer.notes else {}
-    return {**answer.details, **notes, "assistant": scope.made_by}
+    return {**answer.details, **notes, "assistant": made_by}
 
 
 def _receipt_line(passage: Passage) -> dict[str, Any]:

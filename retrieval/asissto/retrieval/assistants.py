@@ -14,6 +14,7 @@ from asissto.platform.model_chain import ModelChoice, check_choices
 from asissto.platform.problems import from_validation
 from asissto.platform.tables import Json, new_id
 from asissto.platform.texts import Phrase
+from asissto.retrieval.handing_over import HandOverPolicy
 from asissto.retrieval.tables import Assistant, AssistantVersion
 from asissto.retrieval.variables import check_texts
 
@@ -27,6 +28,7 @@ VariableValue = Annotated[str, Meta(max_length=500)]
 Variables = Annotated[dict[VariableName, VariableValue], Meta(max_length=50)]
 Tone = Literal["neutral", "friendly", "formal"]
 AnswerLength = Literal["short", "normal", "detailed"]
+ReplyText = Annotated[str, Meta(max_length=2_000)]
 
 
 class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -60,6 +62,20 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Of the model; None: the provider's own."""
     channels: dict[ChannelType, dict[str, Any]] = {}
     """By type of channel the settings that are different there."""
+    greeting_text: ReplyText | None = None
+    """What it says to a greeting; None: our own words in the customer's language."""
+    thanks_text: ReplyText | None = None
+    """What it says to thanks and farewells; None: our own words in the customer's language."""
+    burst_seconds: Annotated[float, Meta(ge=0, le=10)] = 1.0
+    """Messages that come within so many seconds of each other get one answer."""
+    hand_over: HandOverPolicy = msgspec.field(default_factory=HandOverPolicy)
+    """When a person takes the conversation over."""
+
+    @property
+    def texts(self) -> dict[str, str | None]:
+        """What it says in words of its own, by the path of each; variables may stand in them."""
+        own = {name: getattr(self, name) for name in ("unknown_text", "greeting_text", "thanks_text")}
+        return {**own, "hand_over.text": self.hand_over.text}
 
 
 class AssistantIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,7 +182,8 @@ def _converted(values: Json, kind: type[T], path: str = "") -> T:
 
 def _check_texts(snapshot: Snapshot, settings: AssistantSettings, path: str) -> None:
     texts = {name: getattr(snapshot, name) for name in ("role", "prompt", "instructions")}
-    check_texts({**texts, f"{path}.unknown_text": settings.unknown_text}, settings.variables)
+    replies = {f"{path}.{name}": words for name, words in settings.texts.items()}
+    check_texts({**texts, **replies}, settings.variables)
 
 
 async def find_assistant(session: AsyncSession, tenant_id: UUID, assistant_id: UUID) -> Assistant:

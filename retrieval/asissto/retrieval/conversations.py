@@ -1,4 +1,4 @@
-"""Conversations: their history going into an answer, and the finished turn coming out of it."""
+"""Conversations: their messages as they come, their history going into an answer, and the answer coming out of it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,21 +9,32 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.labels import DocumentFilter
-from asissto.platform.errors import NotFound
+from asissto.platform.errors import ConversationClosed, NotFound
 from asissto.platform.tables import new_id
+from asissto.platform.tokens import count_tokens
 from asissto.retrieval.generation import Turn
 from asissto.retrieval.passages import Citation
+from asissto.retrieval.summaries import remembered
 from asissto.retrieval.tables import Citation as CitationRow
 from asissto.retrieval.tables import Conversation, Message, Receipt
 
-TURNS_REMEMBERED = 6
+TOPIC = "conversations"
+
+MESSAGES_READ = 24
+"""The last six turns word for word, and as many again until the summary has taken them up."""
+
+HISTORY_TOKENS = 1_500
+"""Of the messages that are given word for word; with the summary at most `summaries.MOST_TOKENS` more."""
+
+CUSTOMERS = ("user", "contact")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks what, where; a new conversation begins where none is named.
 
     `filter` narrows what the assistant may use; `audience` is who asks, told by somebody who is trusted; `variables`
-    take the place of those that the assistant declares.
+    take the place of those that the assistant declares. With `more_may_come` the answer waits `burst_seconds` for what
+    the customer is still typing.
     """
 
     tenant_id: UUID
@@ -37,6 +48,22 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     audience: Sequence[str] = ()
     channel_type: str = "api"
     variables: dict[str, str] = {}
+    more_may_come: bool = False
+
+
+class Narrowing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a message may be answered; kept with it, because another process may answer it."""
+
+    filter: DocumentFilter = DocumentFilter()
+    audience: tuple[str, ...] = ()
+    variables: dict[str, str] = {}
+
+
+class History(msgspec.Struct, frozen=True):
+    """What was said before a question; `is_long`: as much was read as may be, so that it is time for a summary."""
+
+    turns: tuple[Turn, ...]
+    is_long: bool
 
 
 async def find_conversation(session: AsyncSession, tenant_id: UUID, conversation_id: UUID) -> Conversation:
@@ -46,17 +73,90 @@ async def find_conversation(session: AsyncSession, tenant_id: UUID, conversation
     return found
 
 
-async def read_history(session: AsyncSession, asked: Asked) -> list[Turn]:
-    """The last turns, oldest first; raises NotFound for another assistant's conversation."""
-    if asked.conversation_id is None:
-        return []
-    conversation = await find_conversation(session, asked.tenant_id, asked.conversation_id)
-    if conversation.assistant_id != asked.assistant_id:
+async def lock_conversation(session: AsyncSession, tenant_id: UUID, conversation_id: UUID) -> Conversation:
+    """Nobody else changes it until the transaction ends."""
+    found = await session.get(Conversation, (tenant_id, conversation_id), with_for_update=True, populate_existing=True)
+    if found is None:
         raise NotFound(kind="conversation")
-    mine = (Message.tenant_id == asked.tenant_id, Message.conversation_id == conversation.id)
-    newest = select(Message).where(*mine).order_by(Message.id.desc()).limit(TURNS_REMEMBERED)
-    said = reversed(list(await session.scalars(newest)))
-    return [Turn("assistant" if each.sender_kind == "assistant" else "user", each.content) for each in said]
+    return found
+
+
+async def open_conversation(session: AsyncSession, asked: Asked) -> Conversation:
+    """The one that goes on, locked, or a new one; raises NotFound and ConversationClosed."""
+    if asked.conversation_id is not None:
+        conversation = await lock_conversation(session, asked.tenant_id, asked.conversation_id)
+        if conversation.assistant_id != asked.assistant_id:
+            raise NotFound(kind="conversation")
+        if conversation.status == "closed":
+            raise ConversationClosed
+        conversation.updated_at = func.now()
+        return conversation
+    conversation = Conversation(
+        tenant_id=asked.tenant_id,
+        id=new_id(),
+        channel_id=asked.channel_id,
+        assistant_id=asked.assistant_id,
+        user_id=asked.user_id,
+        contact_id=asked.contact_id,
+        status="bot",
+    )
+    session.add(conversation)
+    await session.flush()
+    return conversation
+
+
+async def store_message(session: AsyncSession, asked: Asked, conversation: Conversation) -> UUID:
+    """It waits for an answer, unless a person has the conversation."""
+    kind, sender = ("contact", asked.contact_id) if asked.contact_id else ("user", asked.user_id)
+    narrowing = msgspec.to_builtins(
+        Narrowing(filter=asked.filter, audience=tuple(asked.audience), variables=asked.variables)
+    )
+    message_id = new_id()
+    session.add(
+        Message(
+            tenant_id=asked.tenant_id,
+            id=message_id,
+            conversation_id=conversation.id,
+            sender_kind=kind,
+            sender_id=sender,
+            content=asked.question,
+            metadata_=narrowing,
+            waits=conversation.status == "bot",
+        )
+    )
+    await session.flush()
+    return message_id
+
+
+async def read_history(session: AsyncSession, conversation: Conversation) -> History:
+    """What was said and answered, oldest first: a summary of the old, the last turns word for word.
+
+    Costs the same whatever the length of the conversation: at most MESSAGES_READ rows, and tokens within the budget.
+    """
+    mine = (Message.tenant_id == conversation.tenant_id, Message.conversation_id == conversation.id)
+    newest = select(Message.sender_kind, Message.content).where(*mine, ~Message.waits)
+    newest = newest.where(Message.sender_kind != "system").order_by(Message.id.desc()).limit(MESSAGES_READ)
+    if conversation.summarised_until is not None:
+        newest = newest.where(Message.id > conversation.summarised_until)
+    said = [
+        Turn("user" if kind in CUSTOMERS else "assistant", content) for kind, content in await session.execute(newest)
+    ]
+    turns = (*remembered(conversation.summary), *within_budget(said[::-1]))
+    return History(turns, is_long=len(said) == MESSAGES_READ)
+
+
+def within_budget(turns: Sequence[Turn]) -> list[Turn]:
+    """The newest turns, as many as HISTORY_TOKENS allow; the last one is cut where it alone is longer."""
+    kept: list[Turn] = []
+    left = HISTORY_TOKENS
+    for turn in reversed(turns):
+        left -= count_tokens(turn.text)
+        if left < 0:
+            break
+        kept.append(turn)
+    if not kept and turns:  # a token of Russian is two characters or more
+        kept = [Turn(turns[-1].role, turns[-1].text[: 2 * HISTORY_TOKENS])]
+    return kept[::-1]
 
 
 class Turned(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,23 +174,27 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, Any]
 
 
-async def store_turn(session: AsyncSession, asked: Asked, turned: Turned) -> tuple[UUID, UUID]:
-    """Question, answer, citations and receipt together; returns the ids of the conversation and of the answer."""
-    conversation_id = await _conversation(session, asked)
-    same = {"tenant_id": asked.tenant_id, "conversation_id": conversation_id}
-    kind, sender = ("contact", asked.contact_id) if asked.contact_id else ("user", asked.user_id)
-    session.add(Message(**same, id=new_id(), sender_kind=kind, sender_id=sender, content=asked.question))
-    message_id = new_id()
-    told = {"outcome": turned.outcome, "mode": turned.mode, "notes": turned.notes}
-    said = {"sender_kind": "assistant", "sender_id": asked.assistant_id, "content": turned.text, "metadata_": told}
-    session.add(Message(**same, id=message_id, **said))
+async def store_answer(session: AsyncSession, conversation: Conversation, question: str, turned: Turned) -> UUID:
+    """The message with its citations and its receipt."""
+    tenant_id, message_id = conversation.tenant_id, new_id()
+    session.add(
+        Message(
+            tenant_id=tenant_id,
+            id=message_id,
+            conversation_id=conversation.id,
+            sender_kind="assistant",
+            sender_id=conversation.assistant_id,
+            content=turned.text,
+            metadata_={"outcome": turned.outcome, "mode": turned.mode, "notes": turned.notes},
+        )
+    )
     await session.flush()
-    session.add_all(_citation_row(asked.tenant_id, message_id, citation) for citation in turned.citations)
+    session.add_all(_citation_row(tenant_id, message_id, citation) for citation in turned.citations)
     session.add(
         Receipt(
-            tenant_id=asked.tenant_id,
+            tenant_id=tenant_id,
             message_id=message_id,
-            question=asked.question,
+            question=question,
             outcome=turned.outcome,
             confidence=turned.confidence,
             passages=turned.passages,
@@ -99,25 +203,7 @@ async def store_turn(session: AsyncSession, asked: Asked, turned: Turned) -> tup
             details=turned.details,
         )
     )
-    return conversation_id, message_id
-
-
-async def _conversation(session: AsyncSession, asked: Asked) -> UUID:
-    if asked.conversation_id is not None:
-        conversation = await find_conversation(session, asked.tenant_id, asked.conversation_id)
-        conversation.updated_at = func.now()
-        return conversation.id
-    conversation = Conversation(
-        tenant_id=asked.tenant_id,
-        id=new_id(),
-        channel_id=asked.channel_id,
-        assistant_id=asked.assistant_id,
-        user_id=asked.user_id,
-        contact_id=asked.contact_id,
-    )
-    session.add(conversation)
-    await session.flush()
-    return conversation.id
+    return message_id
 
 
 def _citation_row(tenant_id: UUID, message_id: UUID, citation: Citation) -> CitationRow:

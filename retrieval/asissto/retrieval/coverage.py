@@ -41,7 +41,7 @@ class Ask(Struct, frozen=True, eq=False):
 
 
 def ask(question: str, terms: Mapping[str, float], idf: Mapping[str, float], vocabulary: Collection[str]) -> Ask:
-    """`terms` come from `ranking.follow_up_terms`, `vocabulary` holds all lexemes of the texts to be measured."""
+    """`terms` come from `rewriting.follow_up_terms`, `vocabulary` holds all lexemes of the texts to be measured."""
     raw = np.array([weight * idf.get(term, 0.0) for term, weight in terms.items()])
     named = {lexeme for match in _NAME.finditer(question) for lexeme in lexemes(match[1] or match[2])}
     return Ask(

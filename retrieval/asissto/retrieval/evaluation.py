@@ -102,6 +102,7 @@ class Figures(msgspec.Struct, kw_only=True, omit_defaults=True):
     answered_share: float | None = None
     false_answer_rate: float | None = None
     abstention_auroc: float | None = None
+    dialog_recall_at_5: float | None = None
     latency_ms_p50: float | None = None
     latency_ms_p95: float | None = None
     files: int | None = None
@@ -147,6 +148,7 @@ async def evaluate_questions(
     else:
         known = [question.answerable for question in questions]
     _measure_abstention(figures, known, answers)
+    await _measure_dialogs(services, figures, whole, _dialogs(folder), progress)
     latencies = np.array([answer.latency_ms for answer in answers])
     figures.latency_ms_p50, figures.latency_ms_p95 = (_round(np.percentile(latencies, q)) for q in (50, 95))
     figures.seconds = _round(time.perf_counter() - started)
@@ -262,6 +264,21 @@ async def _ask_all(
         history = [Turn(turn.role, turn.text) for turn in question.history]
         answers.append(await answer_question(services, scope, question.question, history))
     return answers
+
+
+async def _measure_dialogs(
+    services: Services, figures: Figures, loaded: Loaded, dialogs: Sequence[SetQuestion], progress: Progress
+) -> None:
+    answers = await _ask_all(services, loaded.scope, dialogs, progress)
+    measured = Figures()
+    _measure_ranking(measured, loaded, dialogs, answers)
+    figures.dialog_recall_at_5 = measured.recall_at_5
+
+
+def _dialogs(folder: Path) -> list[SetQuestion]:
+    """Follow-up questions that are measured apart, where the set has any."""
+    path = folder / "dialogs.jsonl"
+    return read_lines(path, SetQuestion) if path.exists() else []
 
 
 def _measure_ranking(

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.errors import NotFound
-from asissto.retrieval.conversations import TURNS_REMEMBERED
+from asissto.retrieval.conversations import MESSAGES_READ, within_budget
 from asissto.retrieval.generation import Turn
 from asissto.retrieval.question_sets import CaseIn, CitedDocument, SaidIn
 from asissto.retrieval.tables import Citation, Message, Receipt
@@ -31,11 +31,11 @@ async def history_before(session: AsyncSession, message: Message) -> list[Turn]:
     """The turns that an answer was given after, oldest first, without the question itself."""
     mine = (Message.tenant_id == message.tenant_id, Message.conversation_id == message.conversation_id)
     earlier = select(Message).where(*mine, Message.id < message.id).order_by(Message.id.desc())
-    said = list(await session.scalars(earlier.limit(2 * TURNS_REMEMBERED)))
+    said = list(await session.scalars(earlier.limit(MESSAGES_READ)))
     while said and said[0].sender_kind != "assistant":
         said.pop(0)
-    roles = ((each.sender_kind, each.content) for each in reversed(said[:TURNS_REMEMBERED]))
-    return [Turn("assistant" if kind == "assistant" else "user", content) for kind, content in roles]
+    roles = ((each.sender_kind, each.content) for each in reversed(said))
+    return within_budget([Turn("assistant" if kind == "assistant" else "user", words) for kind, words in roles])
 
 
 async def _case_from(session: AsyncSession, tenant_id: UUID, message_id: UUID) -> CaseIn:

@@ -22,52 +22,15 @@ b24_support_ru .541/.811. Rank fusion gives .961/.989, .833/.948 and .884/.965 o
 """
 
 import math
-import re
-from collections.abc import Sequence
-
-from asissto.ingestion.lexemes import question_terms
 
 K1 = 1.5
 B = 0.4
 DENSE_WEIGHT = 1.25  # 1 to 1.5 is one plateau; below and above it every English set loses
 LEG_SIZE = 60
 
-_PREVIOUS_NEEDED = 0.6
-_PREVIOUS_UNNEEDED = 0.2  # costs .003 of hit@1 when the subject has changed; .5 costs .13
 NEAR_ENOUGH = 0.4
 NEAR_WEIGHT = 0.8
 MOST_NEAR = 3
-
-_POINTS_BACK = re.compile(
-    r"\b(?:it|its|they|them|their|this|these|those|he|she|him|он|она|оно|они|его|ее|её|ей|ему|им|их|нем|нём|ней|них"
-    r"|это|этот|эта|эти|этого|этому|этой|этим|этом|этих|там|тогда|туда|такой|такое|такая|такие|такого|теперь|потом)\b"
-    r"|^\W*(?:а|и|но|and|but|then|what about|how about)\b",
-    re.IGNORECASE,
-)
-
-
-def follow_up_terms(question: str, history: Sequence[str]) -> dict[str, float]:
-    """Lexemes of the question at weight 1, then those of the user's message before it; `history` is oldest first.
-
-    Recall@5 without and with the message before, lexical alone: mtragun_en .907, .942; twelve Russian dialogs .50, .83.
-    """
-    terms = dict.fromkeys(question_terms(question), 1.0)
-    if history:
-        weight = _PREVIOUS_NEEDED if leans_on_history(question) else _PREVIOUS_UNNEEDED
-        for lexeme in question_terms(history[-1]):
-            terms.setdefault(lexeme, weight)
-    return terms
-
-
-def search_text(question: str, history: Sequence[str]) -> str:
-    """The text to embed: a question that leans on the message before it is joined to it."""
-    return f"{history[-1]}\n{question}" if history and leans_on_history(question) else question
-
-
-def leans_on_history(question: str) -> bool:
-    """Whether the question hardly makes sense alone: one content word, or a short one that points back."""
-    content = len(question_terms(question))
-    return content <= 1 or (content <= 5 and bool(_POINTS_BACK.search(question)))
 
 
 def near_prefix(lexeme: str) -> str | None:

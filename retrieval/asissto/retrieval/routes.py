@@ -23,6 +23,7 @@ from asissto.retrieval import (
     citation_routes,
     draft_routes,
     gate_routes,
+    hand_over_routes,
     playground_routes,
     question_set_routes,
     run_routes,
@@ -31,25 +32,11 @@ from asissto.retrieval.assistants import AssistantIn, create_assistant, find_ass
 from asissto.retrieval.conversations import find_conversation
 from asissto.retrieval.publishing import AssistantPatch, change_at_once
 from asissto.retrieval.shown_assistants import AssistantOut
+from asissto.retrieval.shown_conversations import ConversationOut
 from asissto.retrieval.tables import Assistant, Citation, Conversation, Message, Receipt
 
 Session = NamedDependency[AsyncSession]
 Caller = NamedDependency[Principal]
-
-
-class ConversationOut(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    channel_id: UUID
-    assistant_id: UUID
-    user_id: UUID | None
-    contact_id: UUID | None
-    status: str
-    created_at: datetime
-    updated_at: datetime
-
-    @classmethod
-    def of(cls, row: Conversation) -> Self:
-        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
 
 
 class CitationOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,6 +197,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *case_file_routes.HANDLERS,
     *run_routes.HANDLERS,
     *gate_routes.HANDLERS,
+    *hand_over_routes.HANDLERS,
 ]
 
 

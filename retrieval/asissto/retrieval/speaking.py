@@ -42,5 +42,6 @@ def speak(snapshot: Snapshot, channel: str = "api", variables: Mapping[str, str]
         prompt=fill(snapshot.prompt, values),
         instructions=fill("\n".join(part for part in manner if part), values),
     )
-    unknown = settings.unknown_text and fill(settings.unknown_text, values)
-    return Spoken(msgspec.structs.replace(settings, unknown_text=unknown), persona, snapshot.model)
+    said = {name: words and fill(words, values) for name, words in settings.texts.items()}
+    hand_over = msgspec.structs.replace(settings.hand_over, text=said.pop("hand_over.text"))
+    return Spoken(msgspec.structs.replace(settings, **said, hand_over=hand_over), persona, snapshot.model)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, ForeignKeyConstraint, Index, Integer, UniqueConstraint, text
+from sqlalchemy import Float, ForeignKeyConstraint, Index, Integer, UniqueConstraint, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -76,6 +76,13 @@ class Conversation(TenantRow, Base):
     user_id: Mapped[UUID | None]
     contact_id: Mapped[UUID | None]
     status: Mapped[str] = mapped_column(server_default="bot", comment="bot, pending, human or closed")
+    handed_over_reason: Mapped[str | None] = mapped_column(comment="a HandOverReason; NULL: an operator took it")
+    handed_over_at: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(Integer, server_default="0", comment="abstentions in a row")
+    summary: Mapped[str] = mapped_column(server_default="")
+    summarised_until: Mapped[UUID | None] = mapped_column(comment="the newest message in the summary")
+    claimed_by: Mapped[UUID | None] = mapped_column(comment="the turn that is being answered")
+    claimed_until: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 
@@ -87,6 +94,7 @@ class Message(TenantRow, Base):
     __table_args__ = (
         within_tenant("conversation_id", "conversations"),
         Index("ix_messages_conversation", "tenant_id", "conversation_id", "id"),
+        Index("ix_messages_waiting", "tenant_id", "conversation_id", "id", postgresql_where=text("waits = true")),
     )
 
     conversation_id: Mapped[UUID]
@@ -94,6 +102,8 @@ class Message(TenantRow, Base):
     sender_id: Mapped[UUID | None]
     content: Mapped[str]
     metadata_: Mapped[Json] = mapped_column("metadata", server_default=text("'{}'"))
+    waits: Mapped[bool] = mapped_column(server_default=false(), comment="for an answer")
+    answer_id: Mapped[UUID | None] = mapped_column(comment="the message that answered it")
     created_at: Mapped[CreatedAt]
 
 

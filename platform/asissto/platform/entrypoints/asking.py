@@ -9,9 +9,9 @@ from asissto.platform.entrypoints.screen import screen
 from asissto.platform.errors import InvalidInput
 from asissto.platform.services import Services
 from asissto.platform.texts import Language, Phrase, text
-from asissto.retrieval.answering import Told, ask
 from asissto.retrieval.assistants import first_assistant
 from asissto.retrieval.conversations import Asked
+from asissto.retrieval.turns import Told, ask
 
 
 class CitationShown(msgspec.Struct, frozen=True):

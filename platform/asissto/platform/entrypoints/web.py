@@ -12,6 +12,7 @@ from asissto.platform.services import Services
 from asissto.platform.web import create_app
 from asissto.retrieval import routes as retrieval
 from asissto.retrieval.events import TOPICS as RUNS
+from asissto.retrieval.shown_conversations import TOPICS as CONVERSATIONS
 
 HANDLERS: list[ControllerRouterHandler] = [
     *platform.HANDLERS,
@@ -22,4 +23,4 @@ HANDLERS: list[ControllerRouterHandler] = [
 
 
 def build_app(services: Services) -> Litestar:
-    return create_app(services, HANDLERS, TENANT_HOOKS, {**DOCUMENTS, **RUNS})
+    return create_app(services, HANDLERS, TENANT_HOOKS, {**DOCUMENTS, **RUNS, **CONVERSATIONS})
