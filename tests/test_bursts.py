@@ -46,7 +46,9 @@ class Gated:
         self.asked: list[str] = []
         self.on_enter: Callable[[], None] = lambda: None
 
-    async def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> AsyncIterator[ChatDelta | ChatEnd]:
+    async def stream(
+        self, messages: Sequence[ChatMessage], *, max_tokens: int, **_more: object
+    ) -> AsyncIterator[ChatDelta | ChatEnd]:
         self.asked.append(messages[-1].content.split("Question of the customer: ")[1].split("\n\nRemember")[0])
         self.on_enter()
         self.entered.set()
@@ -54,7 +56,7 @@ class Gated:
         yield ChatDelta(REFUND)
         yield ChatEnd(Usage(self.name, 1, 1, 0, estimated=True), "stop")
 
-    def named(self, _name: str) -> "Gated":
+    def named(self, name: str) -> "Gated":
         return self
 
 
@@ -159,7 +161,7 @@ async def test_a_message_during_the_answer_is_answered_with_it(customer: Person,
     await set_window(customer, 0.1)
     conversation_id = await begin(customer)
     first = asyncio.create_task(ask(customer, ABOUT_REFUND, conversation_id))
-    await model.entered.wait()
+    await asyncio.wait_for(model.entered.wait(), 30)
     second = asyncio.create_task(ask(customer, ABOUT_DEPOSIT, conversation_id))
     await until(lambda: said_in(customer, conversation_id), 2)
     model.open.set()
@@ -302,7 +304,7 @@ async def test_a_claim_is_renewed_while_the_model_works(
     chatting = structs.replace(services, chat=model)
     asked = await question_of(services, alice, ABOUT_REFUND)
     turn = asyncio.create_task(turns.ask(chatting, asked))
-    await model.entered.wait()
+    await asyncio.wait_for(model.entered.wait(), 30)
     conversation_id = await the_conversation(services, alice)
     await asyncio.sleep(0.5)
     other = asyncio.create_task(collect_turn(chatting, alice.tenant_id, conversation_id))
@@ -366,7 +368,7 @@ async def test_a_person_who_takes_over_wins(customer: Person, model: Gated) -> N
     """The answer that was being made is not delivered, and not stored."""
     conversation_id = await begin(customer)
     turn = asyncio.create_task(ask(customer, ABOUT_REFUND, conversation_id))
-    await model.entered.wait()
+    await asyncio.wait_for(model.entered.wait(), 30)
     (await customer.client.post(f"/api/v1/conversations/{conversation_id}/hand-over")).raise_for_status()
     model.open.set()
     answer = await turn
