@@ -74,6 +74,19 @@ async def test_a_gold_passage_in_second_place_counts_by_its_rank(services: Servi
     assert (got.sentence_hit_at_1, got.sentence_hit_at_3) == (None, None)
 
 
+async def test_dialogs_are_measured_apart(services: Services, tmp_path: Path) -> None:
+    """A follow-up that is found by its history alone counts there, and not among the questions."""
+    history = [{"role": "user", "text": "Где лежит молоток?"}, {"role": "assistant", "text": "На полке."}]
+    dialogs = [question(1, "А лестница?", ["p3"], history=history), question(2, "А он дорогой?", ["p2"], history=[])]
+    questions = [question(1, "Где лежит отвёртка?", ["p1"])]
+    folder = write_set(tmp_path, passages=passages(), questions=questions, dialogs=dialogs)
+    got = await figures(services, folder)
+    assert (got.questions, got.recall_at_5, got.dialog_recall_at_5) == (1, 1.0, 0.5)
+    dialogs[1]["history"] = history
+    got = await figures(services, write_set(tmp_path, dialogs=dialogs))
+    assert got.dialog_recall_at_5 == 1.0
+
+
 async def test_abstention_is_measured_with_the_passages_left_out(services: Services, tmp_path: Path) -> None:
     """Of the questions whose passage is gone none should be answered, of the others all."""
     questions = [

@@ -1,6 +1,7 @@
 """Handing over to a person: who asks for one, why else it happens, and that the assistant is silent afterwards."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -234,6 +235,16 @@ def test_foreign_phrases_are_heard_and_foreign_questions_are_not() -> None:
     assert sum(map(asks_for_person, others)) / len(others) <= 0.001
     polite = {"greeting", "thank_you", "goodbye"}
     assert [message for message, label in rows if label not in polite and courtesy(message)] == []
+
+
+@pytest.mark.parametrize("words", ["help a", "me get", "как agent есть", "есть тут нужен", "позови мне с"])
+def test_a_message_made_to_be_slow_is_not(words: str) -> None:
+    """It is heard while other customers wait: the expressions try little, however often their words are repeated."""
+    hostile = ", ".join([f"{words} " * (24 // len(words.split())) + "zzz"] * 50)
+    started = time.perf_counter()
+    assert not asks_for_person(hostile[:600])
+    assert not asks_for_person(f"{words} " * 1000)
+    assert time.perf_counter() - started < 0.3
 
 
 @pytest.mark.parametrize("message", lines(GREETINGS))

@@ -10,12 +10,13 @@ from asissto.ingestion.lexemes import folded
 _LONGEST = 600
 """Characters; who writes more has a question, and may name an operator in it."""
 
+_MOST_WORDS = 25
+"""Of one clause that asks for somebody; it also bounds what the expressions below may try."""
+
 _RU_PERSON = r"""(?:оператор(?:а|у|ом|ов)?|менеджер(?:а|у|ом)?|человек(?:а|у|ом)?|сотрудник(?:а|у|ом)?
-        |специалист(?:а|у|ом)?
-|консультант(?:а|у|ом)?|администратор(?:а|у|ом)?|руководител(?:ь|я|ю|ем)|начальник(?:а|у|ом)?|представител(?:ь
-        |я|ю|ем)
-|(?:тех)?поддержк(?:а|у|е|ой)|(?:кто-нибудь|кого-нибудь|кем-нибудь|кто-то)\ жив(?:ой|ого|ым)|живые\ люди|людьми
-        |людей)"""
+    |специалист(?:а|у|ом)?|консультант(?:а|у|ом)?|администратор(?:а|у|ом)?|руководител(?:ь|я|ю|ем)
+    |начальник(?:а|у|ом)?|представител(?:ь|я|ю|ем)|(?:тех)?поддержк(?:а|у|е|ой)|живые\ люди|людьми|людей
+    |(?:кто-нибудь|кого-нибудь|кем-нибудь|кто-то)\ жив(?:ой|ого|ым))"""
 _RU_KIND = r"""(?:живо(?:й|го|му)|живым|реальн(?:ый|ого|ым|ому)|настоящ(?:ий|его|им|ему)|нормальн(?:ый|ого|ым)
     |ваш(?:его|ему|им|у|ей)?|люб(?:ой|ого|ым|ому)|друг(?:ого|им|ому)|старш(?:ий|его|им|ему)|служб(?:ой|у|е)
     |отдел(?:ом|а)?|кем-то|кем-нибудь|кого-нибудь|с\ кем-нибудь\ из)"""
@@ -35,7 +36,7 @@ _RU_MACHINE = r"""(?:бот(?:ом|ами|а)?|робот(?:ом|ами|а)?|м�
 
 _RUSSIAN = re.compile(
     rf"""
-    ^(?:{_RU_FILLER}\ )*(?:{_RU_KIND}\ )*{_RU_PERSON}(?:\ {_RU_PERSON})?{_RU_END}$
+    ^(?:{_RU_FILLER}\ )*+(?:{_RU_KIND}\ )*{_RU_PERSON}(?:\ {_RU_PERSON})?{_RU_END}$
     |^(?:(?!(?:как|сколько|что|почему|зачем|где|когда|чем|кто
         |какой)\ )\S+\ )*?{_RU_CALL}\ {_RU_GAP}{_RU_PERSON}\b(?!\ (?:доступ|прав|контакт|телефон|номер|деньги
         |документ))
@@ -81,7 +82,7 @@ _EN_ASKED = r"""^(?:what\ is|what\ does|what\ are|why\ (?:do|does|is|are|should)
 
 _ENGLISH = re.compile(
     rf"""
-    ^(?:{_EN_FILLER}\ )*(?:{_EN_KIND}\ )*(?:human|person|real\ people|agent|operator|representative|rep|manager
+    ^(?:{_EN_FILLER}\ )*+(?:{_EN_KIND}\ )*(?:human|person|real\ people|agent|operator|representative|rep|manager
         |supervisor|human\ being|support\ agent|customer\ (?:service|support|care)|live\ (?:chat|support|help)
         |human\ (?:help|support|assistance)|attendant|someone|somebody){_EN_END}$
     |\b{_EN_TALK}\ (?:directly\ |only\ )?(?:t|to|with|wth|wit)\ {_EN_WHO}\b{_EN_NOT}
@@ -127,7 +128,8 @@ def asks_for_person(message: str) -> bool:
     if len(message) > _LONGEST:
         return False
     clauses = (_SPACES.sub(" ", clause).strip() for clause in _CLAUSE.split(folded(message)))
-    return any(_asks(clause.strip("\"'«»“” ")) for clause in clauses if clause)
+    short = (clause for clause in clauses if 0 < len(clause.split(" ")) <= _MOST_WORDS)
+    return any(_asks(clause.strip("\"'«»“” ")) for clause in short)
 
 
 def _asks(clause: str) -> bool:
