@@ -17,7 +17,7 @@ from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.endpoint import Connection
 from asissto.platform.errors import ProviderError
-from asissto.platform.model_calls import ModelCall, price_by_own, store_calls
+from asissto.platform.model_calls import ModelCall, store_calls
 from asissto.platform.model_tables import ModelProvider
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.permissions import need
@@ -30,7 +30,6 @@ from asissto.platform.providers import (
     connection_of,
     create_provider,
     find_provider,
-    price_book,
 )
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
@@ -133,8 +132,7 @@ class ProviderController(Controller):
             return failed(error, language, 0.0)
         trial = await try_provider(services.models, connection, data, language, calls)
         async with services.database.tenant(principal.tenant_id) as session:
-            book = await price_book(session, principal.tenant_id)
-            store_calls(session, principal.tenant_id, [price_by_own(call, book) for call in calls], None)
+            await store_calls(session, principal.tenant_id, calls, None)
             told = {"model": data.model, "kind": data.kind, "ok": trial.ok, "reason": trial.reason}
             await record(session, principal, "model_providers.test", "provider", provider_id, **told)
         return trial

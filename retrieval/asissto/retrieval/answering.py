@@ -1,6 +1,6 @@
 """From a question to a cited answer or an honest "I do not know": the steps in their order, on one page."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from asissto.ingestion.labels import DocumentFilter
 from asissto.ingestion.spaces import Space, no_space_yet
 from asissto.ingestion.store import Vector
 from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
-from asissto.platform.chat import Usage
+from asissto.platform.chat import ChatModel, Usage
 from asissto.platform.errors import AssistantPaused, ProviderError, QuestionEmpty, QuestionTooLong
 from asissto.platform.languages import language_of
 from asissto.platform.model_calls import ModelCall, store_calls
@@ -123,25 +123,26 @@ async def ask(services: Services, asked: Asked) -> Told:
     raise AssertionError("the last event is the answer")
 
 
-async def ask_in_pieces(services: Services, asked: Asked) -> AsyncIterator[Piece | Told]:
+async def ask_in_pieces(services: Services, asked: Asked) -> AsyncGenerator[Piece | Told, None]:
     """Pieces of the answer, then the stored turn. No connection is held while a model works."""
     check_question(asked.question)
     scope, history = await _prepare(services, asked)
     calls: list[ModelCall] = []
     try:
-        async for event in answer_in_pieces(services, scope, asked.question, history, calls):
-            if isinstance(event, Piece):
-                yield event
-            else:
+        async with aclosing(answer_in_pieces(services, scope, asked.question, history, calls)) as events:
+            async for event in events:
+                if isinstance(event, Piece):
+                    yield event
+                    continue
                 async with services.database.tenant(asked.tenant_id) as session:
                     told = Told(event, *await store_turn(session, asked, _turned(event)))
-                    store_calls(session, asked.tenant_id, calls, told.message_id)
+                    await store_calls(session, asked.tenant_id, calls, told.message_id)
                 calls.clear()
                 yield told  # only now: whoever gets it may never come back to let the transaction end
     finally:
         if calls:  # the reader left, or the turn failed: what was spent stays known
             async with services.database.tenant(asked.tenant_id) as session:
-                store_calls(session, asked.tenant_id, calls, None)
+                await store_calls(session, asked.tenant_id, calls, None)
 
 
 async def answer_question(services: Services, scope: Scope, question: str, history: Sequence[Turn]) -> Answer:
@@ -157,13 +158,23 @@ async def answer_in_pieces(
 ) -> AsyncGenerator[Piece | Answer, None]:
     """The answer tells every call of a model; `calls` gets them as they are made."""
     made: list[ModelCall] = [] if calls is None else calls
-    async with aclosing(_steps(services, scope, question, history, made)) as events:
-        async for event in events:
-            yield event if isinstance(event, Piece) else _with_calls(event, made)
+    chat = chain_for(services, scope.tenant_id, scope.settings.models, scope.model, made)
+    try:
+        async with aclosing(_steps(services, scope, question, history, chat, made)) as events:
+            async for event in events:
+                yield event if isinstance(event, Piece) else _with_calls(event, made)
+    finally:
+        if chat is not None:
+            await chat.close()
 
 
-async def _steps(
-    services: Services, scope: Scope, question: str, history: Sequence[Turn], calls: list[ModelCall]
+async def _steps(  # noqa: PLR0913, PLR0917 - the whole of a question
+    services: Services,
+    scope: Scope,
+    question: str,
+    history: Sequence[Turn],
+    chat: ChatModel | None,
+    calls: list[ModelCall],
 ) -> AsyncGenerator[Piece | Answer, None]:
     watch = Stopwatch()
     language = _language(question, scope)
@@ -194,10 +205,7 @@ async def _steps(
         timings=watch.timings,
         notes=tuple(dense.notes),
     )
-    chat = None
-    if sure >= MODEL_MAY_TRY:
-        chat = await chain_for(services, scope.tenant_id, scope.settings.models, scope.model, calls)
-    if chat is not None:
+    if chat is not None and sure >= MODEL_MAY_TRY:
         messages = lay_out(question, kept, history, scope.persona, language)
         claims = Claims(question, kept, found.idf(), language)
         grounded = None
