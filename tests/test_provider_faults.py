@@ -240,6 +240,19 @@ async def test_the_second_model_answers_where_the_first_fails(desk: Desk) -> Non
     assert made == [[*failed, ("good", None)]] * 5 + [[("good", None)]]
 
 
+async def test_the_models_of_a_provider_are_listed(services: Services, alice: Person, other_side: ModelServer) -> None:
+    """By the names that the provider gives them."""
+    settings = structs.replace(services.settings, provider_private_addresses=True)
+    private = structs.replace(services, settings=settings, models=ModelClients())
+    async with make_client(build_app(private), authorization=bearer(private, alice)) as client:
+        what = {"name": "Ours", "base_url": other_side.base_url}
+        made = (await client.post("/api/v1/model-providers", json=what)).raise_for_status().json()
+        listed = (await client.get(f"/api/v1/model-providers/{made['id']}/models")).raise_for_status().json()
+    assert {fixture["match"]["model"] for fixture in FIXTURES} <= set(listed["models"])
+    assert listed["models"] == sorted(listed["models"])
+    await private.models.close()
+
+
 async def test_what_models_cost_is_summed_up(desk: Desk) -> None:
     """At the workspace's price from now on; what came before stays without one."""
     await desk.set_up(model="good")
