@@ -153,7 +153,11 @@ class Chain:
         wanted = {choice.provider_id for choice in self._choices if choice.provider_id is not None}
         async with services.database.tenant(self._tenant_id) as session:
             self._book = await price_book(session, self._tenant_id)
-            connections = await usable_connections(session, services.keys, services.settings, self._tenant_id, wanted)
+            connections: dict[UUID, Connection] = {}
+            if wanted:
+                connections = await usable_connections(
+                    session, services.keys, services.settings, self._tenant_id, wanted
+                )
         self._links = [await self._link(choice, connections) for choice in self._choices]
         self._deadline = asyncio.get_running_loop().time() + TURN_SECONDS
 
