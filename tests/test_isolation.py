@@ -24,6 +24,7 @@ from asissto.ingestion.store import Place, add_passages, passage_sha
 from asissto.ingestion.tables import Collection, Document, Finding, PassageEdit
 from asissto.platform.database import Addresses, Database
 from asissto.platform.entrypoints.web import build_app
+from asissto.platform.model_calls import ModelCall, store_calls
 from asissto.platform.permissions import PERMISSIONS, Need, open_to_all
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
@@ -83,7 +84,19 @@ class World:
     set_name: str
     case_id: UUID
     run_id: UUID
+    provider_id: UUID
+    provider_name: str
+    price_id: UUID
 
+
+PRICE: dict[str, Any] = {
+    "model": "alices-private-model",
+    "effective_from": "2026-01-01",
+    "currency": "EUR",
+    "input_micros": 1,
+    "cached_micros": 1,
+    "output_micros": 1,
+}
 
 CASES = {
     "auth.register": Case(409, {"name": "C", "email": "{email}", "password": PASSWORD}, is_open=True),
@@ -154,6 +167,18 @@ CASES = {
     "findings.list": Case(OWN, query={"collection_id": "{collection_id}", "document_id": "{document_id}"}),
     "findings.update": Case(HIDDEN, {"state": "dismissed"}),
     "knowledge.review": Case(202),
+    "model_providers.list": Case(OWN),
+    "model_providers.create": Case(201, {"name": "{provider_name}", "base_url": "https://intruder.example/v1"}),
+    "model_providers.read": Case(HIDDEN),
+    "model_providers.update": Case(HIDDEN, {"name": "stolen"}),
+    "model_providers.delete": Case(HIDDEN),
+    "model_providers.test": Case(HIDDEN, {"model": "stolen"}),
+    "model_providers.models": Case(HIDDEN),
+    "model_calls.list": Case(OWN, query={"message_id": "{message_id}"}),
+    "model_calls.totals": Case(OWN),
+    "model_prices.list": Case(OWN),
+    "model_prices.create": Case(HIDDEN, {"provider_id": "{provider_id}", **PRICE}),
+    "model_prices.delete": Case(HIDDEN),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
     "assistants.read": Case(HIDDEN),
@@ -282,6 +307,16 @@ async def alices_world(services: Services, alice: Person) -> World:
         )
         session.add_all([finding, citation])
     question_set, case_id, run_id = await question_and_run(services, alice, assistant.id)
+    provider = {
+        "name": "Alice's model shop",
+        "base_url": "https://alices-models.example/v1",
+        "api_key": "sk-alices-key",
+    }
+    shop = (await alice.client.post("/api/v1/model-providers", json=provider)).raise_for_status().json()
+    price = await alice.client.post("/api/v1/model-prices", json={"provider_id": shop["id"], **PRICE})
+    async with services.database.tenant(alice.tenant_id) as session:
+        spent = ModelCall(purpose="answer", provider_id=UUID(shop["id"]), provider=shop["name"], model=PRICE["model"])
+        await store_calls(session, alice.tenant_id, [spent], message_id)
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
@@ -306,6 +341,9 @@ async def alices_world(services: Services, alice: Person) -> World:
         set_name=question_set.name,
         case_id=case_id,
         run_id=run_id,
+        provider_id=UUID(shop["id"]),
+        provider_name=shop["name"],
+        price_id=UUID(price.raise_for_status().json()["id"]),
     )
 
 

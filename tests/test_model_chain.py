@@ -67,7 +67,7 @@ async def provider_id(owner: httpx.AsyncClient, peers: tuple[OpenAIPeer, OpenAIP
 async def both(connected: Services, alice: Person, provider_id: UUID) -> Chain:
     """The server's model, then the workspace's."""
     choices = [ModelChoice(model="gpt-4.1-mini"), ModelChoice(provider_id=provider_id, model="qwen3")]
-    chain = await chain_for(connected, alice.tenant_id, choices)
+    chain = chain_for(connected, alice.tenant_id, choices)
     assert chain is not None
     return chain
 
@@ -151,7 +151,7 @@ async def test_a_silent_provider_ends_by_its_own_limit(
     """One second in its row instead of our fifteen; then the server's model is asked."""
     peers[1].fail_with("hang")
     choices = [ModelChoice(provider_id=provider_id, model="qwen3"), ModelChoice(model="gpt-4.1-mini")]
-    chain = await chain_for(connected, alice.tenant_id, choices)
+    chain = chain_for(connected, alice.tenant_id, choices)
     assert chain is not None
     assert await say(chain) == "From the server."
     assert told(chain) == [("qwen3", "timeout"), ("gpt-4.1-mini", None)]
@@ -184,7 +184,7 @@ async def test_a_failing_model_is_left_alone(
     for _ in range(FAILURES + 2):
         assert await say(await both(connected, alice, provider_id)) == "From the workspace."
     assert len(peers[0].requests) == FAILURES * 2
-    alone = await chain_for(connected, alice.tenant_id, [])
+    alone = chain_for(connected, alice.tenant_id, [])
     assert alone is not None
     with pytest.raises(ProviderError) as caught:
         await say(alone)
@@ -235,11 +235,11 @@ async def test_a_deleted_provider_is_stepped_over(
     """And named where nobody else is left; a switched off one as well."""
     choice = ModelChoice(provider_id=provider_id, model="qwen3")
     await owner.patch(f"/api/v1/model-providers/{provider_id}", json={"enabled": False})
-    chain = await chain_for(connected, alice.tenant_id, [choice, ModelChoice(model="gpt-4.1-mini")])
+    chain = chain_for(connected, alice.tenant_id, [choice, ModelChoice(model="gpt-4.1-mini")])
     assert chain is not None
     assert await say(chain) == "From the server."
     await owner.delete(f"/api/v1/model-providers/{provider_id}")
-    lonely = await chain_for(connected, alice.tenant_id, [choice])
+    lonely = chain_for(connected, alice.tenant_id, [choice])
     assert lonely is not None
     with pytest.raises(ProviderError) as caught:
         await say(lonely)
@@ -248,7 +248,7 @@ async def test_a_deleted_provider_is_stepped_over(
 
 async def test_no_model_gives_no_chain(services: Services, alice: Person) -> None:
     """Answers are quoted then."""
-    assert await chain_for(services, alice.tenant_id, [], "qwen3") is None
+    assert chain_for(services, alice.tenant_id, [], "qwen3") is None
 
 
 async def test_an_assistant_takes_its_own_workspaces_providers_alone(
@@ -272,9 +272,9 @@ async def test_a_provider_gets_temperature_and_headers(
 ) -> None:
     """A change of the provider counts from the next turn on."""
     choice = ModelChoice(provider_id=provider_id, model="qwen3", temperature=0.3)
-    await say(await chain_for(connected, alice.tenant_id, [choice]))  # type: ignore[arg-type]
+    await say(chain_for(connected, alice.tenant_id, [choice]))  # type: ignore[arg-type]
     await owner.patch(f"/api/v1/model-providers/{provider_id}", json={"api_key": "sk-2", "headers": {"X-Team": "a"}})
-    await say(await chain_for(connected, alice.tenant_id, [choice]))  # type: ignore[arg-type]
+    await say(chain_for(connected, alice.tenant_id, [choice]))  # type: ignore[arg-type]
     sent = [(each.headers["authorization"], each.headers.get("x-team")) for each in peers[1].requests]
     assert sent == [("Bearer sk-ours", None), ("Bearer sk-2", "a")]
     assert [each.body["temperature"] for each in peers[1].requests] == [0.3, 0.3]
@@ -290,7 +290,7 @@ async def test_what_an_answer_may_hold(
         ("Three\0 days.", "Three days.", "stop"),
     ):
         peers[0].reply_with(reply)
-        chain = await chain_for(connected, alice.tenant_id, [])
+        chain = chain_for(connected, alice.tenant_id, [])
         assert chain is not None
         *deltas, end = [event async for event in chain.stream(ASKED, max_tokens=100)]
         assert "".join(event.text for event in deltas if isinstance(event, ChatDelta)) == shown
@@ -320,11 +320,11 @@ async def test_a_reader_who_leaves_leaves_a_call_behind(
 ) -> None:
     """What was generated until then has been paid for."""
     peers[0].fail_with("stall", times=1)
-    chain = await chain_for(connected, alice.tenant_id, [])
+    chain = chain_for(connected, alice.tenant_id, [])
     assert chain is not None
     stream = chain.stream(ASKED, max_tokens=100)
     assert await anext(stream) == ChatDelta("From")
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()
     (call,) = chain.calls
     assert (call.error, call.estimated, call.completion_tokens) == ("abandoned", True, 1)
 
@@ -360,7 +360,7 @@ async def test_json_is_asked_for_twice(
     connected: Services, alice: Person, peers: tuple[OpenAIPeer, OpenAIPeer]
 ) -> None:
     """The second time with what the first answer was; then it is given up, as where the provider fails."""
-    chain = await chain_for(connected, alice.tenant_id, [])
+    chain = chain_for(connected, alice.tenant_id, [])
     assert chain is not None
 
     def once(asked: list[dict[str, str]]) -> str:

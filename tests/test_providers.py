@@ -185,8 +185,8 @@ async def test_without_leave_a_private_provider_is_not_reached(
     made = await add(owner, body(peer))
     tried = (await alice.client.post(f"{PROVIDERS}/{made['id']}/test", json={"model": "qwen3"})).json()
     assert (tried["ok"], tried["reason"], tried["field"]) == (False, "private_address", "base_url")
-    listed = await alice.client.get(f"{PROVIDERS}/{made['id']}/models")
-    assert (listed.status_code, listed.json()["code"]) == (502, "provider_failed")
+    listed = (await alice.client.get(f"{PROVIDERS}/{made['id']}/models")).json()
+    assert (listed["models"], listed["reason"], listed["field"]) == ([], "private_address", "base_url")
     assert peer.requests == []
     await services.models.close()
 
@@ -237,6 +237,48 @@ async def test_a_guarded_response_has_an_end(peer: OpenAIPeer, monkeypatch: pyte
         await embedder.embed(["one"])
     await endpoint.close()
     assert (caught.value.permanent, caught.value.reason) == (False, "unreachable")
+
+
+async def test_a_stranger_makes_nothing_with_the_provider(alice: Person, charlie: Person) -> None:
+    """Neither answers nor vectors: its id is one that is not there."""
+    made = await add(alice.client, {"name": "Ours", "base_url": "https://models.example.com/v1", "api_key": KEY})
+    choice = {"models": [{"provider_id": made["id"], "model": "qwen3"}]}
+    assistant = await charlie.client.post("/api/v1/assistants", json={"name": "Thief", "settings": choice})
+    assert (assistant.status_code, assistant.json()["field"]) == (400, "settings.models[0].provider_id")
+    wanted = {"model": "bge-m3", "dimensions": 64, "provider_id": made["id"]}
+    embedding = await charlie.client.put("/api/v1/knowledge/embedding", json=wanted)
+    assert (embedding.status_code, embedding.json()["field"]) == (400, "provider_id")
+    spelt = {"model": f"provider:{made['id']}/bge-m3", "dimensions": 64}
+    assert (await charlie.client.put("/api/v1/knowledge/embedding", json=spelt)).status_code == 400
+
+
+AUDITED = [
+    ("POST", "", {"name": "New", "base_url": "https://new.example/v1", "api_key": KEY}, "model_providers.create"),
+    ("PATCH", "/{id}", {"name": "Other"}, "model_providers.update"),
+    ("POST", "/{id}/test", {"model": "qwen3"}, "model_providers.test"),
+    ("DELETE", "/{id}", None, "model_providers.delete"),
+]
+
+
+async def test_each_change_leaves_one_row_in_the_audit_trail(
+    owner: httpx.AsyncClient, peer: OpenAIPeer, superuser: asyncpg.Connection
+) -> None:
+    """The trial too: it spends money, and shows where a key is sent. Prices as well."""
+    made = await add(owner, body(peer))
+    for method, path, what, action in AUDITED:
+        await superuser.execute("TRUNCATE audit_log")
+        response = await owner.request(method, PROVIDERS + path.format(**made), json=what)
+        assert response.is_success, response.text
+        assert [row[0] for row in await superuser.fetch("SELECT action FROM audit_log")] == [action]
+    await superuser.execute("TRUNCATE audit_log")
+    amounts = {"input_micros": 1, "cached_micros": 1, "output_micros": 1}
+    price = {"model": "qwen3", "effective_from": "2026-01-01", "currency": "EUR", **amounts}
+    set_price = (await owner.post("/api/v1/model-prices", json=price)).raise_for_status().json()
+    assert [each["id"] for each in (await owner.get("/api/v1/model-prices")).json()["items"]] == [set_price["id"]]
+    (await owner.delete(f"/api/v1/model-prices/{set_price['id']}")).raise_for_status()
+    assert (await owner.get("/api/v1/model-prices")).json()["items"] == []
+    rows = await superuser.fetch("SELECT action FROM audit_log ORDER BY id")
+    assert [row[0] for row in rows] == ["model_prices.create", "model_prices.delete"]
 
 
 def test_a_connection_shows_no_secret() -> None:

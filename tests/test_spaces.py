@@ -18,13 +18,15 @@ from asissto.ingestion.documents import embedding_space
 from asissto.ingestion.switching import begin_wanted_switches, choose_space
 from asissto.platform import embedding
 from asissto.platform.embedding import make_outside_embedder
+from asissto.platform.entrypoints.web import build_app
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.migrate import alembic_config, migrate
+from asissto.platform.model_clients import ModelClients
 from asissto.platform.services import Services
 from asissto.retrieval import dense
 from asissto.retrieval.answering import Answer, answer_question, whole_workspace
 from openai_peer import Fault, OpenAIPeer
-from people import Person
+from people import Person, bearer, make_client
 from test_ingestion import CountingEmbedder, check_consistency, publish, send, wait_until, work
 from test_migrations import run
 from test_passages import about, edit
@@ -754,3 +756,36 @@ async def test_choices_are_in_the_audit_trail(services: Services, alice: Person,
         ("knowledge.embedding.choose", alice.tenant_id, '{"model": "some-embedder", "dimensions": 64}'),
         ("knowledge.embedding.cancel", alice.tenant_id, "{}"),
     ]
+
+
+async def test_a_provider_of_the_workspace_makes_its_vectors(
+    services: Services, alice: Person, superuser: asyncpg.Connection, peer: OpenAIPeer
+) -> None:
+    """In a space of its own, accounted for; without the provider the words do alone, and the notes say so."""
+    settings = structs.replace(services.settings, openai_api_key=None, openai_base_url=None)
+    settings = structs.replace(settings, provider_private_addresses=True)
+    connected = structs.replace(services, settings=settings, models=ModelClients())
+    async with make_client(build_app(connected), authorization=bearer(connected, alice)) as client:
+        await publish(connected, alice, "handbook.md", handbook(0, 20))
+        what = {"name": "Ours", "base_url": peer.base_url, "api_key": "sk-ours"}
+        made = (await client.post("/api/v1/model-providers", json=what)).raise_for_status().json()
+        wanted = OUTSIDE | {"provider_id": made["id"]}
+        chosen = (await client.put(ADDRESS, json=wanted)).raise_for_status().json()
+        assert chosen["wanted"] == wanted
+        await finish(connected, superuser)
+        assert (await client.get(ADDRESS)).json()["active"] == wanted
+        assert list(await vectors(superuser, alice)) == [f"provider:{made['id']}/some-embedder"]
+        await check_answer(connected, alice, 7)
+        assert {request.body["model"] for request in peer.requests} == {"some-embedder"}
+        assert {request.headers["authorization"] for request in peer.requests} == {"Bearer sk-ours"}
+        calls = (await client.get("/api/v1/model-calls")).json()["items"]
+        told = {(call["purpose"], call["provider_id"], call["error"]) for call in calls}
+        assert told == {("test", made["id"], None), ("embed", made["id"], None)}
+        assert sum(call["prompt_tokens"] for call in calls) == 21
+        answer = await ask(connected, alice, 3)
+        assert {call.purpose for call in answer.calls} == {"embed"}
+        await client.delete(f"/api/v1/model-providers/{made['id']}")
+        answer = await ask(connected, alice, 7)
+        assert answer.notes == ("embedding:no_endpoint",)
+        assert f"the code {code(7)}" in answer.found[0].text
+    await connected.models.close()

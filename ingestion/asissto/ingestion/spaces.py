@@ -14,8 +14,8 @@ from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
 from asissto.platform.embedding import LOCAL, Embedder, impatient, recorded
 from asissto.platform.errors import InvalidInput, ProviderError, WrongDimensions
 from asissto.platform.minilm import MODEL, WIDTH
-from asissto.platform.model_calls import ModelCall, price_by_own, store_calls
-from asissto.platform.providers import price_book, usable_connections
+from asissto.platform.model_calls import ModelCall, Purpose, store_calls
+from asissto.platform.providers import usable_connections
 from asissto.platform.services import Services
 from asissto.platform.texts import Phrase
 
@@ -93,7 +93,8 @@ async def check_model(services: Services, tenant_id: UUID, wanted: WantedModel) 
     if embedder is None:
         raise InvalidInput(field="model", detail=Phrase("provider.no_endpoint"))
     try:
-        await impatient(embedder, PROBE_SECONDS).embed(["How long do refunds take?"])
+        probe = impatient(embedder, PROBE_SECONDS)
+        await embed_paid(services, tenant_id, probe, ["How long do refunds take?"], purpose="test")
     except WrongDimensions as error:
         raise InvalidInput(field="dimensions", detail=Phrase("invalid.dimensions", error.given)) from None
     except ProviderError as error:
@@ -104,17 +105,16 @@ async def check_model(services: Services, tenant_id: UUID, wanted: WantedModel) 
 
 
 async def embed_paid(
-    services: Services, tenant_id: UUID, embedder: Embedder, texts: Collection[str]
+    services: Services, tenant_id: UUID, embedder: Embedder, texts: Collection[str], *, purpose: Purpose = "embed"
 ) -> NDArray[np.float32]:
     """Vectors of passages; what an endpoint was asked for is kept among the tenant's calls, also where it failed."""
     calls: list[ModelCall] = []
     try:
-        return await recorded(embedder, calls).embed(list(texts))
+        return await recorded(embedder, calls, purpose).embed(list(texts))
     finally:
         if calls:
             async with services.database.tenant(tenant_id) as session:
-                book = await price_book(session, tenant_id)
-                store_calls(session, tenant_id, [price_by_own(call, book) for call in calls], None)
+                await store_calls(session, tenant_id, calls, None)
 
 
 async def space_to_fill(services: Services, tenant_id: UUID) -> int:

@@ -116,6 +116,7 @@ class OpenAIChat:
     ) -> AsyncIterator[ChatDelta | ChatEnd]:
         """Tries again only while no text has come: what the reader has seen cannot be taken back."""
         request = _Request(messages, max_tokens, temperature, purpose)
+        await self._endpoint.client()  # the first one of the process takes seconds that no provider is to blame for
         limits = self._limits()
         for attempt in range(1, self.attempts + 1):
             text_came = False

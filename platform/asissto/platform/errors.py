@@ -21,7 +21,7 @@ AsisstoError
 
 from typing import ClassVar
 
-from asissto.platform.texts import Language, Phrase, text
+from asissto.platform.texts import Language, Phrase, reason_text, text
 
 
 class AsisstoError(Exception):
@@ -417,6 +417,9 @@ class ProviderError(AsisstoError):
         self.reason = reason
         self.retry_after = retry_after
         super().__init__(field=None, reason=reason, retry_after=retry_after, **params)
+
+    def sentence(self, language: Language) -> str:
+        return reason_text(self.code, self.params, language)
 
 
 class WrongDimensions(ProviderError):

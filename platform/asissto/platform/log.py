@@ -30,7 +30,7 @@ def configure_log(settings: Settings) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
     logging.getLogger("uvicorn.access").disabled = True
-    for name in ("alembic", "httpx", "httpcore", "openai", "uvicorn.error"):
+    for name in ("alembic", "httpx", "httpx2", "httpcore", "httpcore2", "openai", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -1,6 +1,6 @@
 """Calls of models: each attempt with its tokens, its price and what became of it."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.endpoint import Connection
 from asissto.platform.model_tables import ModelCallRow
+from asissto.platform.own_prices import price_book
 from asissto.platform.prices import WORKSPACE, Price, PriceBook, listed_price
 from asissto.platform.tables import new_id
 
@@ -106,9 +107,12 @@ def price_by_own(call: ModelCall, book: PriceBook) -> ModelCall:
     return call if price is None else _priced(call, price, sure=True)
 
 
-def store_calls(session: AsyncSession, tenant_id: UUID, calls: Iterable[ModelCall], message_id: UUID | None) -> None:
-    """In the transaction of what they were made for."""
-    for call in calls:
+async def store_calls(
+    session: AsyncSession, tenant_id: UUID, calls: Sequence[ModelCall], message_id: UUID | None
+) -> None:
+    """In the transaction of what they were made for, at the workspace's own prices where it has them."""
+    book = await price_book(session, tenant_id) if calls else PriceBook()
+    for call in [price_by_own(each, book) for each in calls]:
         values = {name: getattr(call, name) for name in ModelCall.__struct_fields__ if name != "price"}
         price: Any = None if call.price is None else msgspec.to_builtins(call.price)
         row = ModelCallRow(tenant_id=tenant_id, id=new_id(), message_id=message_id, price=price, **values)

@@ -1,7 +1,7 @@
 """The models of an assistant in their order: the next one answers where the one before it does not."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Annotated
 from uuid import UUID
@@ -12,12 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.chat import ATTEMPTS, ChatDelta, ChatEnd, ChatMessage, ChatModel, hurried
-from asissto.platform.circuits import Circuits
+from asissto.platform.endpoint import Connection
 from asissto.platform.errors import InvalidInput, ProviderError
 from asissto.platform.model_calls import ModelCall, Purpose, price_by_own
 from asissto.platform.model_tables import ModelProvider
+from asissto.platform.own_prices import price_book
 from asissto.platform.prices import PriceBook
-from asissto.platform.providers import price_book, usable_connections
+from asissto.platform.providers import usable_connections
 from asissto.platform.services import Services
 from asissto.platform.texts import Phrase
 
@@ -58,57 +59,45 @@ class Link(Struct, frozen=True):
     missing: str = "no_provider"
 
 
-async def chain_for(
+def chain_for(
     services: Services,
     tenant_id: UUID,
     choices: Sequence[ModelChoice],
     model: str | None = None,
     calls: list[ModelCall] | None = None,
 ) -> "Chain | None":
-    """For one turn: its deadline begins at its first request, and every call of it goes into `calls`, priced.
+    """For one turn; nothing is read for it before its first request. `calls` gets every attempt, priced.
 
     Without choices it is the endpoint of the settings with `model`; None where there is no model at all.
     """
-    if not choices and services.chat is None:
-        return None
-    wanted = {choice.provider_id for choice in choices if choice.provider_id is not None}
-    async with services.database.tenant(tenant_id) as session:
-        book = await price_book(session, tenant_id)
-        connections = (
-            await usable_connections(session, services.keys, services.settings, tenant_id, wanted) if wanted else {}
-        )
-    links: list[Link] = []
-    for choice in choices:
-        if choice.provider_id is None:
-            links.append(_own_link(services, choice.model, choice.temperature))
-            continue
-        connection = connections.get(choice.provider_id)
-        found = None if connection is None else await services.models.chat(connection, choice.model)
-        links.append(Link(choice.provider_id, choice.model, found, choice.temperature))
-    return Chain(links or [_own_link(services, model, None)], services.models.circuits, book, calls)
-
-
-def _own_link(services: Services, name: str | None, temperature: float | None) -> Link:
+    if choices:
+        return Chain(services, tenant_id, choices, calls)
     if services.chat is None:
-        return Link(None, name or "", None, missing="no_endpoint")
-    model = services.chat if name is None else services.chat.named(name)
-    return Link(None, model.name, model, temperature)
+        return None
+    return Chain(services, tenant_id, [ModelChoice(model=model or services.chat.name)], calls)
 
 
 class Chain:
     """A ChatModel. What it told before an error stays told, so the next model is asked only before the first text."""
 
     def __init__(
-        self, links: Sequence[Link], circuits: Circuits, book: PriceBook, calls: list[ModelCall] | None = None
+        self,
+        services: Services,
+        tenant_id: UUID,
+        choices: Sequence[ModelChoice],
+        calls: list[ModelCall] | None = None,
     ) -> None:
-        self.name = links[0].name
+        self.name = choices[0].model
         self.calls: list[ModelCall] = [] if calls is None else calls
-        self._links = links
-        self._circuits = circuits
-        self._book = book
+        self._services = services
+        self._tenant_id = tenant_id
+        self._choices = choices
+        self._links: list[Link] = []
+        self._book = PriceBook()
         self._deadline: float | None = None
+        self._streams: list[AsyncGenerator[ChatDelta | ChatEnd, None]] = []
 
-    async def stream(
+    def stream(
         self,
         messages: Sequence[ChatMessage],
         *,
@@ -116,19 +105,35 @@ class Chain:
         purpose: Purpose = "answer",
         temperature: float | None = None,
         calls: list[ModelCall] | None = None,
-    ) -> AsyncIterator[ChatDelta | ChatEnd]:
+    ) -> AsyncGenerator[ChatDelta | ChatEnd, None]:
         """Raises the error of the last model that was asked."""
-        now = asyncio.get_running_loop().time()
-        self._deadline = self._deadline or now + TURN_SECONDS
+        stream = self._stream(_Request(messages, max_tokens, purpose, temperature), calls)
+        self._streams.append(stream)
+        return stream
+
+    def named(self, name: str) -> "Chain":
+        """The first model's endpoint with another model; the others stay behind it."""
+        first, *rest = self._choices
+        renamed = [msgspec.structs.replace(first, model=name), *rest]
+        return Chain(self._services, self._tenant_id, renamed, self.calls)
+
+    async def close(self) -> None:
+        """Ends what nobody reads to its end, so that it is among the calls afterwards."""
+        for stream in self._streams:
+            await stream.aclose()
+
+    async def _stream(
+        self, request: "_Request", calls: list[ModelCall] | None
+    ) -> AsyncGenerator[ChatDelta | ChatEnd, None]:
+        await self._open()
         failure = ProviderError(permanent=False, reason="timeout")
         for number, link in enumerate(self._links, 1):
             attempts = ATTEMPTS if number == len(self._links) else ATTEMPTS_BEFORE_NEXT
             text_came = False
-            if asyncio.get_running_loop().time() >= self._deadline:
+            if self._is_late():
                 break
-            request = _Request(messages, max_tokens, purpose, temperature, attempts)
             try:
-                async with aclosing(self._through(link, request, calls)) as events:
+                async with aclosing(self._through(link, request, attempts, calls)) as events:
                     async for event in events:
                         text_came = True
                         yield event
@@ -140,23 +145,44 @@ class Chain:
                 return
         raise failure
 
-    def named(self, name: str) -> "Chain":
-        """The first model's endpoint with another model; the others stay behind it."""
-        first, *rest = self._links
-        model = None if first.model is None else first.model.named(name)
-        renamed = msgspec.structs.replace(first, name=name, model=model)
-        return Chain([renamed, *rest], self._circuits, self._book, self.calls)
+    async def _open(self) -> None:
+        """Reads what the chain is made of, once; the deadline of the turn begins here."""
+        if self._deadline is not None:
+            return
+        services = self._services
+        wanted = {choice.provider_id for choice in self._choices if choice.provider_id is not None}
+        async with services.database.tenant(self._tenant_id) as session:
+            self._book = await price_book(session, self._tenant_id)
+            connections: dict[UUID, Connection] = {}
+            if wanted:
+                connections = await usable_connections(
+                    session, services.keys, services.settings, self._tenant_id, wanted
+                )
+        self._links = [await self._link(choice, connections) for choice in self._choices]
+        self._deadline = asyncio.get_running_loop().time() + TURN_SECONDS
+
+    async def _link(self, choice: ModelChoice, connections: Mapping[UUID, Connection]) -> Link:
+        if choice.provider_id is None:
+            chat = self._services.chat
+            model = None if chat is None else chat.named(choice.model)
+            return Link(None, choice.model, model, choice.temperature, missing="no_endpoint")
+        connection = connections.get(choice.provider_id)
+        found = None if connection is None else await self._services.models.chat(connection, choice.model)
+        return Link(choice.provider_id, choice.model, found, choice.temperature)
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline
 
     async def _through(
-        self, link: Link, request: "_Request", calls: list[ModelCall] | None
+        self, link: Link, request: "_Request", attempts: int, calls: list[ModelCall] | None
     ) -> AsyncGenerator[ChatDelta | ChatEnd, None]:
-        circuit = self._circuits.of(link.provider_id, link.name)
+        circuit = self._services.models.circuits.of(link.provider_id, link.name)
         if link.model is None:
             raise ProviderError(permanent=True, reason=link.missing)
         if not circuit.lets_through():
             raise ProviderError(permanent=False, reason="circuit_open")
         assert self._deadline is not None
-        model, made = hurried(link.model, self._deadline, request.attempts), list[ModelCall]()
+        model, made = hurried(link.model, self._deadline, attempts), list[ModelCall]()
         temperature = link.temperature if request.temperature is None else request.temperature
         stream = model.stream(
             request.messages,
@@ -185,4 +211,3 @@ class _Request(Struct, frozen=True):
     max_tokens: int
     purpose: Purpose
     temperature: float | None
-    attempts: int

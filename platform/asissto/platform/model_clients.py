@@ -33,11 +33,11 @@ class ModelClients:
         known = self._endpoints.get(connection.provider_id)
         if known is not None and known.connection == connection:
             return known
+        seconds = max(SECONDS, connection.first_token_seconds or 0.0)
+        opened = self._endpoints[connection.provider_id] = Endpoint(connection, seconds=seconds)
         if known is not None:
             self._retired.append((time.monotonic(), known))
         await self._close_retired(older_than=KEPT_SECONDS)
-        seconds = max(SECONDS, connection.first_token_seconds or 0.0)
-        opened = self._endpoints[connection.provider_id] = Endpoint(connection, seconds=seconds)
         return opened
 
     async def close(self) -> None:

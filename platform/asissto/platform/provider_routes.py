@@ -17,7 +17,7 @@ from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.endpoint import Connection
 from asissto.platform.errors import ProviderError
-from asissto.platform.model_calls import ModelCall, price_by_own, store_calls
+from asissto.platform.model_calls import ModelCall, store_calls
 from asissto.platform.model_tables import ModelProvider
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.permissions import need
@@ -30,7 +30,6 @@ from asissto.platform.providers import (
     connection_of,
     create_provider,
     find_provider,
-    price_book,
 )
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
@@ -62,8 +61,13 @@ class ProviderOut(msgspec.Struct, frozen=True, kw_only=True):
         return cls(**shown, **hidden)
 
 
-class ModelsOut(msgspec.Struct, frozen=True):
+class ModelsOut(msgspec.Struct, frozen=True, kw_only=True):
+    """`reason`, `detail` and `field` tell why there are none, as those of a trial do."""
+
     models: list[str]
+    reason: str | None = None
+    detail: str | None = None
+    field: str | None = None
 
 
 class ProviderController(Controller):
@@ -82,7 +86,10 @@ class ProviderController(Controller):
         self, data: JSONBody[ProviderIn], services: Open, principal: Caller, session: Session
     ) -> ProviderOut:
         row = await create_provider(session, _sealing(services), principal.tenant_id, data)
-        await record(session, principal, "model_providers.create", "provider", row.id, **_told(data))
+        told = {
+            name: value for name, value in _told(data).items() if name in {"name", "base_url", "api_key", "headers"}
+        }
+        await record(session, principal, "model_providers.create", "provider", row.id, **told)
         return ProviderOut.of(row)
 
     @get("/{provider_id:uuid}", operation_id="model_providers.read", guards=[need("models.read")])
@@ -133,17 +140,22 @@ class ProviderController(Controller):
             return failed(error, language, 0.0)
         trial = await try_provider(services.models, connection, data, language, calls)
         async with services.database.tenant(principal.tenant_id) as session:
-            book = await price_book(session, principal.tenant_id)
-            store_calls(session, principal.tenant_id, [price_by_own(call, book) for call in calls], None)
+            await store_calls(session, principal.tenant_id, calls, None)
             told = {"model": data.model, "kind": data.kind, "ok": trial.ok, "reason": trial.reason}
             await record(session, principal, "model_providers.test", "provider", provider_id, **told)
         return trial
 
     @get("/{provider_id:uuid}/models", operation_id="model_providers.models", guards=[need("models.write")])
-    async def models(self, provider_id: FromPath[UUID], services: Open, principal: Caller) -> ModelsOut:
-        """As the provider itself lists them."""
-        connection = await _connection(services, principal, provider_id)
-        return ModelsOut(await list_models(services.models, connection))
+    async def models(
+        self, provider_id: FromPath[UUID], services: Open, principal: Caller, language: Reader
+    ) -> ModelsOut:
+        """As the provider itself lists them. What fails is told, not raised."""
+        try:
+            connection = await _connection(services, principal, provider_id)
+            return ModelsOut(models=await list_models(services.models, connection))
+        except ProviderError as error:
+            told = failed(error, language, 0.0)
+            return ModelsOut(models=[], reason=told.reason, detail=told.detail, field=told.field)
 
 
 HANDLERS: list[ControllerRouterHandler] = [ProviderController]

@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform.endpoint import Connection
 from asissto.platform.errors import InvalidInput, NameTaken, NotFound, ProviderError
 from asissto.platform.keys import KeyRing
-from asissto.platform.model_tables import ModelPrice, ModelProvider
-from asissto.platform.prices import WORKSPACE, OwnPrice, Price, PriceBook
+from asissto.platform.model_tables import ModelProvider
 from asissto.platform.public_addresses import is_public
 from asissto.platform.settings import Settings
 from asissto.platform.tables import new_id
@@ -142,11 +141,6 @@ def connection_of(keys: KeyRing, settings: Settings, row: ModelProvider) -> Conn
     )
 
 
-async def price_book(session: AsyncSession, tenant_id: UUID) -> PriceBook:
-    rows = await session.scalars(select(ModelPrice).where(ModelPrice.tenant_id == tenant_id))
-    return PriceBook([OwnPrice(row.provider_id, row.model, row.effective_from, _price(row)) for row in rows])
-
-
 def check_address(address: str, *, private: bool) -> None:
     """What the spelling shows; what the name stands for is judged when it is connected to. Raises InvalidInput."""
     try:
@@ -204,11 +198,6 @@ def _seal_headers(keys: KeyRing, row: ModelProvider, headers: Mapping[str, str])
 
 def _about(row: ModelProvider, field: str) -> str:
     return f"{row.tenant_id}|model_providers|{row.id}|{field}"
-
-
-def _price(row: ModelPrice) -> Price:
-    amounts = ("currency", "input_micros", "cached_micros", "output_micros")
-    return Price(**{name: getattr(row, name) for name in amounts}, source=WORKSPACE)
 
 
 async def _check_name(session: AsyncSession, tenant_id: UUID, name: str) -> None:

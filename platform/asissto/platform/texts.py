@@ -24,7 +24,7 @@ def text(key: str, language: Language, **params: object) -> str:
     return (ru if language == "ru" else en).format(**params)
 
 
-def reason_text(code: str, params: Mapping[str, str], language: Language) -> str:
+def reason_text(code: str, params: Mapping[str, object], language: Language) -> str:
     """The sentence of an error that was kept as its code and params; what a provider did is said in words too."""
     provider = f"provider.{params.get('reason')}"
     reason = {"reason": text(provider, language)} if provider in TEXTS else {}

@@ -13,7 +13,7 @@ from asissto.ingestion.labels import DocumentFilter
 from asissto.ingestion.spaces import Space, no_space_yet
 from asissto.ingestion.store import Vector
 from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
-from asissto.platform.chat import ChatMessage, Usage
+from asissto.platform.chat import ChatMessage, ChatModel, Usage
 from asissto.platform.errors import AssistantPaused, ProviderError, QuestionEmpty, QuestionTooLong
 from asissto.platform.languages import language_of
 from asissto.platform.model_calls import ModelCall
@@ -131,13 +131,23 @@ async def answer_in_pieces(
 ) -> AsyncGenerator[Piece | Answer, None]:
     """The answer tells every call of a model; `calls` gets them as they are made."""
     made: list[ModelCall] = [] if calls is None else calls
-    async with aclosing(_steps(services, scope, question, history, made)) as events:
-        async for event in events:
-            yield event if isinstance(event, Piece) else _with_calls(event, made)
+    chat = chain_for(services, scope.tenant_id, scope.settings.models, scope.model, made)
+    try:
+        async with aclosing(_steps(services, scope, question, history, chat, made)) as events:
+            async for event in events:
+                yield event if isinstance(event, Piece) else _with_calls(event, made)
+    finally:
+        if chat is not None:
+            await chat.close()
 
 
-async def _steps(
-    services: Services, scope: Scope, question: str, history: Sequence[Turn], calls: list[ModelCall]
+async def _steps(  # noqa: PLR0913, PLR0917 - the whole of a question
+    services: Services,
+    scope: Scope,
+    question: str,
+    history: Sequence[Turn],
+    chat: ChatModel | None,
+    calls: list[ModelCall],
 ) -> AsyncGenerator[Piece | Answer, None]:
     watch = Stopwatch()
     language = _language(question, scope)
@@ -151,7 +161,6 @@ async def _steps(
         watch.lap("at_once")
         yield _canned_answer(reply, language, watch.timings)
         return
-    chat = await chain_for(services, scope.tenant_id, scope.settings.models, scope.model, calls)
     sought = await rewrite(chat, question, history)
     watch.lap("rewrite")
     terms = sought.terms

@@ -65,10 +65,10 @@ async def summarise(services: Services, job: ClaimedJob) -> None:
     calls: list[ModelCall] = []
     chat = None
     if assistant is not None:
-        chat = await chain_for(services, job.tenant_id, settings_of(assistant).models, assistant.model, calls)
+        chat = chain_for(services, job.tenant_id, settings_of(assistant).models, assistant.model, calls)
     summary = await shortened(chat, conversation.summary, [_turn(message) for message in old])
     async with services.database.tenant(job.tenant_id) as session:
-        store_calls(session, job.tenant_id, calls, None)
+        await store_calls(session, job.tenant_id, calls, None)
         row = await session.get(Conversation, (job.tenant_id, conversation.id), with_for_update=True)
         if row is not None and row.summarised_until == conversation.summarised_until:
             row.summary, row.summarised_until = summary, old[-1].id

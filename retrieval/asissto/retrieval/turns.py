@@ -169,7 +169,7 @@ class _Turn:
             async with self._services.database.tenant(burst.place.tenant_id) as session:
                 told = await self._store(session, burst, scope.settings.hand_over, answer)
                 if told is not None:
-                    store_calls(session, burst.place.tenant_id, calls, told.message_id)
+                    await store_calls(session, burst.place.tenant_id, calls, told.message_id)
             if told is not None:
                 calls.clear()
         if told is not None:
@@ -216,7 +216,7 @@ async def _calls_kept(services: Services, tenant_id: UUID) -> AsyncIterator[list
     finally:
         if calls:
             async with services.database.tenant(tenant_id) as session:
-                store_calls(session, tenant_id, calls, None)
+                await store_calls(session, tenant_id, calls, None)
 
 
 def _with_hand_over(answer: Answer, failures: int, policy: HandOverPolicy) -> Answer:
