@@ -104,7 +104,7 @@ def _sentences(chance: random.Random) -> Sentences:
             texts = found.setdefault(line["lang"], [])
             if len(texts) < _MOST_SENTENCES:
                 texts += [each for each in re.split(r"(?<=[.!?])\s+", line["text"]) if 30 < len(each) < 400]
-    return found or {"en": list(workload.invented_sentences(chance, 300))}
+    return found or {"en": list(workload.invented_sentences(chance, 60))}
 
 
 def _filler(chance: random.Random, sentences: Sentences) -> tuple[list[str], str]:
