@@ -23,9 +23,11 @@ check: setup ## Lint, check the format, the types and the import layers
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-bench: setup ## Measure ingestion and search beside LlamaIndex
+bench: setup ## Measure ingestion, search and answers beside LlamaIndex
 	.venv/bin/python benchmarks/ingest.py
 	.venv/bin/python benchmarks/search.py
+	.venv/bin/python benchmarks/answer.py
+	.venv/bin/python benchmarks/pipeline.py
 
 setup: .venv/.installed ## Install everything into .venv
 

@@ -109,7 +109,7 @@ class Sizes(msgspec.Struct, frozen=True):
 @click.option("--others", default=20_000, show_default=True, help="Rows of the other tenants.")
 @click.option("--tenants", default=4, show_default=True, help="Tenants that share the other rows.")
 @click.option("--questions", default=60, show_default=True, help="Questions of a round.")
-@click.option("--rounds", default=4, show_default=True, help="Rounds in turn; the first one warms up.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds in turn; the first one warms up.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 def main(as_json: bool, **sizes: int) -> None:
     figures = asyncio.run(measure(Sizes(**sizes)))

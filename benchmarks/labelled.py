@@ -37,7 +37,7 @@ class Labelled(msgspec.Struct, frozen=True):
 async def make_labelled(rows: int, answering: int, questions: int, folder: Path) -> Labelled:
     """At most `answering` rows answer, the first ones; vectors are the built-in model's, with its graph in `folder`.
 
-    A passage of the others has the mean of its sentences' vectors: embedding each whole takes a quarter of an hour.
+    Embedding each of the others whole takes a quarter of an hour: theirs are mixed of their sentences' vectors.
     """
     chance, embedder = random.Random(_SEED), MiniLM(folder)
     passages, asked = _passages_and_questions(chance, answering)
@@ -45,12 +45,11 @@ async def make_labelled(rows: int, answering: int, questions: int, folder: Path)
     pool = [(text, language) for language, texts in sentences.items() for text in texts]
     known = dict(zip((text for text, _ in pool), await embedder.embed([text for text, _ in pool]), strict=True))
     fillers = [_filler(chance, sentences) for _ in range(rows - len(passages))]
-    means = np.array([np.mean([known[text] for text in chosen], axis=0) for chosen, _ in fillers], np.float32)
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    mixed = np.array([_mixed([known[text] for text in chosen]) for chosen, _ in fillers])
     picked = chance.sample(asked, min(questions, len(asked)))
     work = Workload(
         texts=[text for text, _ in passages] + [" ".join(chosen) for chosen, _ in fillers],
-        vectors=np.concatenate([await embedder.embed([text for text, _ in passages]), means]),
+        vectors=np.concatenate([await embedder.embed([text for text, _ in passages]), mixed]),
         questions=[question for question, _, _ in picked],
         question_vectors=await embedder.embed([question for question, _, _ in picked]),
         languages=[language for _, language in (*passages, *fillers)],
@@ -105,7 +104,7 @@ def _sentences(chance: random.Random) -> Sentences:
             texts = found.setdefault(line["lang"], [])
             if len(texts) < _MOST_SENTENCES:
                 texts += [each for each in re.split(r"(?<=[.!?])\s+", line["text"]) if 30 < len(each) < 400]
-    return found or {"en": list(workload.invented_sentences(chance, 300))}
+    return found or {"en": list(workload.invented_sentences(chance, 60))}
 
 
 def _filler(chance: random.Random, sentences: Sentences) -> tuple[list[str], str]:
@@ -115,6 +114,13 @@ def _filler(chance: random.Random, sentences: Sentences) -> tuple[list[str], str
     while sum(map(len, chosen)) < 750:
         chosen.append(chance.choice(sentences[language]))
     return chosen, language
+
+
+def _mixed(vectors: Sequence[workload.Floats]) -> workload.Floats:
+    """Each counts half of the one before: means of equal weights lie in one heap, where no HNSW finds its way."""
+    total = np.average(vectors, axis=0, weights=0.5 ** np.arange(len(vectors)))
+    mixed: workload.Floats = (total / np.linalg.norm(total)).astype(np.float32)
+    return mixed
 
 
 def _lines(name: str, file: str) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from asissto.platform.services import open_services
 from asissto.platform.settings import Settings
 
 DOCUMENT = 500
+_WARM = 5
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -96,7 +97,8 @@ async def measure(sizes: Sizes) -> Figures:
     load, _, _ = os.getloadavg()
     console.print("Embedding passages, sentences and questions", style="dim")
     with tempfile.TemporaryDirectory() as models:
-        asked = await labelled.make_labelled(sizes.passages, sizes.passages, 10_000, Path(models))
+        enough = sizes.conversations * sizes.turns + _WARM
+        asked = await labelled.make_labelled(sizes.passages, sizes.passages, enough, Path(models))
     rows: list[Row] = []
     with open_folder() as folder:
         workload.save(asked.work, folder)
@@ -178,9 +180,9 @@ async def _until_ready(client: httpx.AsyncClient) -> None:
 async def _run(served: Served, questions: list[str], sizes: Sizes, *, paced: bool) -> Row:
     assistant_id = (await served.client.get("/api/v1/assistants")).json()["items"][0]["id"]
     address = f"/api/v1/assistants/{assistant_id}/ask"
-    for question in questions[:5]:  # the model loads, plans are made
+    for question in questions[:_WARM]:  # the model loads, plans are made
         await served.client.post(address, json={"question": question})
-    turns = itertools.cycle(questions[5:])
+    turns = itertools.cycle(questions[_WARM:])
     latencies: list[float] = []
     modes: Counter[str] = Counter()
     begun, before = time.perf_counter(), served.processor()

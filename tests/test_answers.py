@@ -241,6 +241,12 @@ async def test_an_error_inside_the_stream_is_an_event(alice: Person) -> None:
     assert "Не найдено: ассистент." in response.text
 
 
+async def test_characters_that_cannot_be_stored_end_a_stream_with_an_event(library: Loaded, alice: Person) -> None:
+    """As they are refused where there is still a status."""
+    name, data = (await events(alice, "When does a refund\x00 reach my bank card?"))[-1]
+    assert (name, data["code"]) == ("error", "invalid_input")
+
+
 async def test_certainty_can_be_set(library: Loaded, alice: Person) -> None:
     """At 1 nothing is sure enough; at 0 the best quote is given, however bad."""
     await set_up(alice, least_confidence=1)

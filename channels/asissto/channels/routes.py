@@ -12,6 +12,7 @@ from litestar.params import FromPath, JSONBody, SkipValidation
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.types import ControllerRouterHandler
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.channels import api_channel, find_channel
@@ -21,6 +22,7 @@ from asissto.platform.authentication import Principal
 from asissto.platform.errors import AsisstoError
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.permissions import need
+from asissto.platform.problems import translate
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
 from asissto.retrieval.answering import Piece, check_question
@@ -178,21 +180,26 @@ class AskController(Controller):
             more_may_come=data.more_may_come,
         )
         if EVENT_STREAM in request.headers.get("accept", ""):
-            return ServerSentEvent(_events(services, asked, language))
+            return ServerSentEvent(_events(services, asked, request, language))
         return Response(AnswerOut.of(await ask(services, asked)))
 
 
 HANDLERS: list[ControllerRouterHandler] = [ChannelController, AskController]
 
 
-async def _events(services: Services, asked: Asked, language: Language) -> AsyncIterator[ServerSentEventMessage]:
+async def _events(
+    services: Services, asked: Asked, request: Request[Any, Any, Any], language: Language
+) -> AsyncIterator[ServerSentEventMessage]:
     try:
         async for event in ask_in_pieces(services, asked):
             if isinstance(event, Piece):
                 yield _event("delta", event)
             else:
                 yield _event("final", AnswerOut.of(event))
-    except AsisstoError as error:  # the status line is gone by now: the stream itself has to say it
+    except (AsisstoError, DBAPIError) as raised:  # the status line is gone by now: the stream itself has to say it
+        error = translate(request, raised)
+        if error is None:
+            raise
         yield _event("error", {"code": error.code, "detail": error.sentence(language)})
 
 

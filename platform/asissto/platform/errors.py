@@ -16,7 +16,8 @@ AsisstoError
 │   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
 ├── StorageFull             507
 └── NotReady                503 (PortInUse, DataDirUnusable, StorageUnavailable)
-    └── DatabaseDown, DatabaseSlow, DatabaseTooOld, DatabaseWontStart
+    ├── DatabaseTooOld, DatabaseWontStart
+    └── DatabaseDown (DatabaseSlow)
 """
 
 from typing import ClassVar
@@ -445,8 +446,8 @@ class DatabaseDown(NotReady):
     code = "database_down"
 
 
-class DatabaseSlow(NotReady):
-    """No connection came free, or a statement took too long."""
+class DatabaseSlow(DatabaseDown):
+    """No connection came free, or a statement took too long: for those who wait, as good as none."""
 
     code = "database_slow"
 
