@@ -59,6 +59,10 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """By type of channel the settings that are different there."""
 
 
+REPLIES = tuple(name for name in AssistantSettings.__struct_fields__ if name.endswith("_text"))
+"""Settings that are said to customers as they stand, in which variables have their values."""
+
+
 class AssistantIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Name
     description: LongText = ""
@@ -153,7 +157,8 @@ def _converted(values: Json, kind: type[T], path: str = "") -> T:
 
 def _check_texts(snapshot: Snapshot, settings: AssistantSettings, path: str) -> None:
     texts = {name: getattr(snapshot, name) for name in ("role", "prompt", "instructions")}
-    check_texts({**texts, f"{path}.unknown_text": settings.unknown_text}, settings.variables)
+    replies = {f"{path}.{name}": getattr(settings, name) for name in REPLIES}
+    check_texts({**texts, **replies}, settings.variables)
 
 
 async def find_assistant(session: AsyncSession, tenant_id: UUID, assistant_id: UUID) -> Assistant:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from asissto.retrieval.assistants import AnswerLength, AssistantSettings, Snapshot, Tone, on_channel
+from asissto.retrieval.assistants import REPLIES, AnswerLength, AssistantSettings, Snapshot, Tone, on_channel
 from asissto.retrieval.extractive import MOST_QUOTES
 from asissto.retrieval.generation import Persona
 from asissto.retrieval.variables import fill, values_for
@@ -42,5 +42,6 @@ def speak(snapshot: Snapshot, channel: str = "api", variables: Mapping[str, str]
         prompt=fill(snapshot.prompt, values),
         instructions=fill("\n".join(part for part in manner if part), values),
     )
-    unknown = settings.unknown_text and fill(settings.unknown_text, values)
-    return Spoken(msgspec.structs.replace(settings, unknown_text=unknown), persona, snapshot.model)
+    said = {name: getattr(settings, name) for name in REPLIES}
+    replies = {name: text and fill(text, values) for name, text in said.items()}
+    return Spoken(msgspec.structs.replace(settings, **replies), persona, snapshot.model)
