@@ -1,5 +1,6 @@
 """The playground: any state of an assistant asked anything, with everything told and nothing kept."""
 
+import json
 from typing import Any
 
 import asyncpg
@@ -97,6 +98,26 @@ async def test_the_prompt_is_shown_to_those_who_may_change_it(
     played = await play(customer, REFUND)
     assert played["messages"] == (peer.requests[-1].body["messages"] if shown else None)
     assert played["usage"][0]["model"] == "qwen3"
+
+
+async def test_a_played_answer_may_come_in_pieces(customer: Person, peer: OpenAIPeer) -> None:
+    """The words as the model says them, then the same as at once; what is wrong with the question is a status."""
+    said = "A refund reaches the customer's bank card within three working days [1]."
+    peer.reply_with(said)
+    whole = await play(customer, REFUND)
+    assert whole["mode"] == "generated"
+    address = f"/api/v1/assistants/{await assistant_of(customer)}/playground"
+    customer.client.headers["accept"] = "text/event-stream"
+    response = await customer.client.post(address, json={"question": REFUND})
+    blocks = [block.splitlines() for block in response.text.split("\r\n\r\n") if block]
+    names = [name.removeprefix("event: ") for name, _ in blocks]
+    data = [json.loads(line.removeprefix("data: ")) for _, line in blocks]
+    assert names == ["delta"] * (len(names) - 1) + ["final"]
+    assert "".join(each["text"] for each in data[:-1]) == said.replace("[1]", "")
+    same = ("text", "mode", "citations", "passages", "usage", "details")
+    assert {name: data[-1][name] for name in same} == {name: whole[name] for name in same}
+    wrong = await customer.client.post(address, json={"question": " "})
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "question_empty")
 
 
 async def test_a_question_is_replayed_on_another_version(library: Loaded, alice: Person) -> None:

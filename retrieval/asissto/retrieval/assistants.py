@@ -74,7 +74,7 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     @property
     def texts(self) -> dict[str, str | None]:
         """What it says in words of its own, by the path of each; variables may stand in them."""
-        own = {name: getattr(self, name) for name in ("unknown_text", "greeting_text", "thanks_text")}
+        own = {name: getattr(self, name) for name in self.__struct_fields__ if name.endswith("_text")}
         return {**own, "hand_over.text": self.hand_over.text}
 
 

@@ -9,7 +9,7 @@ import msgspec
 from asissto.platform.tables import Json
 from asissto.retrieval.assistants import VERSIONED
 
-TEXTS = ("description", "role", "prompt", "instructions", "settings.unknown_text")
+TEXTS = ("description", "role", "prompt", "instructions")
 _CONTEXT = 3
 
 
@@ -31,7 +31,7 @@ def differences(before: Json, after: Json) -> list[Difference]:
 
 
 def _difference(path: str, before: Any, after: Any) -> Difference:
-    is_text = path in TEXTS or path.endswith(".unknown_text")
+    is_text = path in TEXTS or path.endswith("_text")
     return Difference(path=path, before=before, after=after, lines=_lines(before, after) if is_text else [])
 
 

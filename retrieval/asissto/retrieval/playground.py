@@ -10,7 +10,7 @@ from msgspec import Meta
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
-from asissto.retrieval.answering import Answer, answer_question, check_question, scope_of
+from asissto.retrieval.answering import Answer, Scope, answer_question, check_question, scope_of
 from asissto.retrieval.assistants import ChannelType, Variables, read_snapshot, with_other
 from asissto.retrieval.generation import Turn
 from asissto.retrieval.passages import Citation
@@ -89,7 +89,13 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def play(services: Services, tenant_id: UUID, assistant_id: UUID, what: PlayIn) -> tuple[Chosen, Answer]:
-    """Also of a paused assistant. Raises QuestionEmpty, QuestionTooLong, NotFound, NoDraft, InvalidInput."""
+    """The whole answer at once. Raises what `prepare` does."""
+    chosen, scope = await prepare(services, tenant_id, assistant_id, what)
+    return chosen, await answer_question(services, scope, what.question, turns(what.history))
+
+
+async def prepare(services: Services, tenant_id: UUID, assistant_id: UUID, what: PlayIn) -> tuple[Chosen, Scope]:
+    """Also for a paused assistant. Raises QuestionEmpty, QuestionTooLong, NotFound, NoDraft, InvalidInput."""
     check_question(what.question)
     async with services.database.tenant(tenant_id) as session:
         chosen = await choose(session, tenant_id, assistant_id, what.version)
@@ -100,8 +106,7 @@ async def play(services: Services, tenant_id: UUID, assistant_id: UUID, what: Pl
     scope = await scope_of(
         services, tenant_id, snapshot, channel=what.channel, variables=what.variables, made_by=chosen.made_by
     )
-    scope = msgspec.structs.replace(scope, filter=what.filter, audience=what.audience)
-    return chosen, await answer_question(services, scope, what.question, turns(what.history))
+    return chosen, msgspec.structs.replace(scope, filter=what.filter, audience=what.audience)
 
 
 def turns(history: Sequence[SaidIn]) -> list[Turn]:

@@ -1,13 +1,15 @@
 """The routes of the playground: a question to any state of an assistant, and an old question to another one."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, post
+from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
+from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.types import ControllerRouterHandler
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,14 +18,17 @@ from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
 from asissto.platform.permissions import PERMISSIONS, need
 from asissto.platform.services import Services
+from asissto.retrieval.answering import Answer, Piece, answer_in_pieces
 from asissto.retrieval.conversations import find_conversation
 from asissto.retrieval.past_cases import find_answer, history_before
-from asissto.retrieval.playground import Circumstances, Played, PlayIn, play, show_played
+from asissto.retrieval.playground import Circumstances, Played, PlayIn, play, prepare, show_played, turns
+from asissto.retrieval.publishing import Chosen
 from asissto.retrieval.question_sets import SaidIn
 from asissto.retrieval.tables import Citation, Message, Receipt
 
 Caller = NamedDependency[Principal]
 Open = SkipValidation[NamedDependency[Services]]
+EVENT_STREAM = "text/event-stream"
 _KEPT = ("outcome", "confidence", "passages", "timings", "usage", "details")
 
 
@@ -59,11 +64,24 @@ class PlaygroundController(Controller):
 
     @post(operation_id="assistants.playground", status_code=200, guards=[need("ask")])
     async def play(
-        self, assistant_id: FromPath[UUID], data: JSONBody[PlayIn], services: Open, principal: Caller
-    ) -> Played:
-        """Nothing of it is kept."""
+        self,
+        assistant_id: FromPath[UUID],
+        data: JSONBody[PlayIn],
+        request: Request[Any, Any, Any],
+        services: Open,
+        principal: Caller,
+    ) -> Response[Played] | ServerSentEvent:
+        """Nothing of it is kept.
+
+        With `Accept: text/event-stream` the text comes in `delta` events, and everything in a `final` one.
+        """
+        with_messages = _may_see_messages(principal)
+        if EVENT_STREAM in request.headers.get("accept", ""):
+            chosen, scope = await prepare(services, principal.tenant_id, assistant_id, data)
+            pieces = answer_in_pieces(services, scope, data.question, turns(data.history))
+            return ServerSentEvent(_events(pieces, chosen, with_messages=with_messages))
         chosen, answer = await play(services, principal.tenant_id, assistant_id, data)
-        return show_played(chosen, answer, with_messages=_may_see_messages(principal))
+        return Response(show_played(chosen, answer, with_messages=with_messages))
 
 
 class ReplayController(Controller):
@@ -97,6 +115,20 @@ class ReplayController(Controller):
 
 
 HANDLERS: list[ControllerRouterHandler] = [PlaygroundController, ReplayController]
+
+
+async def _events(
+    pieces: AsyncIterator[Piece | Answer], chosen: Chosen, *, with_messages: bool
+) -> AsyncIterator[ServerSentEventMessage]:
+    async for event in pieces:
+        if isinstance(event, Piece):
+            yield _event("delta", event)
+        else:
+            yield _event("final", show_played(chosen, event, with_messages=with_messages))
+
+
+def _event(name: str, data: object) -> ServerSentEventMessage:
+    return ServerSentEventMessage(event=name, data=msgspec.json.encode(data).decode())
 
 
 def _may_see_messages(principal: Principal) -> bool:
