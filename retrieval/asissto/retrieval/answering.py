@@ -30,6 +30,7 @@ from asissto.retrieval.passages import Citation, Passage
 from asissto.retrieval.quoting import cite, compose
 from asissto.retrieval.ranking import follow_up_terms, search_text
 from asissto.retrieval.search import Found, Query, search
+from asissto.retrieval.spelling import Variants, as_meant, variants
 
 MOST_CHARACTERS = 4000
 """Of a question; longer ones are letters, not questions, and nobody reads them word by word."""
@@ -144,21 +145,22 @@ async def answer_in_pieces(
     services: Services, scope: Scope, question: str, history: Sequence[Turn]
 ) -> AsyncIterator[Piece | Answer]:
     watch = Stopwatch()
+    question = as_meant(question)
     language = _language(question, scope)
     pair = await _approved(services, scope, question)
     watch.lap("pair")
     if pair is not None:
         yield _approved_answer(pair, language, watch.timings)
         return
-    said = [turn.text for turn in history if turn.role == "user"]
+    said = [as_meant(turn.text) for turn in history if turn.role == "user"][-1:]
     terms = follow_up_terms(question, said)
     dense = Dense(services, scope.space)
     vector = await dense.vector(search_text(question, said))
     watch.lap("embed")
-    found = await _search(services, scope, terms, vector)
+    found = await _search(services, scope, terms, vector, variants(" ".join((*said, question))))
     watch.lap("search")
     kept = found.passages[: scope.settings.passages]
-    reading = read(question, terms, found.idf(), kept)
+    reading = read(question, found.terms, found.idf(), kept)
     cosines = await dense.cosines(reading, vector)
     sure = confidence(gather(reading, cosines, found.passages))
     quotes = quote_answer(reading, cosines)
@@ -247,9 +249,12 @@ async def _approved(services: Services, scope: Scope, question: str) -> Passage 
         return await find_approved(session, scope.tenant_id, question, scope.sought)
 
 
-async def _search(services: Services, scope: Scope, terms: Mapping[str, float], vector: Vector | None) -> Found:
+async def _search(
+    services: Services, scope: Scope, terms: Mapping[str, float], vector: Vector | None, meant: Variants
+) -> Found:
     query = Query(
         terms=terms,
+        variants=meant,
         vector=vector,
         space_id=scope.space.id,
         collections=scope.sought.collections,
