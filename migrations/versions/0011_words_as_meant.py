@@ -33,7 +33,7 @@ CREATE FUNCTION search_passages(
 ) RETURNS TABLE (
     chunk_id uuid, document_id uuid, version_id uuid, title text, heading_path text[], page int, kind text,
     language text, passage text, start_offset int, end_offset int,
-    section_start int, section_end int, tokens int, edited bool, following text, section text,
+    section_start int, section_end int, tokens int, edited bool, following text, section text, section_parts jsonb,
     lexical float8, dense float8, fused float8, term_chunks int[], read_as text[], read_chunks int[], all_chunks int
 ) LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_material = off AS $function$
@@ -185,16 +185,7 @@ BEGIN
                  AND n.start_offset > p.end_offset AND n.start_offset <= p.end_offset + 8
            ) THEN (SELECT substr(v.text, p.end_offset + 1, 8) FROM document_versions v
                    WHERE v.tenant_id = wanted_tenant AND v.id = p.version_id AND pg_column_size(v.text) <= most_text_bytes) END,
-           -- The section around a short passage, unless somebody has edited or switched off a part of it.
-           CASE WHEN p.place <= kept AND p.tokens < short_tokens AND p.source_start IS NULL
-                 AND p.section_end - p.section_start BETWEEN p.end_offset - p.start_offset + 1 AND most_section_characters
-                 AND NOT EXISTS (
-               SELECT FROM chunks o WHERE o.tenant_id = wanted_tenant AND o.version_id = p.version_id
-                 AND (NOT o.enabled OR o.source_start IS NOT NULL)
-                 AND coalesce(o.source_start, o.start_offset) < p.section_end
-                 AND coalesce(o.source_end, o.end_offset) > p.section_start
-           ) THEN (SELECT substr(v.text, p.section_start + 1, p.section_end - p.section_start) FROM document_versions v
-                   WHERE v.tenant_id = wanted_tenant AND v.id = p.version_id AND pg_column_size(v.text) <= most_text_bytes) END,
+           around.section, around.parts,
            p.lexical, p.dense, p.fused,
            (SELECT array_agg(coalesce(g.n, 0) ORDER BY g.at) FROM given g WHERE g.own),
            (SELECT array_agg(r.lexeme ORDER BY g.at) FROM given g LEFT JOIN read r USING (at) WHERE g.own),
@@ -202,6 +193,16 @@ BEGIN
            total
     FROM placed p
     JOIN documents d ON d.tenant_id = wanted_tenant AND d.id = p.document_id
+    LEFT JOIN LATERAL (
+        -- The section around a short passage, unless somebody has edited or switched off a part of it.
+        SELECT (SELECT substr(v.text, p.section_start + 1, p.section_end - p.section_start) FROM document_versions v
+                WHERE v.tenant_id = wanted_tenant AND v.id = p.version_id AND pg_column_size(v.text) <= most_text_bytes) AS section,
+               jsonb_agg(jsonb_build_array(o.id, o.start_offset, o.end_offset, o.page) ORDER BY o.ord) AS parts
+        FROM chunks o WHERE o.tenant_id = wanted_tenant AND o.version_id = p.version_id
+          AND coalesce(o.source_start, o.start_offset) < p.section_end AND coalesce(o.source_end, o.end_offset) > p.section_start
+        HAVING bool_and(o.enabled AND o.source_start IS NULL)
+    ) around ON p.place <= kept AND p.tokens < short_tokens AND p.source_start IS NULL
+            AND p.section_end - p.section_start BETWEEN p.end_offset - p.start_offset + 1 AND most_section_characters
     ORDER BY p.place;
 END
 $function$

@@ -14,6 +14,7 @@ from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
 from asissto.platform.chat import ChatModel, Usage
 from asissto.platform.errors import AssistantPaused, ProviderError, QuestionEmpty, QuestionTooLong
 from asissto.platform.languages import language_of
+from asissto.platform.reranking import Reranker
 from asissto.platform.services import Services
 from asissto.platform.stopwatch import Stopwatch
 from asissto.platform.tables import Tenant
@@ -23,13 +24,16 @@ from asissto.retrieval.assistants import AssistantSettings, find_assistant, sett
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
 from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
 from asissto.retrieval.dense import Dense
+from asissto.retrieval.explaining import explain
 from asissto.retrieval.extractive import Quote, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
 from asissto.retrieval.grounding import Claims, Grounded, generate
 from asissto.retrieval.passages import Citation, Passage
 from asissto.retrieval.quoting import cite, compose
 from asissto.retrieval.ranking import follow_up_terms, search_text
+from asissto.retrieval.reranking import rerank
 from asissto.retrieval.search import Found, Query, search
+from asissto.retrieval.selecting import select_passages
 from asissto.retrieval.spelling import Variants, as_meant, variants
 
 MOST_CHARACTERS = 4000
@@ -145,7 +149,7 @@ async def answer_in_pieces(
     services: Services, scope: Scope, question: str, history: Sequence[Turn]
 ) -> AsyncIterator[Piece | Answer]:
     watch = Stopwatch()
-    question = as_meant(question)
+    asked, question = question, as_meant(question)
     language = _language(question, scope)
     pair = await _approved(services, scope, question)
     watch.lap("pair")
@@ -159,7 +163,11 @@ async def answer_in_pieces(
     watch.lap("embed")
     found = await _search(services, scope, terms, vector, variants(" ".join((*said, question))))
     watch.lap("search")
-    kept = found.passages[: scope.settings.passages]
+    ranked, notes = await rerank(_reranker(services, scope), question, found.passages)
+    watch.lap("rerank")
+    selection = select_passages(ranked, scope.settings.passages, scope.settings.passage_tokens)
+    kept = selection.kept
+    watch.lap("select")
     reading = read(question, found.terms, found.idf(), kept)
     cosines = await dense.cosines(reading, vector)
     sure = confidence(gather(reading, cosines, found.passages))
@@ -169,10 +177,11 @@ async def answer_in_pieces(
         text=scope.settings.unknown_text or text("answer.unknown", language),
         language=language,
         confidence=round(sure, 4),
-        found=found.passages,
+        found=ranked,
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
-        notes=tuple(dense.notes),
+        notes=(*dense.notes, *notes),
+        details={"search": explain(asked, question, found, selection)},
     )
     chat = _chat_model(services, scope)
     if chat is not None and sure >= MODEL_MAY_TRY:
@@ -193,7 +202,7 @@ async def answer_in_pieces(
             if not grounded.knows or grounded.citations:
                 yield _generated(answer, grounded)
                 return
-    yield _quoted(answer, scope, quotes)
+    yield _quoted(answer, scope, quotes, kept)
 
 
 def check_question(question: str) -> None:
@@ -241,6 +250,10 @@ def _chat_model(services: Services, scope: Scope) -> ChatModel | None:
     if services.chat is None or scope.model is None:
         return services.chat
     return services.chat.named(scope.model)
+
+
+def _reranker(services: Services, scope: Scope) -> Reranker | None:
+    return services.reranker if scope.settings.rerank else None
 
 
 async def _approved(services: Services, scope: Scope, question: str) -> Passage | None:
@@ -294,11 +307,11 @@ def _generated(answer: Answer, grounded: Grounded) -> Answer:
     )
 
 
-def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote]) -> Answer:
+def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote], kept: Sequence[Passage]) -> Answer:
     least = LEAST_CONFIDENCE if scope.settings.least_confidence is None else scope.settings.least_confidence
     if not quotes or answer.confidence < least:
         return answer
-    quoted, citations = compose(quotes, answer.found, answer.language)
+    quoted, citations = compose(quotes, kept, answer.language)
     return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
 
 

@@ -14,7 +14,7 @@ from asissto.ingestion.labels import DocumentFilter, chosen_documents, fold
 from asissto.ingestion.store import lexeme_prefix
 from asissto.platform.database import driver
 from asissto.retrieval import ranking
-from asissto.retrieval.passages import Passage, Scores, Surroundings
+from asissto.retrieval.passages import Part, Passage, Scores, Surroundings
 from asissto.retrieval.spelling import Variants
 
 MOST_MATCHES = 4000
@@ -138,6 +138,7 @@ def _passage(row: Mapping[str, Any]) -> Passage:
         edited=row["edited"],
         following=row["following"],
         section=row["section"],
+        parts=_parts(row["section_parts"]),
     )
     scores = Scores(lexical=row["lexical"], dense=row["dense"], fused=row["fused"])
     return Passage(
@@ -149,3 +150,8 @@ def _passage(row: Mapping[str, Any]) -> Passage:
         scores=scores,
         around=around,
     )
+
+
+def _parts(row: list[Any] | None) -> tuple[Part, ...]:
+    chunks = msgspec.convert(row or [], list[tuple[UUID, int, int, int | None]])
+    return tuple(Part(*chunk) for chunk in chunks)

@@ -19,10 +19,10 @@ MOST_RESPELLINGS = 6
 """Of one word; they are looked up in the vocabulary, and hardly ever more than one is there."""
 
 _MOST_WAYS = 64
-_LATIN_KEYS = "qwertyuiop[]asdfghjkl;'zxcvbnm,.`"
-_CYRILLIC_KEYS = "йцукенгшщзхъфывапролджэячсмитьбюе"
+_LATIN_KEYS = "qwertyuiop[]asdfghjkl;'zxcvbnm,."
+_CYRILLIC_KEYS = "йцукенгшщзхъфывапролджэячсмитьбю"
 _SHIFTED = str.maketrans('{}:"<>~', "[];',.`")
-_TO_CYRILLIC_LAYOUT = str.maketrans(_LATIN_KEYS, _CYRILLIC_KEYS)
+_TO_CYRILLIC_LAYOUT = str.maketrans(f"{_LATIN_KEYS}`", f"{_CYRILLIC_KEYS}е")
 _TO_LATIN_LAYOUT = str.maketrans(_CYRILLIC_KEYS, _LATIN_KEYS)
 _LATIN = re.compile(r"[a-z]")
 _CYRILLIC = re.compile(r"[а-я]")
@@ -71,7 +71,8 @@ def as_meant(question: str) -> str:
     pieces = question.split()
     others = [_swapped_piece(piece) for piece in pieces]
     wordy = sum(_wordiness(other) - _wordiness(folded(piece)) for piece, other in zip(pieces, others, strict=True))
-    return " ".join(others) if wordy >= max(1.0, len(pieces) / 3) else question
+    spoken = any(_is_function_word(word) for other in others for word in _WORD.findall(other))
+    return " ".join(others) if spoken and wordy >= len(pieces) / 3 else question
 
 
 def variants(question: str) -> Variants:
@@ -107,7 +108,11 @@ def _respelled(word: str, term: str) -> Iterator[tuple[str, float]]:
         for looks in (_LOOKS_CYRILLIC, _LOOKS_LATIN):
             yield from ((lexeme, 1.0) for lexeme in _content(word.translate(looks)))
     elif len(word) > 2:
-        spellings = _written(word, _FROM_LATIN) if latin else chain(_written(word, _FROM_CYRILLIC), _written(term, _FROM_CYRILLIC))
+        spellings = (
+            _written(word, _FROM_LATIN)
+            if latin
+            else chain(_written(word, _FROM_CYRILLIC), _written(term, _FROM_CYRILLIC))
+        )
         yield from ((lexeme, RESPELLED) for spelling in spellings for lexeme in _content(spelling))
 
 
