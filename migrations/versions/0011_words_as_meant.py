@@ -198,11 +198,13 @@ BEGIN
         SELECT (SELECT substr(v.text, p.section_start + 1, p.section_end - p.section_start) FROM document_versions v
                 WHERE v.tenant_id = wanted_tenant AND v.id = p.version_id AND pg_column_size(v.text) <= most_text_bytes) AS section,
                jsonb_agg(jsonb_build_array(o.id, o.start_offset, o.end_offset, o.page) ORDER BY o.ord) AS parts
-        FROM chunks o WHERE o.tenant_id = wanted_tenant AND o.version_id = p.version_id
+        FROM chunks o
+        WHERE p.place <= kept AND p.tokens < short_tokens AND p.source_start IS NULL
+          AND p.section_end - p.section_start BETWEEN p.end_offset - p.start_offset + 1 AND most_section_characters
+          AND o.tenant_id = wanted_tenant AND o.version_id = p.version_id
           AND coalesce(o.source_start, o.start_offset) < p.section_end AND coalesce(o.source_end, o.end_offset) > p.section_start
         HAVING bool_and(o.enabled AND o.source_start IS NULL)
-    ) around ON p.place <= kept AND p.tokens < short_tokens AND p.source_start IS NULL
-            AND p.section_end - p.section_start BETWEEN p.end_offset - p.start_offset + 1 AND most_section_characters
+    ) around ON true
     ORDER BY p.place;
 END
 $function$
