@@ -197,7 +197,7 @@ async def test_every_answer_has_a_receipt(library: Loaded, alice: Person) -> Non
     assert titles[0] == "Refunds"
     fused = [passage["scores"]["fused"] for passage in receipt["passages"]]
     assert fused == sorted(fused, reverse=True)
-    assert receipt["passages"][0]["scores"].keys() == {"lexical", "dense", "fused"}
+    assert receipt["passages"][0]["scores"].keys() == {"lexical", "dense", "fused", "rerank"}
     assert {"embed", "search", "read", "total"} <= receipt["timings"].keys()
     assert receipt["timings"]["total"] == answer["latency_ms"] > 0
 

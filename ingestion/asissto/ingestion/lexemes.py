@@ -24,6 +24,7 @@ _PART = re.compile(r"[^\W\d_]+|\d+")
 _HAS_DIGIT = re.compile(r"\d")
 _LATIN = re.compile(r"[a-z]")
 _CYRILLIC = re.compile(r"[а-я]")
+_TELEPHONE = 11  # digits, with the 8 that is dialled at home for +7
 _GROUPED = re.compile(r"\d{1,3}(?:[ ,]\d{3})+")
 _DECIMAL = re.compile(r"\d+\.\d+")
 # Letters that look the same in both scripts: article numbers are typed with either.
@@ -104,7 +105,7 @@ def _of_code(token: str) -> tuple[str, ...]:
         return (token.replace(" ", "").replace(",", ""),)
     code = token.replace(",", ".")
     if _DECIMAL.fullmatch(code) or code.isdigit():
-        return (code,)
+        return ("7" + code[1:] if len(code) == _TELEPHONE and code[0] == "8" else code,)
     parts = _PART.findall(code)
     if token[0] in "+78" and len(digits := "".join(parts)) > 10 and digits.isdigit():
         return ("7" + digits[1:] if token[0] == "8" else digits, *parts)

@@ -303,6 +303,7 @@ class LexemeCount(Base):
     """In how many published chunks of the tenant a lexeme stands: the document frequency behind its IDF."""
 
     __tablename__ = "lexeme_counts"
+    __table_args__ = (Index("ix_lexeme_counts_ending", "tenant_id", text("reverse(lexeme)")),)  # in the order of "C"
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
     lexeme: Mapped[str] = mapped_column(primary_key=True)

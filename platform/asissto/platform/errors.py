@@ -83,6 +83,12 @@ class UnknownVariable(InvalidInput):
     code = "unknown_variable"
 
 
+class RerankerMissing(InvalidInput):
+    """The settings ask for a local cross-encoder, and no package that runs one is installed."""
+
+    code = "reranker_missing"
+
+
 class DocumentRefused(InvalidInput):
     """The file cannot become passages, and trying again will not help."""
 

@@ -15,6 +15,7 @@ from asissto.platform.migrate import embedded_addresses, migrate, outside_addres
 from asissto.platform.minilm import MiniLM
 from asissto.platform.model_clients import ModelClients
 from asissto.platform.postgres import EmbeddedPostgres
+from asissto.platform.reranking import Reranker, make_reranker
 from asissto.platform.settings import Settings
 from asissto.platform.vector_cache import VectorCache
 
@@ -31,6 +32,7 @@ class Services(msgspec.Struct, frozen=True):
     files: FileStore
     embedder: Embedder
     chat: ChatModel | None
+    reranker: Reranker | None = None
     other_embedders: dict[Settings, MiniLM | OpenAIEmbedder] = msgspec.field(default_factory=dict)
     sentences: VectorCache = msgspec.field(default_factory=VectorCache)
     models: ModelClients = msgspec.field(default_factory=ModelClients)
@@ -69,7 +71,18 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         embedder = make_embedder(settings)
         chat = make_chat_model(settings)
         files = make_file_store(settings)
-        services = Services(settings=settings, keys=keys, database=database, files=files, embedder=embedder, chat=chat)
+        reranker = make_reranker(settings)
+        if reranker is not None:
+            stack.push_async_callback(reranker.close)
+        services = Services(
+            settings=settings,
+            keys=keys,
+            database=database,
+            files=files,
+            embedder=embedder,
+            chat=chat,
+            reranker=reranker,
+        )
         stack.push_async_callback(services.close_embedders)
         stack.push_async_callback(services.models.close)
         yield services

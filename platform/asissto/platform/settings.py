@@ -88,6 +88,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sample: Annotated[bool, setting("Whether the guide is loaded as a sample knowledge base at the first start.")] = (
         True
     )
+    rerank_url: Annotated[
+        str | None,
+        setting("Address of an endpoint that reorders what was found, without `/rerank` at the end; empty: none."),
+    ] = None
+    rerank_model: Annotated[
+        str | None,
+        setting(
+            "Model of that endpoint; without an address a local cross-encoder of fastembed or sentence-transformers."
+        ),
+    ] = None
+    rerank_key: Annotated[str | None, setting("Key of that endpoint.")] = None
     openai_api_key: Annotated[
         str | None, setting("Key of the OpenAI-compatible endpoint; empty: answers are quoted, not generated.")
     ] = None

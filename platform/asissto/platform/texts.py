@@ -71,6 +71,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "В поле «{field}» названа переменная «{name}», которая не объявлена. "
         "Объявите её в settings.variables или исправьте имя.",
     ),
+    "error.reranker_missing": (
+        "The reranking model “{model}” needs the package fastembed or sentence-transformers. Install one, or set ASISSTO_RERANK_URL.",
+        "Для модели переранжирования «{model}» нужен пакет fastembed или sentence-transformers. Установите один из них или задайте ASISSTO_RERANK_URL.",
+    ),
     "error.document_busy": (
         "“{title}” is being worked on. Wait until it is ready or has failed, then try again.",
         "Документ «{title}» ещё обрабатывается. Дождитесь, пока он будет готов или завершится ошибкой, и повторите.",

@@ -18,6 +18,7 @@ from asissto.platform.errors import AssistantPaused, ProviderError, QuestionEmpt
 from asissto.platform.languages import language_of
 from asissto.platform.model_calls import ModelCall
 from asissto.platform.model_chain import chain_for
+from asissto.platform.reranking import Reranker
 from asissto.platform.services import Services
 from asissto.platform.stopwatch import Stopwatch
 from asissto.platform.tables import Tenant
@@ -29,15 +30,19 @@ from asissto.retrieval.at_once import Reply, reply_at_once
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
 from asissto.retrieval.conversations import Turned
 from asissto.retrieval.dense import Dense
+from asissto.retrieval.explaining import explain
 from asissto.retrieval.extractive import Quote, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
 from asissto.retrieval.grounding import Claims, Grounded, generate
 from asissto.retrieval.handing_over import HandOver
 from asissto.retrieval.passages import Citation, Passage
 from asissto.retrieval.quoting import cite, compose
+from asissto.retrieval.reranking import rerank
 from asissto.retrieval.rewriting import rewrite
 from asissto.retrieval.search import Found, Query, search
+from asissto.retrieval.selecting import select_passages
 from asissto.retrieval.speaking import QUOTES, speak
+from asissto.retrieval.spelling import Variants, as_meant, variants
 
 MOST_CHARACTERS = 4000
 """Of a question; longer ones are letters, not questions, and nobody reads them word by word."""
@@ -150,6 +155,7 @@ async def _steps(  # noqa: PLR0913, PLR0917 - the whole of a question
     calls: list[ModelCall],
 ) -> AsyncGenerator[Piece | Answer, None]:
     watch = Stopwatch()
+    asked, question = question, as_meant(question)
     language = _language(question, scope)
     pair = await _approved(services, scope, question)
     watch.lap("pair")
@@ -163,14 +169,17 @@ async def _steps(  # noqa: PLR0913, PLR0917 - the whole of a question
         return
     sought = await rewrite(chat, question, history)
     watch.lap("rewrite")
-    terms = sought.terms
     dense = Dense(services, scope.tenant_id, scope.space, calls)
     vector = await dense.vector(sought.text)
     watch.lap("embed")
-    found = await _search(services, scope, sought.search_terms, vector)
+    found = await _search(services, scope, sought.search_terms, vector, variants(sought.words))
     watch.lap("search")
-    kept = found.passages[: scope.settings.passages]
-    reading = read(question, terms, found.idf(), kept)
+    ranked, notes = await rerank(_reranker(services, scope), question, found.passages)
+    watch.lap("rerank")
+    selection = select_passages(ranked, scope.settings.passages, scope.settings.passage_tokens)
+    kept = selection.kept
+    watch.lap("select")
+    reading = read(question, found.as_read(sought.terms), found.idf(), kept)
     watch.lap("read")
     cosines = await dense.cosines(reading, vector)
     evidence = gather(reading, cosines, found.passages)
@@ -181,11 +190,15 @@ async def _steps(  # noqa: PLR0913, PLR0917 - the whole of a question
         text=scope.settings.unknown_text or text("answer.unknown", language),
         language=language,
         confidence=round(sure, 4),
-        found=found.passages,
+        found=ranked,
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
-        notes=(*sought.notes, *dense.notes),
-        details={"confidence": msgspec.to_builtins(evidence), "rewrite": sought.details},
+        notes=(*sought.notes, *dense.notes, *notes),
+        details={
+            "confidence": msgspec.to_builtins(evidence),
+            "rewrite": sought.details,
+            "search": explain(asked, question, found, selection),
+        },
     )
     if chat is not None and sure >= MODEL_MAY_TRY:
         messages = lay_out(question, kept, history, scope.persona, language)
@@ -208,7 +221,7 @@ async def _steps(  # noqa: PLR0913, PLR0917 - the whole of a question
             if not grounded.knows or grounded.citations:
                 yield _generated(answer, grounded)
                 return
-    yield _quoted(answer, scope, quotes)
+    yield _quoted(answer, scope, quotes, kept)
 
 
 def check_question(question: str) -> None:
@@ -295,15 +308,22 @@ def _language(question: str, scope: Scope) -> Language:
     return scope.language if found == "und" else found
 
 
+def _reranker(services: Services, scope: Scope) -> Reranker | None:
+    return services.reranker if scope.settings.rerank else None
+
+
 async def _approved(services: Services, scope: Scope, question: str) -> Passage | None:
     """Asked first, so that it needs neither an embedder nor a model."""
     async with services.database.tenant(scope.tenant_id) as session:
         return await find_approved(session, scope.tenant_id, question, scope.sought)
 
 
-async def _search(services: Services, scope: Scope, terms: Mapping[str, float], vector: Vector | None) -> Found:
+async def _search(
+    services: Services, scope: Scope, terms: Mapping[str, float], vector: Vector | None, meant: Variants
+) -> Found:
     query = Query(
         terms=terms,
+        variants=meant,
         vector=vector,
         space_id=scope.space.id,
         collections=scope.sought.collections,
@@ -364,12 +384,12 @@ def _generated(answer: Answer, grounded: Grounded) -> Answer:
     )
 
 
-def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote]) -> Answer:
+def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote], kept: Sequence[Passage]) -> Answer:
     least = LEAST_CONFIDENCE if scope.settings.least_confidence is None else scope.settings.least_confidence
     if not quotes or answer.confidence < least:
         return answer
     quotes = quotes[: QUOTES[scope.settings.answer_length]]
-    quoted, citations = compose(quotes, answer.found, answer.language)
+    quoted, citations = compose(quotes, kept, answer.language)
     return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
 
 

@@ -42,6 +42,10 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """For whom it speaks: documents with an audience are found for those alone."""
     passages: Annotated[int, Meta(ge=1, le=20)] = 6
     """How many passages an answer may stand on."""
+    passage_tokens: Annotated[int, Meta(ge=200, le=30_000)] = 3_000
+    """How many tokens of them; the best one is taken whatever its length."""
+    rerank: bool = True
+    """Whether the reranker of the settings, where there is one, orders what was found."""
     least_confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
     """Below it the assistant says that it does not know; None: the calibrated default."""
     most_tokens: Annotated[int, Meta(ge=16, le=8_000)] = 700

@@ -121,7 +121,7 @@ def _number(citations: list[Citation], claim: str, source: int, claims: Claims) 
     scores = [support(claim, [passage.text[start:end]], claims.question, claims.idf).score for start, end in spans]
     start, end = spans[scores.index(max(scores))]
     for citation in citations:
-        if (citation.start, citation.passage.chunk_id) == (passage.start + start, passage.chunk_id):
+        if (citation.start, citation.passage.version_id) == (passage.start + start, passage.version_id):
             return citation.number
     number = len(citations) + 1
     span = (passage.start + start, passage.start + end)

@@ -29,10 +29,11 @@ def compose(
 def cite(number: int, passage: Passage, span: tuple[int, int], support: float, language: Language) -> Citation:
     """The quote is cut out of the passage itself, so it cannot differ from the stored text."""
     start, end = span
+    where = passage.at(start)
     return Citation(
         number=number,
-        passage=passage,
-        locator=locator(passage, language),
+        passage=where,
+        locator=locator(where, language),
         quote=passage.text[start - passage.start : end - passage.start],
         start=start,
         end=end,
