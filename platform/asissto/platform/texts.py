@@ -417,6 +417,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "В документах я не нашёл ответа на этот вопрос. Пожалуйста, задайте его сотруднику.",
     ),
     "answer.unsure": ("This may help:", "Возможно, поможет это:"),
+    "answer.foreign": (
+        "The document “{title}” says (in {spoken}):",
+        "В документе «{title}» сказано ({spoken}):",
+    ),
+    "answer.in_en": ("English", "на английском"),
+    "answer.in_ru": ("Russian", "на русском"),
     # Where a citation stands.
     "locator.page": ("p. {page}", "с. {page}"),
     # What a review of the knowledge finds.

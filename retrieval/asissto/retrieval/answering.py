@@ -20,14 +20,14 @@ from asissto.platform.tables import Tenant
 from asissto.platform.texts import Language, text
 from asissto.retrieval.approved import Sought, find_approved
 from asissto.retrieval.assistants import AssistantSettings, find_assistant, settings_of
-from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
+from asissto.retrieval.confidence import Judgement, gather, judge
 from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
 from asissto.retrieval.dense import Dense
 from asissto.retrieval.extractive import Quote, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
 from asissto.retrieval.grounding import Claims, Grounded, generate
 from asissto.retrieval.passages import Citation, Passage
-from asissto.retrieval.quoting import cite, compose
+from asissto.retrieval.quoting import Manner, cite, compose
 from asissto.retrieval.ranking import follow_up_terms, search_text
 from asissto.retrieval.search import Found, Query, search
 
@@ -36,9 +36,6 @@ MOST_CHARACTERS = 4000
 
 FOUND = 30
 """Passages that the search gives: enough for ten different ones in an evaluation, few enough to read."""
-
-MODEL_MAY_TRY = 0.2
-"""Below it not even a model is asked: nothing in the documents speaks for an answer."""
 
 _KEPT_IN_RECEIPT = 10
 
@@ -160,20 +157,22 @@ async def answer_in_pieces(
     kept = found.passages[: scope.settings.passages]
     reading = read(question, terms, found.idf(), kept)
     cosines = await dense.cosines(reading, vector)
-    sure = confidence(gather(reading, cosines, found.passages))
+    evidence = gather(reading, cosines, found.passages)
+    judged = judge(evidence, scope.settings.calibration, scope.settings.least_confidence)
     quotes = quote_answer(reading, cosines)
     watch.lap("read")
     answer = Answer(
         text=scope.settings.unknown_text or text("answer.unknown", language),
         language=language,
-        confidence=round(sure, 4),
+        confidence=round(judged.confidence, 4),
         found=found.passages,
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
         notes=tuple(dense.notes),
+        details={"confidence": judged.told()},
     )
     chat = _chat_model(services, scope)
-    if chat is not None and sure >= MODEL_MAY_TRY:
+    if chat is not None and judged.zone != "none":
         messages = lay_out(question, kept, history, scope.persona, language)
         claims = Claims(question, kept, found.idf(), language)
         grounded = None
@@ -191,7 +190,7 @@ async def answer_in_pieces(
             if not grounded.knows or grounded.citations:
                 yield _generated(answer, grounded)
                 return
-    yield _quoted(answer, scope, quotes)
+    yield _quoted(answer, judged, quotes, question)
 
 
 def check_question(question: str) -> None:
@@ -289,11 +288,11 @@ def _generated(answer: Answer, grounded: Grounded) -> Answer:
     )
 
 
-def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote]) -> Answer:
-    least = LEAST_CONFIDENCE if scope.settings.least_confidence is None else scope.settings.least_confidence
-    if not quotes or answer.confidence < least:
+def _quoted(answer: Answer, judged: Judgement, quotes: Sequence[Quote], question: str) -> Answer:
+    if not quotes or not judged.quotable:
         return answer
-    quoted, citations = compose(quotes, answer.found, answer.language)
+    manner = Manner(language=answer.language, question=question, unsure=judged.zone == "middle")
+    quoted, citations = compose(quotes, answer.found, manner)
     return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
 
 

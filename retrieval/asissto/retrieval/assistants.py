@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.errors import NameTaken, NotFound
 from asissto.platform.tables import new_id
+from asissto.retrieval.confidence import Calibration
 from asissto.retrieval.tables import Assistant, AssistantVersion
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -29,7 +30,9 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     passages: Annotated[int, Meta(ge=1, le=20)] = 6
     """How many passages an answer may stand on."""
     least_confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
-    """Below it the assistant says that it does not know; None: the calibrated default."""
+    """Below it the assistant says that it does not know; None: what the calibration says, or else the default."""
+    calibration: Calibration | None = None
+    """How its confidence is read, learnt from labelled questions by `asissto calibrate`; None: as on the dev sets."""
     most_tokens: Annotated[int, Meta(ge=16, le=8_000)] = 700
     """Longest generated answer."""
     unknown_text: Annotated[str, Meta(max_length=2_000)] | None = None
