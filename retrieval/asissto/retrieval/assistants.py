@@ -105,6 +105,14 @@ async def first_assistant(session: AsyncSession, tenant_id: UUID) -> Assistant:
     return found
 
 
+async def named_assistant(session: AsyncSession, tenant_id: UUID, name: str) -> Assistant:
+    """Raises NotFound."""
+    found = await session.scalar(select(Assistant).where(Assistant.tenant_id == tenant_id, Assistant.name == name))
+    if found is None:
+        raise NotFound(kind="assistant")
+    return found
+
+
 def settings_of(assistant: Assistant) -> AssistantSettings:
     return msgspec.convert(assistant.settings, AssistantSettings)
 
