@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asissto.platform.entrypoints.calibrating import Asked, calibrate_here
-from asissto.platform.errors import AsisstoError, CalibrationUnsupported
+from asissto.platform.errors import CalibrationUnsupported, NotFound
 from asissto.platform.services import Services
 from asissto.retrieval.assistants import AssistantPatch, AssistantSettings, change_assistant, first_assistant
 from asissto.retrieval.calibration import Fitted, Labelled, calibrate, fit, save
@@ -57,10 +57,10 @@ def test_confidence_becomes_a_probability() -> None:
 
 
 def test_the_budget_holds_on_other_questions() -> None:
-    """Of 100 calibrations five may break it, a few more by bad luck; and the threshold is no higher than it must be."""
+    """Of 60 calibrations three may break it, a few more by bad luck; and the threshold is no higher than it must be."""
     broken = 0
     shares = []
-    for seed in range(100):
+    for seed in range(60):
         calibration = fit(*drawn(300, seed), 0.1).calibration
         assert calibration is not None
         raw, known = drawn(4000, seed=10_000 + seed)
@@ -68,7 +68,7 @@ def test_the_budget_holds_on_other_questions() -> None:
         share = sum(yes for yes, good in zip(wrong, known, strict=True) if not good) / known.count(False)
         shares.append(share)
         broken += share > 0.1
-    assert broken <= 10
+    assert broken <= 7
     assert 0.03 < np.mean(shares) < 0.1
 
 
@@ -170,7 +170,7 @@ async def test_a_calibration_of_another_tenant_cannot_be_made(
     """The assistant is not found there."""
     async with answering.database.tenant(alice.tenant_id) as session:
         assistant = await first_assistant(session, alice.tenant_id)
-    with pytest.raises(AsisstoError, match="not"):
+    with pytest.raises(NotFound):
         await calibrate(answering, charlie.tenant_id, assistant.id, LABELLED, 0.3)
 
 
@@ -199,7 +199,7 @@ async def test_the_command_calibrates_the_named_assistant(
     kept = told["fitted"]["calibration"]
     assert (told["assistant"], told["version"], kept["questions"], kept["own_documents"]) == ("Магазин", 3, 20, True)
     assert datetime.fromisoformat(kept["fitted_at"]).tzinfo is not None
-    with pytest.raises(AsisstoError):
+    with pytest.raises(NotFound):
         await calibrate_here(answering, alice.tenant_id, msgspec.structs.replace(asked, name="Нет такого"))
 
 
