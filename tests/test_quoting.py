@@ -239,3 +239,12 @@ def test_passages_that_overlap_are_quoted_once() -> None:
     first = passage("Нужен чек. Деньги идут три дня.")
     second = msgspec.structs.replace(first, chunk_id=UUID(int=9), text="Деньги идут три дня.", start=first.start + 11)
     assert said((first, "Деньги идут три дня."), (second, "Деньги идут три дня."))[0] == "Деньги идут три дня. [1]"
+
+
+def test_a_question_that_gives_the_answer_is_one() -> None:
+    """ "Did you know that …?" says it."""
+    text = "Did you know that the first message was sent by Ray Tomlinson in 1971? He used the sign."
+    first = text[: text.index("?") + 1]
+    assert said((passage(text, language="en"), first), question="Who sent the first message?", language="en")[0] == (
+        f"{first} [1]"
+    )

@@ -9,6 +9,7 @@ import msgspec
 from asissto.ingestion.sentences import sentence_spans
 from asissto.retrieval.extractive import CELL_EDGE, LIST_SIGN, Quote, heads, is_head
 from asissto.retrieval.passages import Passage
+from asissto.retrieval.wanted import Wanted, wanted
 
 MOST_CHARACTERS = 500
 """Of all excerpts together, the first one and a list that was asked for aside."""
@@ -51,6 +52,7 @@ class Excerpt(msgspec.Struct, frozen=True, kw_only=True):
 
 def excerpts(quotes: Sequence[Quote], passages: Mapping[UUID, Passage], question: str) -> list[Excerpt]:
     """From quotes that begin with the best, in the order of reading: the document of the best one comes first."""
+    asked = wanted(question)
     cut: list[Excerpt] = []
     room = MOST_CHARACTERS
     for quote in quotes:
@@ -58,7 +60,7 @@ def excerpts(quotes: Sequence[Quote], passages: Mapping[UUID, Passage], question
         at = page.number_of(quote.start)
         if any(_holds(excerpt, quote) for excerpt in cut):
             continue
-        wide = page.widened(at, asks_list=not cut and bool(_ASKS_LIST.search(question)))
+        wide = page.widened(at, asked, asks_list=not cut and bool(_ASKS_LIST.search(question)))
         narrow = page.excerpt(at, at, quote.score)
         excerpt = page.excerpt(*wide, quote.score)
         if cut and len(excerpt.text) > room:
@@ -89,14 +91,14 @@ class _Page:
         head = self._head(first) if first == last else None
         return Excerpt(passage=self.passage, start=start, end=end, score=score, head=head)
 
-    def widened(self, at: int, *, asks_list: bool) -> tuple[int, int]:
+    def widened(self, at: int, asked: Wanted, *, asks_list: bool) -> tuple[int, int]:
         """The first and the last sentence of what makes sense together with this one."""
         text = self.texts[at]
         if self._head(at) is not None:
             return at, at
         if text.endswith(":"):
             return at, self._last_item(at)
-        if self._is_title(at) and at + 1 < len(self.texts):
+        if self._is_title(at) and at + 1 < len(self.texts) and not asked.given_by(text):
             return self._below(at)
         if asks_list and LIST_SIGN.match(text):
             return self._list(at)
@@ -163,7 +165,8 @@ class _Page:
         """A short line of its own without the end of a sentence, as in forms and lists."""
         text = self.texts[at]
         alone = not self._same_line(at - 1, at) and not self._same_line(at, at + 1)
-        return alone and len(text) <= _SHORT_LINE and not _ENDS.search(text) and not self._is_heading(at)
+        short = len(text) <= _SHORT_LINE and not _ENDS.search(text)
+        return alone and (short or (CELL_EDGE in text and len(text) <= 2 * _SHORT_LINE)) and not self._is_heading(at)
 
     def _is_title(self, at: int) -> bool:
         """A heading, a question, a picture: nothing that answers."""
