@@ -1,6 +1,7 @@
 """Confidence rises with what the documents say about the question, and tells the answerable from the rest."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asissto.ingestion.lexemes import lexemes
-from asissto.retrieval.confidence import LEAST_CONFIDENCE, Evidence, confidence, gather
+from asissto.retrieval.confidence import (
+    LEAST_CONFIDENCE,
+    MODEL_MAY_TRY,
+    SURE,
+    Calibration,
+    Evidence,
+    confidence,
+    gather,
+    judge,
+)
 from asissto.retrieval.extractive import read
 from asissto.retrieval.passages import Passage, Scores
 from asissto.retrieval.ranking import idf
@@ -20,7 +30,7 @@ from asissto.retrieval.rewriting import follow_up_terms
 SETS = Path(__file__).resolve().parents[1].parent / "shared" / "sets"
 
 shares = st.floats(0, 1)
-NOTHING = Evidence(sentence_coverage=0, passage_coverage=0, words_found=0, names_missing=1, lead=0)
+NOTHING = Evidence(sentence_coverage=0, passage_coverage=0, words_found=0, names_missing=1, words_missing=1, lead=0)
 
 
 def passage(number: int, text: str, score: float = 1.0) -> Passage:
@@ -45,26 +55,29 @@ def evidence(question: str, *found: Passage, cosines: list[float] | None = None)
     return gather(read(question, terms, dict.fromkeys(terms, 1.0), found), cosines, found)
 
 
-@given(shares, shares, shares, shares, shares, st.none() | st.tuples(shares, shares), shares)
+@given(shares, shares, shares, shares, shares, shares, st.none() | st.tuples(shares, shares, shares), shares)
 def test_more_evidence_never_lowers_confidence(
     sentence: float,
     whole: float,
     words: float,
     names: float,
+    missing: float,
     lead: float,
-    near: tuple[float, float] | None,
+    near: tuple[float, float, float] | None,
     more: float,
 ) -> None:
     """Whatever the rest is; and it stays a probability."""
-    best, highest = near or (None, None)
+    best, highest, ahead = near or (None, None, None)
     weak = Evidence(
         sentence_coverage=sentence * more,
         passage_coverage=whole * more,
         words_found=words * more,
         names_missing=names,
+        words_missing=missing,
         lead=lead * more,
         best_cosine=best,
         highest_cosine=highest,
+        passage_lead=ahead,
     )
     strong = msgspec.structs.replace(
         weak,
@@ -72,6 +85,7 @@ def test_more_evidence_never_lowers_confidence(
         passage_coverage=whole,
         words_found=words,
         names_missing=names * more,
+        words_missing=missing * more,
         lead=lead,
     )
     assert 0 < confidence(weak) <= confidence(strong) < 1
@@ -98,10 +112,69 @@ def test_what_is_gathered() -> None:
         "passage_coverage": 0.666667,
         "words_found": 0.333333,
         "names_missing": 0.333333,
+        "words_missing": 0.333333,
         "lead": 0.75,
         "best_cosine": 0.5,
         "highest_cosine": 0.5,
+        "passage_lead": 0.0,
     }
+
+
+FITTED = Calibration(
+    slope=2.0,
+    intercept=-1.0,
+    least_confidence=0.6,
+    budget=0.05,
+    upper_bound=0.049,
+    questions=300,
+    unanswerable=120,
+    fitted_at=datetime(2026, 11, 25, tzinfo=UTC),
+)
+
+
+def test_a_judgement_says_what_it_judged_by() -> None:
+    """A default is called one; what somebody has set goes before what was learnt, and that before the default."""
+    weak = Evidence(
+        sentence_coverage=0.5, passage_coverage=0.6, words_found=0.5, names_missing=0, words_missing=0.3, lead=0.2
+    )
+    raw = confidence(weak)
+    default = judge(weak, None, None)
+    assert (default.confidence, default.threshold, default.calibration) == (raw, LEAST_CONFIDENCE, "default")
+    fitted = judge(weak, FITTED, None)
+    assert fitted.confidence == pytest.approx(1 / (1 + np.exp(-(2 * np.log(raw / (1 - raw)) - 1))))
+    assert (fitted.raw, fitted.threshold, fitted.calibration) == (raw, 0.6, "2026-11-25T00:00:00+00:00")
+    assert judge(weak, FITTED, 0.9).threshold == 0.9
+    assert judge(weak, FITTED, None).told() == {
+        "evidence": {name: value for name, value in msgspec.structs.asdict(weak).items() if value is not None},
+        "raw": round(raw, 4),
+        "confidence": round(fitted.confidence, 4),
+        "threshold": 0.6,
+        "zone": fitted.zone,
+        "calibration": "2026-11-25T00:00:00+00:00",
+    }
+
+
+@pytest.mark.parametrize(
+    ("coverage", "zone", "quotable"),
+    [(0.0, "none", False), (0.35, "low", False), (0.65, "middle", True), (1.0, "high", True)],
+)
+def test_zones_follow_one_another(coverage: float, zone: str, quotable: bool) -> None:
+    """Nobody tries, a model may, it may help, it is the answer."""
+    found = Evidence(
+        sentence_coverage=coverage,
+        passage_coverage=coverage,
+        words_found=coverage,
+        names_missing=0,
+        words_missing=1 - coverage,
+        lead=0.5,
+    )
+    judged = judge(found, None, None)
+    assert (judged.zone, judged.quotable) == (zone, quotable)
+
+
+def test_the_zones_keep_their_order() -> None:
+    """Each threshold lies above the one before it."""
+    assert 0 < MODEL_MAY_TRY < LEAST_CONFIDENCE < SURE < 1
 
 
 def test_without_passages_or_words_there_is_no_evidence() -> None:

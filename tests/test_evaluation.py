@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 from asissto.platform.entrypoints.evaluating import measure
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant
-from asissto.retrieval.evaluation import Figures, FileFigures, auroc, folded
+from asissto.retrieval.evaluation import Figures, FileFigures, folded
+from asissto.retrieval.reliability import auroc
 
 PASSAGES = {
     "p1": ("Первый склад", "Отвёртка лежит на складе."),

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from asissto.ingestion.lexemes import lexemes
-from asissto.retrieval.extractive import Quote, quote_answer, read, reading_order
+from asissto.retrieval.extractive import Quote, quote_answer, read
 from asissto.retrieval.passages import Passage, Scores
 from asissto.retrieval.ranking import idf
 from asissto.retrieval.rewriting import follow_up_terms
@@ -69,13 +69,6 @@ def test_cosines_decide_where_words_do_not() -> None:
     assert quotes[0].text == refund
 
 
-def test_reading_order_is_that_of_the_documents() -> None:
-    """Best document first, sentences as they stand in it."""
-    quotes = quotes_for("Деньги на карту и заявление на кассе?", passage(2, RETURNS))
-    assert [quote.start for quote in reading_order(quotes)] == sorted(quote.start for quote in quotes)
-    assert len(quotes) > 1
-
-
 def test_what_overlapping_passages_and_copies_repeat_is_quoted_once() -> None:
     """Passages overlap by a sentence, and the same rules stand in two documents."""
     sentence = "Вернуть товар можно в течение 14 дней после покупки."
@@ -84,14 +77,42 @@ def test_what_overlapping_passages_and_copies_repeat_is_quoted_once() -> None:
     assert texts.count(sentence) == 1
 
 
-def test_a_table_row_is_quoted_whole_with_its_head() -> None:
-    """A row alone would be numbers without meaning."""
+def test_a_table_row_answers_and_its_head_does_not() -> None:
+    """The head passes its words on to nobody: it names the columns of all rows."""
     table = "Тариф | Цена. В месяц | Запросов\nБазовый | 990 | 50\nЭнтерпрайз | 4990. Без НДС | 250"
     quotes = quotes_for("Цена тарифа Энтерпрайз?", passage(1, f"Все тарифы перечислены ниже.\n{table}"))
-    assert [quote.text for quote in quotes[:2]] == [
-        "Энтерпрайз | 4990. Без НДС | 250",
-        "Тариф | Цена. В месяц | Запросов",
-    ]
+    assert quotes[0].text == "Энтерпрайз | 4990. Без НДС | 250"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Сколько стоит доставка?", "Доставка стоит 300 рублей."),
+        ("Когда бывает доставка?", "Доставка бывает с 10 до 18 часов."),
+        ("По какому телефону узнать про доставку?", "Доставка отвечает на звонки: 8 800 555-35-35."),
+        ("Почему доставка задерживается?", "Доставка задерживается из-за метели."),
+    ],
+)
+def test_what_is_asked_for_decides_between_sentences_about_the_same(question: str, answer: str) -> None:
+    """A price, a time, a telephone, a reason: the sentence that holds one goes before those that do not."""
+    text = (
+        "Доставка работает для всех. Доставка стоит 300 рублей. Доставка бывает с 10 до 18 часов. "
+        "Доставка задерживается из-за метели. Доставка отвечает на звонки: 8 800 555-35-35."
+    )
+    assert quotes_for(question, passage(1, text))[0].text == answer
+
+
+def test_what_only_repeats_the_question_is_no_answer() -> None:
+    """Lines such as a name alone match best of all and say nothing."""
+    text = "Галактика Плюс\nГенеральный директор Галактики Плюс: Иванова Анна."
+    assert quotes_for("Кто директор Галактики Плюс?", passage(1, text))[0].text.endswith("Иванова Анна.")
+
+
+def test_a_line_above_an_empty_one_is_a_heading() -> None:
+    """It says what the text below is about, so the text below answers."""
+    text = "Возврат денег за отменённый заказ\n\nСредства поступят на карту за три дня. Чек не нужен."
+    quotes = quotes_for("Возврат денег за отменённый заказ", passage(1, text))
+    assert quotes[0].text == "Средства поступят на карту за три дня."
 
 
 def test_neither_a_heading_nor_a_question_is_an_answer() -> None:

@@ -3,6 +3,7 @@
 AsisstoError
 ├── InvalidInput            400 invalid_input, and below it what is wrong with one field
 │   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, UnknownSetting, UnknownVariable
+│   ├── CalibrationUnsupported  too few questions for the budget of false answers
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
@@ -173,6 +174,12 @@ class AddressRefused(InvalidInput):
     """`address` is what the name stood for when it was to be connected to."""
 
     code = "address_refused"
+
+
+class CalibrationUnsupported(InvalidInput):
+    """So few unanswerable questions cannot show that so small a budget of false answers is kept."""
+
+    code = "calibration_unsupported"
 
 
 class NotSignedIn(AsisstoError):

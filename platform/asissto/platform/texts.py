@@ -295,6 +295,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "There is an account with this e-mail already. Sign in instead.",
         "Учётная запись с такой почтой уже есть. Войдите.",
     ),
+    "error.calibration_unsupported": (
+        "{unanswerable} questions without an answer cannot show that the share of false answers stays below {budget}. "
+        "Add more, {needed} in all at least, or allow a share of {supported}.",
+        "По вопросам без ответа ({unanswerable}) нельзя показать, что доля ложных ответов ниже {budget}. "
+        "Добавьте такие вопросы, всего не меньше {needed}, или разрешите долю {supported}.",
+    ),
     "error.name_taken": (
         "The name “{name}” is taken. Choose another.",
         "Название «{name}» занято. Выберите другое.",
@@ -541,6 +547,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Ваше сообщение передано сотруднику, он ответит вам здесь.",
     ),
     "answer.unsure": ("This may help:", "Возможно, поможет это:"),
+    "answer.foreign": (
+        "The document “{title}” says (in {spoken}):",
+        "В документе «{title}» сказано ({spoken}):",
+    ),
+    "answer.in_en": ("English", "на английском"),
+    "answer.in_ru": ("Russian", "на русском"),
     # Where a citation stands.
     "locator.page": ("p. {page}", "с. {page}"),
     # What a review of the knowledge finds.
@@ -569,5 +581,24 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.confidence": ("confidence {confidence}, {ms} ms", "уверенность {confidence}, {ms} мс"),
     "cli.loading": ("Loading", "Загрузка"),
     "cli.asking": ("Asking", "Вопросы"),
+    "cli.calibration": (
+        "{questions} questions, {unanswerable} without an answer. AUROC {auroc}, calibration error {before}, {after} "
+        "after the fit. They can show a budget of {supported}.",
+        "Вопросов: {questions}, из них без ответа: {unanswerable}. AUROC {auroc}, ошибка калибровки {before}, {after} "
+        "после подгонки. По ним можно показать бюджет {supported}.",
+    ),
+    "cli.thresholds": (
+        "confidence, answered of the answerable, false answers, their share, upper bound at 95 %",
+        "уверенность, отвечено из имеющих ответ, ложных ответов, их доля, верхняя граница при 95 %",
+    ),
+    "cli.reliability": (
+        "questions, confidence promised, share with an answer",
+        "вопросов, обещанная уверенность, доля имеющих ответ",
+    ),
+    "cli.calibration_saved": (
+        "Saved as version {version} of “{name}”: it answers from confidence {least} on.",
+        "Сохранено как версия {version} ассистента «{name}»: он отвечает с уверенности {least}.",
+    ),
+    "cli.calibration_not_saved": ("Not saved: add --save.", "Не сохранено: добавьте --save."),
     "cli.reading": ("Reading files", "Чтение файлов"),
 }

@@ -27,7 +27,7 @@ from asissto.retrieval.approved import Sought, find_approved
 from asissto.retrieval.assistants import AssistantSettings, Snapshot, find_assistant, published
 from asissto.retrieval.at_once import MODE as CANNED
 from asissto.retrieval.at_once import Reply, reply_at_once
-from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
+from asissto.retrieval.confidence import Judgement, gather, judge
 from asissto.retrieval.conversations import Turned
 from asissto.retrieval.dense import Dense
 from asissto.retrieval.explaining import explain
@@ -36,7 +36,7 @@ from asissto.retrieval.generation import Persona, Turn, lay_out
 from asissto.retrieval.grounding import Claims, Grounded, generate
 from asissto.retrieval.handing_over import HandOver
 from asissto.retrieval.passages import Citation, Passage
-from asissto.retrieval.quoting import cite, compose
+from asissto.retrieval.quoting import Manner, cite, compose
 from asissto.retrieval.reranking import rerank
 from asissto.retrieval.rewriting import rewrite
 from asissto.retrieval.search import Found, Query, search
@@ -49,9 +49,6 @@ MOST_CHARACTERS = 4000
 
 FOUND = 30
 """Passages that the search gives: enough for ten different ones in an evaluation, few enough to read."""
-
-MODEL_MAY_TRY = 0.2
-"""Below it not even a model is asked: nothing in the documents speaks for an answer."""
 
 _KEPT_IN_RECEIPT = 10
 
@@ -183,24 +180,24 @@ async def _steps(  # noqa: PLR0913, PLR0917 - the whole of a question
     watch.lap("read")
     cosines = await dense.cosines(reading, vector)
     evidence = gather(reading, cosines, found.passages)
-    sure = confidence(evidence)
+    judged = judge(evidence, scope.settings.calibration, scope.settings.least_confidence)
     quotes = quote_answer(reading, cosines)
     watch.lap("weigh")
     answer = Answer(
         text=scope.settings.unknown_text or text("answer.unknown", language),
         language=language,
-        confidence=round(sure, 4),
+        confidence=round(judged.confidence, 4),
         found=ranked,
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
         notes=(*sought.notes, *dense.notes, *notes),
         details={
-            "confidence": msgspec.to_builtins(evidence),
+            "confidence": judged.told(),
             "rewrite": sought.details,
             "search": explain(asked, question, found, selection),
         },
     )
-    if chat is not None and sure >= MODEL_MAY_TRY:
+    if chat is not None and judged.zone != "none":
         messages = lay_out(question, kept, history, scope.persona, language)
         answer = msgspec.structs.replace(answer, messages=tuple(messages))
         claims = Claims(question, kept, found.idf(), language)
@@ -221,7 +218,7 @@ async def _steps(  # noqa: PLR0913, PLR0917 - the whole of a question
             if not grounded.knows or grounded.citations:
                 yield _generated(answer, grounded)
                 return
-    yield _quoted(answer, scope, quotes, kept)
+    yield _quoted(answer, quotes, kept, Quoting(judged, question, QUOTES[scope.settings.answer_length]))
 
 
 def check_question(question: str) -> None:
@@ -384,12 +381,19 @@ def _generated(answer: Answer, grounded: Grounded) -> Answer:
     )
 
 
-def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote], kept: Sequence[Passage]) -> Answer:
-    least = LEAST_CONFIDENCE if scope.settings.least_confidence is None else scope.settings.least_confidence
-    if not quotes or answer.confidence < least:
+class Quoting(msgspec.Struct, frozen=True):
+    """How far the quotes are to be trusted, what was asked, and how many may be given."""
+
+    judged: Judgement
+    question: str
+    most: int
+
+
+def _quoted(answer: Answer, quotes: Sequence[Quote], kept: Sequence[Passage], how: Quoting) -> Answer:
+    if not quotes or not how.judged.quotable:
         return answer
-    quotes = quotes[: QUOTES[scope.settings.answer_length]]
-    quoted, citations = compose(quotes, kept, answer.language)
+    manner = Manner(language=answer.language, question=how.question, unsure=how.judged.zone == "middle")
+    quoted, citations = compose(quotes[: how.most], kept, manner)
     return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
 
 

@@ -14,6 +14,7 @@ from asissto.platform.model_chain import ModelChoice, check_choices
 from asissto.platform.problems import from_validation
 from asissto.platform.tables import Json, new_id
 from asissto.platform.texts import Phrase
+from asissto.retrieval.confidence import Calibration
 from asissto.retrieval.handing_over import HandOverPolicy
 from asissto.retrieval.tables import Assistant, AssistantVersion
 from asissto.retrieval.variables import check_texts
@@ -47,7 +48,9 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     rerank: bool = True
     """Whether the reranker of the settings, where there is one, orders what was found."""
     least_confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
-    """Below it the assistant says that it does not know; None: the calibrated default."""
+    """Below it the assistant says that it does not know; None: what the calibration says, or else the default."""
+    calibration: Calibration | None = None
+    """How its confidence is read, learnt from labelled questions by `asissto calibrate`; None: as on the dev sets."""
     most_tokens: Annotated[int, Meta(ge=16, le=8_000)] = 700
     """Longest generated answer."""
     models: Annotated[list[ModelChoice], Meta(max_length=5)] = []
@@ -201,6 +204,14 @@ async def first_assistant(session: AsyncSession, tenant_id: UUID) -> Assistant:
     """The oldest one, which the command line asks when none is named."""
     oldest = select(Assistant).where(Assistant.tenant_id == tenant_id).order_by(Assistant.id).limit(1)
     found = await session.scalar(oldest)
+    if found is None:
+        raise NotFound(kind="assistant")
+    return found
+
+
+async def named_assistant(session: AsyncSession, tenant_id: UUID, name: str) -> Assistant:
+    """Raises NotFound."""
+    found = await session.scalar(select(Assistant).where(Assistant.tenant_id == tenant_id, Assistant.name == name))
     if found is None:
         raise NotFound(kind="assistant")
     return found

@@ -9,35 +9,21 @@ from numpy.typing import NDArray
 
 from asissto.ingestion.lexemes import lexemes
 from asissto.retrieval.ranking import likeness
+from asissto.retrieval.wanted import Wanted, wanted
 
-_ASKS_NUMBER = re.compile(
-    r"\b(?:how (?:many|much|long|old|far|often|tall|big|large|fast)|when"
-    r"|(?:what|which) (?:year|date|percent\w*|day|century|number|age)"
-    r"|скольк\w+|когда|каков[аы]? (?:цена|стоимость|дол[яи])|как (?:долго|часто|быстро)"
-    r"|как(?:ой|ом|им|ого|ая) (?:год\w*|числ\w*|дат\w*|процент\w*|срок\w*|размер\w*|век\w*|цен\w*|номер\w*))\b",
-    re.IGNORECASE,
-)
-_NUMERAL = re.compile(
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|dozen|hundred|thousand|million|half|twice"
-    r"|перв(?:ый|ого|ом|ая|ой|ые|ых)|дв(?:а|е|ух|ум|умя|ое)|тр(?:и|ех|ём|ем|емя|ое)|четыр\w+|пят(?:ь|и|ью|ого|ый)"
-    r"|шест(?:ь|и|ью|ого|ой)|семь|семи|восемь|восьми|девят\w+|десят\w+|сто|ста|сотн\w+|тысяч\w*|миллион\w*|половин\w*)\b",
-    re.IGNORECASE,
-)
 _NAME = re.compile(r"(?<=[\w,;:»\"'’)] )[\"«(]?([A-ZА-ЯЁ][\w-]+)|(\d[\w-]*)")
 
 
 class Ask(Struct, frozen=True, eq=False):
     """What a question asks for: `weights`, `spellings` and `names` have an element for each of its terms.
 
-    The weights add up to 1, spellings are the words that stand for a term and what they count for; `number` says that
-    the answer should be one, `words` are all lexemes of the question.
+    The weights add up to 1, spellings are the words that stand for a term and what they count for.
     """
 
     weights: NDArray[np.float64]
     spellings: tuple[Mapping[str, float], ...]
     names: NDArray[np.bool_]
-    number: bool
-    words: frozenset[str]
+    wanted: Wanted
 
 
 def ask(question: str, terms: Mapping[str, float], idf: Mapping[str, float], vocabulary: Collection[str]) -> Ask:
@@ -48,8 +34,7 @@ def ask(question: str, terms: Mapping[str, float], idf: Mapping[str, float], voc
         weights=raw / (raw.sum() or 1.0),
         spellings=tuple(_spellings(term, vocabulary) for term in terms),
         names=np.array([term in named for term in terms], dtype=bool),
-        number=bool(_ASKS_NUMBER.search(question)),
-        words=frozenset(lexemes(question)),
+        wanted=wanted(question),
     )
 
 
@@ -57,11 +42,6 @@ def matches(asked: Ask, words: Collection[str]) -> NDArray[np.float64]:
     """For each term of the question how well the words stand for it: 1 for the term itself, less for one like it."""
     found = [max((like for word, like in near.items() if word in words), default=0.0) for near in asked.spellings]
     return np.array(found, dtype=np.float64)
-
-
-def has_new_number(text: str, known: frozenset[str]) -> bool:
-    """Whether the text names a number that is not among the `known` lexemes."""
-    return any(not known.issuperset(lexemes(word)) for word in text.split() if _NUMERAL.search(word))
 
 
 def _spellings(term: str, vocabulary: Collection[str]) -> dict[str, float]:

@@ -24,6 +24,7 @@ from asissto.platform.tables import new_id
 from asissto.retrieval.answering import Answer, Scope, answer_question, whole_workspace
 from asissto.retrieval.generation import Turn
 from asissto.retrieval.passages import Passage
+from asissto.retrieval.reliability import auroc
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
@@ -322,12 +323,6 @@ def _measure_abstention(figures: Figures, known: Sequence[bool], answers: Sequen
     figures.false_answer_rate = _mean([float(answer.answered) for answer in bad])
     if good and bad:
         figures.abstention_auroc = _round(auroc([a.confidence for a in good], [a.confidence for a in bad]))
-
-
-def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
-    """The chance that a positive scores above a negative, ties counting half (Mann and Whitney)."""
-    above = np.subtract.outer(np.array(positive), np.array(negative))
-    return float((above > 0).mean() + (above == 0).mean() / 2)
 
 
 def folded(text: str) -> str:

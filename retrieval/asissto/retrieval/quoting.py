@@ -1,29 +1,41 @@
 """Makes an answer out of quotes: the documents' own sentences in their order, each with the number of its source."""
 
-from collections.abc import Mapping, Sequence
-from uuid import UUID
+from collections.abc import Sequence
+from itertools import groupby
 
 import msgspec
 
 from asissto.platform.texts import Language, text
-from asissto.retrieval.extractive import Quote, reading_order
+from asissto.retrieval.excerpts import Excerpt, excerpts
+from asissto.retrieval.extractive import CELL_EDGE, LIST_SIGN, Quote
 from asissto.retrieval.passages import Citation, Passage
 
-_ROW = " | "
+
+class Manner(msgspec.Struct, frozen=True, kw_only=True):
+    """How to say it: in what language of the customer, to which question, and whether it is said to be unsure."""
+
+    language: Language
+    question: str
+    unsure: bool = False
 
 
-def compose(
-    quotes: Sequence[Quote], passages: Sequence[Passage], language: Language
-) -> tuple[str, tuple[Citation, ...]]:
-    """The text with its marks `[1]`, `[2]`, …, and their citations; neighbours in a passage become one quote."""
-    by_id = {passage.chunk_id: passage for passage in passages}
-    citations = tuple(
-        cite(number, by_id[quote.chunk_id], (quote.start, quote.end), quote.score, language)
-        for number, quote in enumerate(_joined(reading_order(quotes), by_id), 1)
-    )
-    parts = [f"{citation.quote} [{citation.number}]" for citation in citations]
-    apart = "\n" if any(_ROW in citation.quote or "\n" in citation.quote for citation in citations) else " "
-    return apart.join(parts), citations
+def compose(quotes: Sequence[Quote], passages: Sequence[Passage], manner: Manner) -> tuple[str, tuple[Citation, ...]]:
+    """The text with its marks `[1]`, `[2]`, …, and their citations.
+
+    Quotes are verbatim; rows of tables are shown as `head: value`, and their citations hold them as they are. What is
+    in another language than the customer's is introduced in the customer's.
+    """
+    cut = excerpts(quotes, {passage.chunk_id: passage for passage in passages}, manner.question)
+    apart = "\n" if any(_has_lines(excerpt.text) for excerpt in cut) else " "
+    citations: list[Citation] = []
+    parts = []
+    for introduction, group in groupby(cut, lambda excerpt: _introduction(excerpt, manner.language)):
+        shown = apart.join(_shown(excerpt, citations, manner.language) for excerpt in group)
+        parts.append(f"{introduction} {shown}" if introduction else shown)
+    said = ("\n" if len(parts) > 1 else apart).join(parts)
+    if manner.unsure:
+        said = f"{text('answer.unsure', manner.language)}\n{said}"
+    return said, tuple(citations)
 
 
 def cite(number: int, passage: Passage, span: tuple[int, int], support: float, language: Language) -> Citation:
@@ -48,17 +60,42 @@ def locator(passage: Passage, language: Language) -> str:
     return ", ".join(part for part in (page, " › ".join(headings)) if part)
 
 
-def _joined(quotes: Sequence[Quote], passages: Mapping[UUID, Passage]) -> list[Quote]:
-    joined: list[Quote] = []
-    for quote in quotes:
-        last = joined[-1] if joined else None
-        if last is not None and last.chunk_id == quote.chunk_id and last.end <= quote.start:
-            passage = passages[quote.chunk_id]
-            between = passage.text[last.end - passage.start : quote.start - passage.start]
-            if not between.strip() and "\n\n" not in between:
-                whole = passage.text[last.start - passage.start : quote.end - passage.start]
-                score = max(last.score, quote.score)
-                joined[-1] = msgspec.structs.replace(last, end=quote.end, text=whole, score=score)
-                continue
-        joined.append(quote)
-    return joined
+def _has_lines(quote: str) -> bool:
+    return CELL_EDGE in quote or "\n" in quote or bool(LIST_SIGN.match(quote))
+
+
+def _shown(excerpt: Excerpt, citations: list[Citation], language: Language) -> str:
+    """The excerpt with its marks; the head of a table is a citation of its own, which further rows share."""
+    spans = [(excerpt.start, excerpt.end)] if excerpt.head is None else [excerpt.head, (excerpt.start, excerpt.end)]
+    numbers = [_number(citations, excerpt, span, language) for span in spans]
+    marks = "".join(f"[{number}]" for number in numbers)
+    quoted = [citations[number - 1].quote for number in numbers]
+    said = quoted[0] if len(quoted) == 1 else _row(*quoted)
+    return f"{said} {marks}"
+
+
+def _number(citations: list[Citation], excerpt: Excerpt, span: tuple[int, int], language: Language) -> int:
+    version_id = excerpt.passage.version_id
+    for citation in citations:
+        if (citation.start, citation.end, citation.passage.version_id) == (*span, version_id):
+            return citation.number
+    citations.append(cite(len(citations) + 1, excerpt.passage, span, excerpt.score, language))
+    return len(citations)
+
+
+def _row(head: str, row: str) -> str:
+    """`Plan: Pro; Price: 990`; head and row as they are where their cells do not match."""
+    names, values = ([cell.strip() for cell in line.split(CELL_EDGE.strip())] for line in (head, row))
+    if len(names) != len(values):
+        return f"{head}\n{row}"
+    pairs = zip(names, values, strict=True)
+    return "; ".join(f"{name}: {value}" if name else value for name, value in pairs if value)
+
+
+def _introduction(excerpt: Excerpt, language: Language) -> str:
+    """Empty where the source speaks the customer's language, or none that is known."""
+    passage = excerpt.passage
+    if passage.language not in ("ru", "en") or passage.language == language:
+        return ""
+    spoken = text(f"answer.in_{passage.language}", language)
+    return text("answer.foreign", language, title=passage.title, spoken=spoken)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from asissto.retrieval.evaluation import auroc
 from asissto.retrieval.quality_tables import SetResult
+from asissto.retrieval.reliability import auroc
 
 
 class RunFigures(msgspec.Struct, frozen=True, kw_only=True):

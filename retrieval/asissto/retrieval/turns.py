@@ -20,7 +20,6 @@ from asissto.platform.services import Services
 from asissto.platform.texts import Language, text
 from asissto.retrieval import bursts
 from asissto.retrieval.answering import (
-    MODEL_MAY_TRY,
     Answer,
     Piece,
     Speaker,
@@ -222,7 +221,8 @@ async def _calls_kept(services: Services, tenant_id: UUID) -> AsyncIterator[list
 def _with_hand_over(answer: Answer, failures: int, policy: HandOverPolicy) -> Answer:
     proposed = answer.hand_over
     if proposed is None and answer.outcome == "abstained" and answer.mode != CANNED:
-        is_empty = answer.confidence < MODEL_MAY_TRY or bool(answer.usage)  # a model that was asked has found nothing
+        judged = answer.details.get("confidence", {})
+        is_empty = judged.get("zone") == "none" or bool(answer.usage)  # a model that was asked has found nothing
         reason = why_not(answer.notes, is_empty=is_empty)
         proposed = after_failure(reason, failures + 1, policy, answer.language)
     if proposed is None:

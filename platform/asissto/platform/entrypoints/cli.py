@@ -127,6 +127,31 @@ def evaluate(set_dir: Path, *, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("set_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--assistant", help="Name of the assistant; the first one if left out.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Share of the questions without an answer that may be answered.",
+)
+@click.option("--save", is_flag=True, help="Store the calibration as a new version of the assistant.")
+@as_json
+def calibrate(set_dir: Path, *, assistant: str | None, budget: float, save: bool, as_json: bool) -> None:
+    """Fit the confidence of an assistant to labelled questions."""
+    from asissto.platform.entrypoints.calibrating import Asked, calibrate_here
+    from asissto.platform.entrypoints.workspace import first_workspace
+
+    asked = Asked(folder=set_dir, name=assistant, budget=budget, save=save, as_json=as_json)
+
+    async def fit(services: Services) -> None:
+        await calibrate_here(services, await first_workspace(services), asked)
+
+    _with_services(fit)
+
+
+@main.command()
 @as_json
 def doctor(*, as_json: bool) -> None:
     """Check settings, data folder, database, worker and models."""
