@@ -416,6 +416,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "I did not find an answer to this in the documents. Please ask the question to a person.",
         "В документах я не нашёл ответа на этот вопрос. Пожалуйста, задайте его сотруднику.",
     ),
+    "answer.refused": (
+        "I cannot answer questions about this.",
+        "На вопросы об этом я не отвечаю.",
+    ),
     "answer.unsure": ("This may help:", "Возможно, поможет это:"),
     # Where a citation stands.
     "locator.page": ("p. {page}", "с. {page}"),

@@ -25,11 +25,14 @@ from asissto.retrieval.conversations import Asked, Turned, read_history, store_t
 from asissto.retrieval.dense import Dense
 from asissto.retrieval.extractive import Quote, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
-from asissto.retrieval.grounding import Claims, Grounded, generate
+from asissto.retrieval.claims import Claims
+from asissto.retrieval.grounding import Asking, Grounded, generate
+from asissto.retrieval.guardrails import RefuseTopic, keep_allowed, orders, refusal, with_endings
 from asissto.retrieval.passages import Citation, Passage
 from asissto.retrieval.quoting import cite, compose
 from asissto.retrieval.ranking import follow_up_terms, search_text
 from asissto.retrieval.search import Found, Query, search
+from asissto.retrieval.suspicion import without_orders
 
 MOST_CHARACTERS = 4000
 """Of a question; longer ones are letters, not questions, and nobody reads them word by word."""
@@ -86,6 +89,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     citations: tuple[Citation, ...] = ()
     usage: tuple[Usage, ...] = ()
     notes: tuple[str, ...] = ()
+    hand_over_wanted: str | None = None
+    """Why the model, or a rule of the assistant, wants a person to answer."""
     details: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
@@ -150,6 +155,10 @@ async def answer_in_pieces(
     if pair is not None:
         yield _approved_answer(pair, language, watch.timings)
         return
+    refused = refusal(scope.settings.rules, question)
+    if refused is not None:
+        yield _refused(*refused, language, watch.timings)
+        return
     said = [turn.text for turn in history if turn.role == "user"]
     terms = follow_up_terms(question, said)
     dense = Dense(services, scope.space)
@@ -157,7 +166,8 @@ async def answer_in_pieces(
     watch.lap("embed")
     found = await _search(services, scope, terms, vector)
     watch.lap("search")
-    kept = found.passages[: scope.settings.passages]
+    shortened = without_orders(found.passages[: scope.settings.passages], scope.settings.suspicious)
+    kept = shortened.passages
     reading = read(question, terms, found.idf(), kept)
     cosines = await dense.cosines(reading, vector)
     sure = confidence(gather(reading, cosines, found.passages))
@@ -171,14 +181,15 @@ async def answer_in_pieces(
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
         notes=tuple(dense.notes),
+        details={"suspicious": list(shortened.flagged)} if shortened.flagged else {},
     )
     chat = _chat_model(services, scope)
     if chat is not None and sure >= MODEL_MAY_TRY:
-        messages = lay_out(question, kept, history, scope.persona, language)
-        claims = Claims(question, kept, found.idf(), language)
+        prompt = lay_out(question, kept, history, scope.persona, language, orders(scope.settings.rules))
+        claims = Claims(question, kept, found.idf(), language, scope.settings.rules)
         grounded = None
         try:
-            async for event in generate(chat, messages, claims, scope.settings.most_tokens):
+            async for event in generate(_asking(chat, scope), prompt, claims):
                 if isinstance(event, Grounded):
                     grounded = event
                 else:
@@ -187,9 +198,9 @@ async def answer_in_pieces(
             answer = msgspec.structs.replace(answer, notes=(*answer.notes, error.reason))
         watch.lap("generate")
         if grounded is not None:
-            answer = msgspec.structs.replace(answer, usage=_used(grounded), notes=(*answer.notes, *grounded.notes))
+            answer = _told_by_model(answer, grounded)
             if not grounded.knows or grounded.citations:
-                yield _generated(answer, grounded)
+                yield _generated(answer, grounded, scope)
                 return
     yield _quoted(answer, scope, quotes)
 
@@ -277,15 +288,41 @@ def _approved_answer(pair: Passage, language: Language, timings: dict[str, float
     )
 
 
-def _used(grounded: Grounded) -> tuple[Usage, ...]:
-    return () if grounded.usage is None else (grounded.usage,)
+def _refused(at: int, rule: RefuseTopic, language: Language, timings: dict[str, float]) -> Answer:
+    return Answer(
+        text=rule.text or text("answer.refused", language),
+        language=language,
+        confidence=0.0,
+        found=(),
+        best_sentences=(),
+        timings=timings,
+        notes=("guardrail",),
+        hand_over_wanted="guardrail" if rule.action == "hand_over" else None,
+        details={"guardrails": {"refused": at}},
+    )
 
 
-def _generated(answer: Answer, grounded: Grounded) -> Answer:
+def _asking(chat: ChatModel, scope: Scope) -> Asking:
+    return lambda messages, _purpose: chat.stream(messages, max_tokens=scope.settings.most_tokens)
+
+
+def _told_by_model(answer: Answer, grounded: Grounded) -> Answer:
+    """What it used and decided, whether its answer stands or not."""
+    details = {**answer.details, "generation": grounded.details}
+    if grounded.blocked:
+        details["guardrails"] = {"blocked": list(grounded.blocked)}
+    wanted = (grounded.reason or "model") if grounded.decision == "hand_over" else None
+    notes = (*answer.notes, *grounded.notes)
+    return msgspec.structs.replace(answer, usage=grounded.usage, notes=notes, details=details, hand_over_wanted=wanted)
+
+
+def _generated(answer: Answer, grounded: Grounded, scope: Scope) -> Answer:
+    """A clarifying question is no answer: it stands where "I do not know" would."""
     if not grounded.knows:
-        return answer
+        return msgspec.structs.replace(answer, text=grounded.text or answer.text)
+    whole = with_endings(scope.settings.rules, grounded.text, answer.language)
     return msgspec.structs.replace(
-        answer, text=grounded.text, outcome="answered", mode="generated", citations=grounded.citations
+        answer, text=whole, outcome="answered", mode="generated", citations=grounded.citations
     )
 
 
@@ -293,8 +330,14 @@ def _quoted(answer: Answer, scope: Scope, quotes: Sequence[Quote]) -> Answer:
     least = LEAST_CONFIDENCE if scope.settings.least_confidence is None else scope.settings.least_confidence
     if not quotes or answer.confidence < least:
         return answer
+    quotes, blocked = keep_allowed(scope.settings.rules, quotes)
+    if blocked:
+        answer = msgspec.structs.replace(answer, details={**answer.details, "guardrails": {"blocked": blocked}})
+    if not quotes:
+        return msgspec.structs.replace(answer, notes=(*answer.notes, "guardrail"))
     quoted, citations = compose(quotes, answer.found, answer.language)
-    return msgspec.structs.replace(answer, text=quoted, outcome="answered", mode="quoted", citations=citations)
+    whole = with_endings(scope.settings.rules, quoted, answer.language)
+    return msgspec.structs.replace(answer, text=whole, outcome="answered", mode="quoted", citations=citations)
 
 
 def _turned(answer: Answer) -> Turned:

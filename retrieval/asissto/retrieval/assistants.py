@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.errors import NameTaken, NotFound
 from asissto.platform.tables import new_id
+from asissto.retrieval.guardrails import Rule
+from asissto.retrieval.suspicion import Suspicious
 from asissto.retrieval.tables import Assistant, AssistantVersion
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -34,6 +36,11 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Longest generated answer."""
     unknown_text: Annotated[str, Meta(max_length=2_000)] | None = None
     """What it says when it does not know; None: our own words in the customer's language."""
+    rules: Annotated[list[Rule], Meta(max_length=50)] = []
+    """What is never mentioned, refused, always said, and how it is said: kept on generated and quoted answers."""
+    suspicious: Suspicious = "cut"
+    """What becomes of passages that give orders to a model: `cut` ends them where the orders begin, `leave_out` uses none
+    of them, `keep` only flags them in the receipt."""
 
 
 class AssistantIn(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
