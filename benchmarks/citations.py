@@ -63,6 +63,7 @@ class Case(msgspec.Struct, frozen=True):
     quote: str
     true: tuple[str, ...]
     passages: tuple[Passage, ...]
+    question: str = ""
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -108,7 +109,7 @@ def refused(case: Case) -> bool:
 
 def delivered(case: Case) -> Grounded:
     language = "ru" if language_of(case.claim) == "ru" else "en"
-    claims = Claims("", case.passages, {}, language)
+    claims = Claims(case.question, case.passages, {}, language)
     fields = Fields(quotes=(ModelQuote(case.source, case.quote),), told=True)
     draft = Draft(pieces=[case.claim, case.source], fields=fields, finish="stop")
     return ground(draft, claims, checks("", "", [passage.text for passage in case.passages]))
@@ -184,7 +185,8 @@ def _changed(change: Callable[[str, Text, Sequence[Text], random.Random], str | 
 
 
 def _digit(sentence: str, _: Text, __: Sequence[Text], choose: random.Random) -> str | None:
-    places = [at for at, letter in enumerate(sentence) if letter in "0123456789"]
+    listed = re.match(r"\W*\d{1,2}[.)]\s", sentence)  # the number of a list item is none
+    places = [at for at, letter in enumerate(sentence) if letter in "0123456789" and (not listed or at >= listed.end())]
     if not places:
         return None
     at = choose.choice(places)
@@ -287,11 +289,12 @@ def _written(folder: Path, texts: Sequence[Text], choose: random.Random) -> Iter
         written = row.get("reference") or []
         if not gold or not row.get("answerable", True):
             continue
+        asked = " ".join([turn["text"] for turn in row.get("history", ()) if turn["role"] == "user"] + [row["question"]])
         for answer in [written] if isinstance(written, str) else written:
             for start, end in sentence_spans(answer):
                 sentence = answer[start:end]
                 if len(sentence) >= 40 and not sentence.endswith("?"):
-                    yield Case(sentence, 1, "", (), tuple(gold))
+                    yield Case(sentence, 1, "", (), tuple(gold), asked)
 
 
 def _texts(folder: Path) -> list[Text]:

@@ -186,7 +186,7 @@ async def answer_in_pieces(
     chat = _chat_model(services, scope)
     if chat is not None and sure >= MODEL_MAY_TRY:
         prompt = lay_out(question, kept, history, scope.persona, language, orders(scope.settings.rules))
-        claims = Claims(question, kept, found.idf(), language, scope.settings.rules)
+        claims = Claims("\n".join((*said, question)), kept, found.idf(), language, scope.settings.rules)
         grounded = None
         try:
             async for event in generate(_asking(chat, scope), prompt, claims):

@@ -156,7 +156,7 @@ def swapped(claim: str, sentence: str) -> tuple[str, ...]:
     matcher = SequenceMatcher(None, [token.stem for token in mine], [token.stem for token in theirs], autojunk=False)
     if sum(block.size for block in matcher.get_matching_blocks()) < _NEAR_VERBATIM * len(mine):
         return ()
-    stems = {token.stem for token in theirs}
+    stems = {token.stem for token in theirs}, {token.stem for token in mine}
     found = []
     for kind, start, end, other_start, other_end in matcher.get_opcodes():
         here, there = mine[start:end], theirs[other_start:other_end]
@@ -183,11 +183,18 @@ def _negates(tokens: Sequence[_Token]) -> bool:
     return any(token.text in _NOT or token.text.endswith("n't") for token in tokens)
 
 
-def _is_other_name(here: Sequence[_Token], there: Sequence[_Token], stems: set[str], at: int) -> bool:
-    """A lone word at the start of a sentence has its capital from there."""
-    names = [token for token in here if (token.capital or token.stem[:1].isdigit()) and token.stem not in stems]
+def _is_other_name(
+    here: Sequence[_Token], there: Sequence[_Token], stems: tuple[set[str], set[str]], at: int
+) -> bool:
+    """Whether a name came in that the sentence has not, or went away altogether.
+
+    A lone word at the start of a sentence has its capital from there.
+    """
+    names = [token for token in here if token.capital or token.stem[:1].isdigit()]
     others = [token for token in there if token.capital or token.stem[:1].isdigit()]
     if not names or not others or (at == 0 and len(names) == 1 and not names[0].stem[:1].isdigit()):
+        return False
+    if all(token.stem in stems[0] for token in names) and all(token.stem in stems[1] for token in others):
         return False
     return not any(_alike(one.stem, other.stem) for one in names for other in there)
 
