@@ -19,7 +19,7 @@ _TEMPLATE = re.compile(
     re.IGNORECASE,
 )
 _SPEAKER = re.compile(
-    r"^(?P<before>[\s#*>\[(-]*)(?P<who>system|assistant|user|human|developer|instruction|tool|система|ассистент"
+    r"^(?P<before>[^\w\n]*)(?P<who>system|assistant|user|human|developer|instruction|tool|система|ассистент"
     r"|пользователь)(?P<after>[\s*\])]*)[:：]",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -1,13 +1,15 @@
 """Finds the words of the sources that a claim stands on: those the model quoted where they do, else the best there are."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import msgspec
 
+from asissto.ingestion.lexemes import is_stop, lexemes
 from asissto.ingestion.sentences import sentence_spans
 from asissto.platform.languages import language_of
-from asissto.retrieval.citations import Support, covered, locate, numbers, support
+from asissto.retrieval.citations import SUPPORTED, Support, covered, locate, numbers, support
 from asissto.retrieval.claims import Claim, Claims
 from asissto.retrieval.contradictions import strange_names, swapped
 from asissto.retrieval.fields import ModelQuote
@@ -23,6 +25,8 @@ _GAIN = 0.05
 _AS_GOOD = 0.02
 _OWN_SHARE = 0.7  # of what the best sentence of the sources says of the claim, for a quote to be its proof
 _ROW = " | "
+_CLAUSE_END = re.compile(r"([.!?…;:,]+[\"'»”)]*\s+|\s[—–-]\s)")
+_LEAST_OF_CLAUSE = 0.01
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +82,7 @@ class Sources:
         texts = [line.window for line in lines] + [self.places[number] for number in {line.passage for line in lines}]
         found = support(text, texts, self.question, self.idf)
         wrong = tuple(dict.fromkeys(each for line in lines for each in swapped(text, line.text)))
+        wrong += tuple(f"clause:{clause}" for clause in _stray_clauses(text, texts, self.idf))
         return msgspec.structs.replace(found, conflicts=found.conflicts + wrong) if wrong else found
 
     def weight(self, text: str, line: Line) -> float:
@@ -85,6 +90,22 @@ class Sources:
         claimed = numbers(text)
         share = len(claimed & numbers(line.text)) / len(claimed) if claimed else 0.0
         return covered(text, [line.text, self.places[line.passage]], self.idf) + _NUMBERS_COUNT * share
+
+
+def _stray_clauses(text: str, texts: Sequence[str], idf: Mapping[str, float]) -> Iterator[str]:
+    """Parts of a claim that the sources do not have: true words must not carry an invention along.
+
+    What follows a full stop is a sentence, though it begins small, and needs the support of one.
+    """
+    after = ""
+    for part in _CLAUSE_END.split(text):
+        if _CLAUSE_END.fullmatch(part):
+            after = part.strip()[:1]
+            continue
+        words = {each for each in lexemes(part) if not is_stop(each)}
+        least = SUPPORTED if after and after in ".!?…" else _LEAST_OF_CLAUSE
+        if len(words) > 1 - (least == SUPPORTED) and covered(part, texts, idf) < least:
+            yield part
 
 
 def locate_quotes(quotes: Sequence[ModelQuote], sources: Sources) -> Located:
@@ -171,7 +192,7 @@ def _merit(verdict: Support) -> float:
 
 
 def _says_otherwise(verdict: Support) -> bool:
-    return any(not conflict.startswith("name:") for conflict in verdict.conflicts)
+    return any(not conflict.startswith(("name:", "clause:")) for conflict in verdict.conflicts)
 
 
 def _across_languages(claim: Claim, located: Located, sources: Sources) -> Proof | None:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -18,126 +19,40 @@ Suspicious = Literal["keep", "cut", "leave_out"]
 
 _ENOUGH = 2
 
-_FILLERS_EN = (
-    r"(?:(?:all|any|of|the|your|my|our|its|every|previous|prior|above|earlier|preceding|foregoing|existing|current|these|those"
-    r"|other|system|safety|initial|original|hidden|prompt|security|and|or|everything|that|was|were|is|given|written|said"
-    r"|told|you|have|been|had|got|received|before|so|far|content|last|first|rules|instructions|whatever|what)\W+){0,9}"
-)
-_FILLERS_RU = (
-    r"(?:(?:все\w*|всю|весь|люб\w+|предыдущ\w+|прежн\w+|прошл\w+|ранн\w+|ранее|выше|вышестоящ\w+|сво\w+|тво\w+|ваш\w+|эт\w+"
-    r"|данн\w+|мо[ией]\w*|наш\w+|систем\w+|исходн\w+|начальн\w+|полученн\w+|указанн\w+|изложенн\w+|написанн\w+|на|о|об|про"
-    r"|и|что|было|был|тебе|вам|сказан\w*|говорил\w*|написал\w*|до|этого|остальн\w+|как\w+|так\w+|текущ\w+|правил\w*"
-    r"|инструкц\w+|скрыт\w+|друг\w+|установленн\w+|заданн\w+|от|из)\W+){0,9}"
-)
-_MODEL_EN = r"(?:ai|a\.i\.|llms?|language models?|chat ?bots?|bots?|(?:ai |virtual |digital )?assistants?|gpt|model|neural network)"
-_MODEL_RU = (
-    r"(?:ии|ии-\w+|искусственн\w+ интеллект\w*|языков\w+ модел\w+|нейросет\w+|нейронн\w+ сет\w+|чат-?бот\w*|бот\w*"
-    r"|(?:виртуальн\w+ )?ассистент\w*|ии-ассистент\w*|модел\w+|gpt|llm)"
-)
-
-_STRONG = re.compile(
-    "|".join(
-        (
-            # setting the rules aside
-            rf"\b(?:ignor\w+|disregard\w*|forget|override|overrid\w+|bypass\w*|overlook|discard|neglect|skip|violate|break)\W+{_FILLERS_EN}"
-            r"(?:instructions?|rules?|prompts?|guidelines?|directives?|directions|commands?|constraints?|restrictions?"
-            r"|limitations?|context|above|everything|training|safeguards?|filters?|programming)\b",
-            rf"\b(?:(?:про)?игнорир\w+|забуд\w+|забыть|отмени\w*|отбрось\w*|пропусти\w*|наруш(?:ай|ь)\w*|обойди\w*|отключи\w*"
-            rf"|не (?:обращай\w*|обращать) внимани\w+|не (?:следуй|соблюдай|слушай|учитывай|выполняй)\w*|пренебрег\w+|сбрось\w*)\W+{_FILLERS_RU}"
-            r"(?:инструкц\w+|правил\w*|указани\w+|команд\w*|промпт\w*|ограничен\w+|контекст\w*|запрет\w*|выше\w*|всё|установк\w+"
-            r"|настройк\w+|директив\w+|фильтр\w*)\b",
-            r"\b(?:the |your |our )(?:previous|prior|earlier|above|old|original|former) (?:instructions?|rules?|prompts?) "
-            r"(?:are|is|were|no longer|do not|don't|have been|has been)",
-            r"\b(?:предыдущие|прежние|прошлые|старые|все) (?:инструкции|правила|указания|ограничения|запреты)"
-            r"(?: (?:больше|теперь|уже|были|был))? ?(?:не действу\w+|отмен\w+|недействител\w+|снят\w+|утратили|устарели)",
-            # talking about the prompt
-            r"\b(?:system|developer|hidden|initial|secret|original) (?:prompts?|messages?\W+(?:override|update|from)|instructions?)\b",
-            r"\b(?:системн\w+|скрыт\w+|секретн\w+|исходн\w+|начальн\w+) (?:промпт\w*|подсказк\w+|инструкц\w+)",
-            r"\b(?:developer|debug|god|admin|dan|unrestricted|maintenance|sudo|root|jailbreak) mode\b(?=\W+(?:is|on|enabled|activated|now)|\W*$)",
-            r"\bрежим\w* (?:разработчик\w*|отладк\w*|администратор\w*|без ограничени\w+|бога|суперпользовател\w+)",
-            r"\bjailbreak|\bdo anything now\b|\bджейлбрейк|\bprompt injection\b",
-            r"\b(?:new|updated|real|actual|true|revised|additional|important|special) (?:system )?(?:instructions?|orders?|directives?|task)"
-            rf"\W+(?:for|to) (?:the |this |any |every |all )?{_MODEL_EN}\b",
-            r"\b(?:новые|новая|настоящие|обновл[её]нные|дополнительные|важные|особые) (?:системн\w+ )?"
-            rf"(?:инструкц\w+|указани\w+|правил\w+|команд\w+|задани\w+) (?:для )?{_MODEL_RU}\b",
-            # speaking to the model
-            rf"\b(?:attention|note|notice|message|instructions?|reminder|hint|warning|dear|hey|hello|memo|important|urgent)\W+"
-            rf"(?:to |for )?(?:the |this |any |every |all )?{_MODEL_EN}\b(?=\W*[:,!.—–-]| (?:reading|processing|answering|summari)|\W*$)",
-            rf"\b(?:внимание|примечание|сообщение|инструкц\w+|указани\w+|обращение|напоминание|подсказка|заметка|дорог\w+|эй|привет"
-            rf"|команда|приказ|важно|срочно)\W+(?:для |к )?{_MODEL_RU}(?=\W*[:,!.—–-]|\W*$| котор\w+)",
-            rf"\b{_MODEL_EN}s? (?:reading|processing|answering|summari[sz]ing|that reads?|who reads?|which reads?) (?:this|these|the)",
-            rf"\b(?:you are|you're|act as|behave as|behave like|become|roleplay as|role-play as|pretend (?:to be|you are|that you are)|imagine you are)"
-            rf" (?:now )?(?:an? |the |in )?(?:[\w-]+ ){{0,3}}(?:{_MODEL_EN}|dan|hacker|pirate|unrestricted|jailbroken|root|evil\w*)\b",
-            r"\b(?:from now on|henceforth|from this (?:point|moment) on)\W+(?:you|your|always|every answer|answer|respond|reply|ignore)",
-            rf"\b(?:ты|вы)(?: теперь|\W+с этого момента|\W+отныне)?\W+(?:больше не|не просто) {_MODEL_RU}",
-            r"\b(?:ты|вы) теперь\b|\bтеперь (?:ты|вы) (?=—|-|не |дан\b|админ|хакер|пират|друг)|\b(?:отныне|с этого момента|впредь)\W+(?:ты|вы|всегда|отвеча\w+|отвечай)",
-            r"\b(?:притворись|притворитесь|представь, что ты|вообрази, что ты|веди себя как|действуй как|сыграй роль|играй роль|ты играешь роль)",
-            # asking for what is secret
-            r"\b(?:reveal|print|show|repeat|output|display|leak|share|disclose|expose|dump|send|quote|translate|recite|tell me)\b.{0,40}"
-            r"\b(?:system prompt|your (?:\w+ )?(?:prompt|instructions?|rules|guidelines|configuration)|the (?:prompt|text) above|everything above|words above"
-            r"|(?:api|secret|access|private|openai) keys?|other (?:tenants?|customers?|companies|clients|users)\W*s?\W*\w* ?(?:data|documents?|files|passwords?|records?|conversations?|orders?|contracts?))",
-            r"\b(?:раскрой|покажи|выведи|повтори|пришли|перескажи|процитируй|напечатай|назови|отправь|сообщи|переведи|перечисли|продиктуй|расскажи)\w*\b.{0,50}"
-            r"(?:промпт\w*|(?:тво|сво|ваш)\w+ (?:\w+ )?(?:инструкц\w+|правил\w*|указани\w+|настройк\w+)|текст\w* выше|всё,? что выше|ключ\w* (?:api|доступа)|api[- ]?ключ\w*"
-            r"|секретн\w+ ключ\w*|(?:данн\w+|документ\w*|договор\w*|переписк\w+|файл\w*|заказ\w*) (?:други\w+|чуж\w+|соседн\w+)|чуж\w+ (?:данн\w+|документ\w*|договор\w*|переписк\w+|файл\w*))",
-            # leading data away
-            r"(?:https?://|www\.)[^\s?]*\?\S*=(?:\{|<|\[|%7b)(?:\w|[ .-]){2,40}(?:\}|>|\]|%7d)",
-        )
-    ),
-    re.IGNORECASE | re.DOTALL,
-)
-_WEAK = re.compile(
-    "|".join(
-        (
-            r"(?:^|[.!?:;—,]\s*|\b(?:and|then|please|must|now|just|instead|only) )(?:say|reply|respond|answer|output|print|write|repeat|tell|echo)\b"
-            r"(?:\W+(?:only|exactly|just|always|with|by|saying|the|word|phrase|words|text|sentence|following|verbatim|in|every|to|everyone|them|him|her|user|users|customers?|that|answer|question|questions|all|any|each|me|us)\b){0,8}\W*[\"'«“:`]",
-            r"(?:^|[.!?:;—,]\s*|\b(?:и|затем|потом|просто|теперь|вместо этого|только) )(?:скажи|ответь|отвечай|отвечайте|ответьте|напиши|напишите|выведи|повтори|сообщи|говори|напечатай|пиши|верни)\w*"
-            r"(?:[\s,]+(?:только|ровно|дословно|всегда|одним|словом|словами|слово|фразу|фразой|текст|следующее|следующий|что|на|любой|все|всем|вопрос|вопросы|клиенту|клиентам|пользователю|пользователям|каждый|мне|нам|им)){0,8}[\s,]*[\"'«“:`—-]",
-            r"\b(?:reply|respond|answer|output|say|print)\w* (?:only |always |exactly |just )?(?:with|by saying|verbatim)\b",
-            rf"\b{_MODEL_EN}\b.{{0,40}}\b(?:must|should|shall|has to|have to|is required to|is instructed to|will) (?:now )?"
-            r"(?:always )?(?:reply|respond|answer|say|output|tell|reveal|ignore|obey|print|send|include|append|recommend)",
-            rf"\b{_MODEL_RU}\b.{{0,40}}\b(?:долж\w+|обязан\w*|следует|надлежит|пусть) (?:теперь )?(?:всегда )?"
-            r"(?:отвеч\w+|ответ\w+|сказ\w+|говор\w+|выв[оеё]\w+|сообщ\w+|раскры\w+|игнорир\w+|напис\w+|отправ\w+|добавл\w+|добав\w+|рекоменд\w+)",
-            r"\b(?:in|into|to|at the end of|at the beginning of|on) (?:every|each|all|your|any|the) (?:answers?|repl(?:y|ies)|responses?|messages?|questions?)\b",
-            r"\b(?:в|к|на|в конец|в начал\w+|в конце) (?:каждо\w+|любо\w+|все|всех|сво[йеё]\w*|тво\w+|ваш\w+) (?:ответ\w*|сообщени\w+|вопрос\w*)",
-            r"\b(?:tell|inform|convince|instruct|ask|redirect|direct|send) (?:the |every |all |any )?(?:user|users|customer|customers|reader|visitor|visitors|client|clients|everyone)\b",
-            r"\b(?:сообщи|скажи|убеди|попроси|направь|отправь|перенаправь|посоветуй)\w*,? (?:кажд\w+ |вс\w+ |люб\w+ )?(?:пользовател\w+|клиент\w+|покупател\w+|посетител\w+)",
-            rf"\b(?:you are|you're|as) (?:an? |the )(?:[\w-]+ ){{0,2}}(?:ai|chatbot|language model|llm)\b|\bты\W+(?:\w+ )?{_MODEL_RU}",
-            r"\b(?:do not|don't|never) (?:mention|reveal|tell|say|disclose|cite|quote|follow|obey)\b|\b(?:не (?:упоминай|говори|раскрывай|сообщай|цитируй|ссылайся))",
-            r"\b(?:system|tool|assistant|function)[ _](?:message|override|note|update|result|output|response|alert)\b|\bsystem\W{0,3}:",
-            r"\b(?:система|ассистент|результат (?:инструмента|функции|вызова)|системное уведомление)\W{0,3}:",
-            r"\b(?:end of|конец) (?:sources?|documents?|context|data|источник\w*|документ\w*|данных|контекст\w*)\b",
-            r"\b(?:new|updated|real|your) (?:instructions?|orders?|task|role|rules)\W*(?::|is|are)|\b(?:нов\w+|тво\w+) (?:инструкц\w+|задач\w+|роль|правил\w+)\W*(?::|—|-|теперь)",
-            r"\b(?:rot13|decode (?:this|the) \w+ and|декодируй|расшифруй)\b",
-            r"\b(?:password|api key|secret key|credentials|парол\w+|секретн\w+ ключ\w*|ключ\w* api)\b.{0,60}\b(?:send|reveal|tell|ask for|сообщи|пришли|назови|отправь|спроси)"
-            r"|\b(?:send|reveal|tell|пришли|назови|отправь|спроси|сообщи)\w*\b.{0,60}\b(?:password|api key|secret key|credentials|парол\w+|секретн\w+ ключ\w*)",
-            r"<script\b",
-        )
-    ),
-    re.IGNORECASE | re.DOTALL,
-)
 _BASE64 = re.compile(r"(?<![\w+/=])[A-Za-z0-9+/]{24,}={0,2}(?![\w+/=])")
-_SPACED_OUT = re.compile(r"\b(?:\w[ .·_-]){5,}\w\b")
+_LETTERS_APART = re.compile(r"[ .·_-]+")
+_SPACED_OUT = re.compile(r"\b(?:\w[ .·_-]{1,3}){5,}\w\b")
+_SPACED_ORDER = re.compile(
+    r"(?:ignore|disregard|forget|override).*(?:instruction|rule|previous|prompt|above)"
+    r"|(?:игнорируй|забудь|отмени|нарушь).*(?:инструкц|правил|предыдущ|указани|выше)|systemprompt|системныйпромпт"
+)
 _JOINTS = re.compile(r"[._·-]+")
-_ROOTS = tuple("""
-    ignor disregard forget overrid bypass overlook discard neglect violat prompt instructions rules guideline
-    jailbreak anything assistant bot llm gpt pretend imagine roleplay role-play henceforth tenant
-    забуд забыт игнорир отбрось пропусти наруш обойди внимани следуй соблюдай слушай учитывай выполняй
-    пренебрег сбрось инструкц промпт подсказк джейлбрейк нейросет нейрон ассистент отныне впредь
-    притвор представь вообрази действуй чуж соседн ответь отвечай скажи напиши выведи повтори сообщи говори
-    раскрой раскры цитируй упоминай ссылайся rot13 декодируй расшифру <script
-""".split()) + (
-    " ai", "ai ", "language model", "neural net", "you are", "you're", "act as", "behave", " mode", "now on", "this point",
-    "system message", "system override", "system:", "system prompt", "end of source", "end of document", "end of context",
-    "end of data", "конец источник", "конец документ", "конец данн", "конец контекст", " say ", "say:", 'say "', "say “",
-    "reply ", "respond ", "answer with", "tell the", "tell every", "inform the", "redirect", "every answer", "every reply",
-    "every response", "each answer", "all answers", "api key", "secret key", "password", "парол", "api-ключ", "ключ api",
-    " ии", "ии ", "ты ", "ты:", "вы теперь", "теперь вы", "этого момента", "режим разработ", "режим отлад", "режим бога",
-    "режим админ", "режим без", "предыдущие", "прежние", "все правила", "другим клиент", "других клиент", "другого клиент",
-    "языков", "={", "=[", "=<", "=%7b", "decode th", "repeat ", "output ", "print ", "reveal",
-)  # fmt: skip
 _LATIN_FOR = str.maketrans("авекмнорстухіјѕԁ", "abekmhopctyxijsd")
 _CYRILLIC_FOR = str.maketrans("abekmhopctyx", "авекмнорстух")
 _MIXED = re.compile(r"\b(?=\w*[a-z])(?=\w*[а-яіјѕԁ])[\wа-яіјѕԁ]+\b")
+
+
+def _read_lists() -> dict[str, list[str]]:
+    """The sections of `orders.txt`, each with its lines."""
+    sections: dict[str, list[str]] = {}
+    lines = (Path(__file__).parent / "orders.txt").read_text(encoding="utf-8").splitlines()
+    for line in filter(None, lines):
+        if line.startswith("["):
+            lines_of = sections.setdefault(line.strip("[]"), [])
+        elif not line.startswith("#"):
+            lines_of.append(line)
+    return sections
+
+
+def _compiled(lines: Sequence[str], lists: dict[str, str]) -> re.Pattern[str]:
+    return re.compile("|".join(_LIST.sub(lambda name: lists[name[1]], line) for line in lines), re.IGNORECASE | re.DOTALL)
+
+
+_LIST = re.compile("@([A-Z_]+)@")
+_READ = _read_lists()
+_LISTS = dict(line.split(" = ", 1) for line in _READ["lists"])
+_STRONG, _WEAK = _compiled(_READ["strong"], _LISTS), _compiled(_READ["weak"], _LISTS)
+_ROOTS = tuple(line.strip('"') for line in _READ["roots"])
 
 
 class Shortened(msgspec.Struct, frozen=True):
@@ -215,8 +130,8 @@ def _readings(text: str) -> list[str]:
         return [plain]
     readings = [plain, _MIXED.sub(lambda word: word[0].translate(_LATIN_FOR), plain)]
     readings.append(_MIXED.sub(lambda word: word[0].translate(_CYRILLIC_FOR), plain))
-    readings.append(_SPACED_OUT.sub(lambda word: _JOINTS.sub("", word[0].replace(" ", "")), plain))
-    if defused(text) != seen(text):
+    spaced = any(_SPACED_ORDER.search(_LETTERS_APART.sub("", run[0])) for run in _SPACED_OUT.finditer(plain))
+    if spaced or defused(text) != seen(text):
         readings.append("system prompt")  # marks and chat templates are orders whatever they say
     return readings + [_decoded(token) for token in _BASE64.findall(seen(text))]
 
