@@ -31,7 +31,9 @@ from asissto.retrieval.passages import Passage, Scores
 OTHERS = 5  # passages beside the right one, as in an answer
 _NAME = re.compile(r"(?<=\w )[A-ZА-ЯЁ][\w’'-]+(?: [A-ZА-ЯЁ][\w’'-]+)*")
 _ENGLISH_VERB = re.compile(r"\b(?:is|was|are|were|can|could|will|has|have|had|did|does|may|must|should|would)\b")
-_RUSSIAN_VERB = re.compile(r"(?<= )[а-яё]{3,}(?:ет|ит|ют|ут|ят|ал|ала|али|ало|ил|ила|или|ется|ются|лся|лась|лись|ены|ена)\b")
+_RUSSIAN_VERB = re.compile(
+    r"(?<= )[а-яё]{3,}(?:ет|ит|ют|ут|ят|ал|ала|али|ало|ил|ила|или|ется|ются|лся|лась|лись|ены|ена)\b"
+)
 _OPPOSITE = {
     "before": "after", "after": "before", "more": "less", "less": "more", "first": "last", "last": "first",
     "north": "south", "south": "north", "east": "west", "west": "east", "largest": "smallest", "high": "low",
@@ -124,7 +126,7 @@ def table(folder: Path, wanted: int, seed: int) -> dict[str, list[Case]]:
         cases = list(islice(_cases(texts, make, choose), wanted))
         if len(cases) >= 10:
             found[kind] = cases
-    written = list(islice(_written(folder, texts, random.Random(seed)), wanted * 4))
+    written = list(islice(_written(folder, texts), wanted * 4))
     return found | ({"true: people's words": written} if written else {})
 
 
@@ -148,7 +150,9 @@ def _as_it_stands(text: Text, at: int, _: Sequence[Text], __: random.Random) -> 
     return sentence, 1, sentence, (sentence,)
 
 
-def _shortened(text: Text, at: int, _: Sequence[Text], choose: random.Random) -> tuple[str, int, str, tuple[str, ...]] | None:
+def _shortened(
+    text: Text, at: int, _: Sequence[Text], choose: random.Random
+) -> tuple[str, int, str, tuple[str, ...]] | None:
     """Without one of its clauses."""
     sentence = text.sentences[at]
     parts = sentence.rstrip(".").split(", ")
@@ -238,7 +242,9 @@ def _unit(sentence: str, _: Text, __: Sequence[Text], ___: random.Random) -> str
     return None
 
 
-def _wrong_source(text: Text, at: int, others: Sequence[Text], choose: random.Random) -> tuple[str, int, str, tuple[str, ...]]:
+def _wrong_source(
+    text: Text, at: int, others: Sequence[Text], choose: random.Random
+) -> tuple[str, int, str, tuple[str, ...]]:
     number = choose.randrange(OTHERS)
     return text.sentences[at], number + 2, choose.choice(others[number].sentences), (text.sentences[at],)
 
@@ -250,13 +256,17 @@ def _wrong_sentence(
     return (text.sentences[at], 1, choose.choice(others), (text.sentences[at],)) if others else None
 
 
-def _invented_quote(text: Text, at: int, _: Sequence[Text], choose: random.Random) -> tuple[str, int, str, tuple[str, ...]]:
+def _invented_quote(
+    text: Text, at: int, _: Sequence[Text], choose: random.Random
+) -> tuple[str, int, str, tuple[str, ...]]:
     words = text.sentences[at].split()
     choose.shuffle(words)
     return text.sentences[at], 1, " ".join(words), (text.sentences[at],)
 
 
-def _foreign(text: Text, at: int, others: Sequence[Text], choose: random.Random) -> tuple[str, int, str, tuple[str, ...]] | None:
+def _foreign(
+    text: Text, at: int, others: Sequence[Text], choose: random.Random
+) -> tuple[str, int, str, tuple[str, ...]] | None:
     """A sentence that stands in another passage, which is not among the sources, under the quote of one."""
     claim = choose.choice(others[-1].sentences)
     return (claim, 1, text.sentences[at], ()) if len(claim) >= 40 else None
@@ -281,7 +291,7 @@ _FAULTS: dict[str, Make] = {
 }
 
 
-def _written(folder: Path, texts: Sequence[Text], choose: random.Random) -> Iterator[Case]:
+def _written(folder: Path, texts: Sequence[Text]) -> Iterator[Case]:
     """What people wrote, sentence by sentence, with the passages that they wrote it from."""
     by_id = {str(text.passage.title): text for text in texts}
     for row in _rows(folder / "questions.jsonl"):
@@ -289,7 +299,9 @@ def _written(folder: Path, texts: Sequence[Text], choose: random.Random) -> Iter
         written = row.get("reference") or []
         if not gold or not row.get("answerable", True):
             continue
-        asked = " ".join([turn["text"] for turn in row.get("history", ()) if turn["role"] == "user"] + [row["question"]])
+        asked = " ".join(
+            [turn["text"] for turn in row.get("history", ()) if turn["role"] == "user"] + [row["question"]]
+        )
         for answer in [written] if isinstance(written, str) else written:
             for start, end in sentence_spans(answer):
                 sentence = answer[start:end]

@@ -20,12 +20,12 @@ from asissto.platform.tables import Tenant
 from asissto.platform.texts import Language, text
 from asissto.retrieval.approved import Sought, find_approved
 from asissto.retrieval.assistants import AssistantSettings, find_assistant, settings_of
+from asissto.retrieval.claims import Claims
 from asissto.retrieval.confidence import LEAST_CONFIDENCE, confidence, gather
 from asissto.retrieval.conversations import Asked, Turned, read_history, store_turn
 from asissto.retrieval.dense import Dense
 from asissto.retrieval.extractive import Quote, quote_answer, read
 from asissto.retrieval.generation import Persona, Turn, lay_out
-from asissto.retrieval.claims import Claims
 from asissto.retrieval.grounding import Asking, Grounded, generate
 from asissto.retrieval.guardrails import RefuseTopic, keep_allowed, orders, refusal, with_endings
 from asissto.retrieval.passages import Citation, Passage
@@ -185,7 +185,8 @@ async def answer_in_pieces(
     )
     chat = _chat_model(services, scope)
     if chat is not None and sure >= MODEL_MAY_TRY:
-        prompt = lay_out(question, kept, history, scope.persona, language, orders(scope.settings.rules))
+        persona = msgspec.structs.replace(scope.persona, orders=tuple(orders(scope.settings.rules)))
+        prompt = lay_out(question, kept, history, persona, language)
         claims = Claims("\n".join((*said, question)), kept, found.idf(), language, scope.settings.rules)
         grounded = None
         try:

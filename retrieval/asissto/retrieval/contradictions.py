@@ -9,14 +9,18 @@ import msgspec
 
 from asissto.ingestion.lexemes import folded, is_stop, lexemes
 from asissto.retrieval.ranking import likeness
+from asissto.retrieval.word_lists import read_lists
 
 _WORD = re.compile(r"[^\W_]+(?:[’'][^\W_]+)?")
 _BREAK = re.compile(r"[.,;:!?()—–\n|]")
-_NOT = frozenset("not never no without cannot neither nor не нет без никогда ни нельзя нету".split())
-_ONLY = frozenset("only just только лишь просто".split())
+_NOT = frozenset(re.findall(r"\w+", "not never no without cannot neither nor не нет без никогда ни нельзя нету"))
+_ONLY = frozenset({"only", "just", "только", "лишь", "просто"})
 _CARRIED = frozenset(
-    "longer more less later sooner yet even always necessarily really actually больше более менее ещё уже всегда обязательно"
-    " совсем вовсе".split()
+    re.findall(
+        r"\w+",
+        "longer more less later sooner yet even always necessarily really actually больше более менее ещё уже всегда"
+        " обязательно совсем вовсе",
+    )
 )
 _REACH = 5  # words that a "not" looks ahead for the one that it denies
 _PREFIXES = ("не", "без", "бес", "un", "in", "im", "non", "dis", "ir")
@@ -25,90 +29,9 @@ _FEW_WORDS = 6
 _LIST_NUMBER = re.compile(r"\A\s*(?:[*•–-]\s*)?(?:\d{1,2}[.)]\s)?")
 _LIKE_NAME = 0.4
 
-_OPPOSITES = """
-minimum минимум минимальн* минимально | maximum максимум максимальн* максимально
-increase* grew rise* rising увелич* вырос* повыш* | decrease* decline* fell fall* reduce* уменьш* сниж* сниз* сократ* пониж*
-allowed permit* можно разреш* допуска* допустим* | forbidden prohibit* banned disallow* нельзя запрещ* запрет* недопустим* невозможн*
-free gratis бесплатн* | paid fee fees платный платная платное платн*
-includ* включа* включё* включе* | exclud* исключ*
-always всегда | never никогда
-enable* enabled включить включается | disable* disabled отключ* выключ*
-mandatory required obligatory обязательн* | optional необязательн*
-accept* принима* примет* принят* | reject* refuse* отказ* отклон*
-win won wins побед* выигр* | lose lost loses проигр* пораж*
-success* успешн* успех* | fail* неудач* провал*
-open opens открыт* открыва* | closed close closes закрыт* закрыва*
-"""
-# Words that stand beside each other often enough: only one in the very place of the other is a contradiction.
-_OPPOSITES_IN_PLACE = """
-before earlier prior до перед раньше ранее | after later following после позже позднее спустя
-more above over greater higher больше более выше свыше | less fewer below under lower меньше менее ниже
-most больш* наибольш* | least fewest наименьш* меньш*
-large* big* great* huge крупн* больш* огромн* | small* little tiny мал* небольш* мелк* меньш*
-least min | most max
-increas* grow* rise* rising рост* роста увелич* | drop* decreas* declin* fall* reduc* сниж* паден* сокращ* уменьш*
-north* север* | south* юг юга юге югу южн*
-east* восток* восточн* | west* запад*
-left лев* слева | right прав* справа
-first перв* | last final последн* втор*
-buy bought buyer* покуп* купи* | sell sold seller* прода*
-start* begin* began begun начал* начина* | end ends ended finish* законч* оконч* заверш* конец конц*
-day days днем день дня | night nights ночь ночи ночью
-early earliest ранн* | late latest поздн*
-old* стар* древн* | new* young* нов* молод*
-high* высок* | low* низк*
-long* длинн* долг* | short* корот* кратк*
-fast* quick* быстр* | slow* медлен*
-strong* сильн* | weak* слаб*
-rich* богат* | poor* бедн*
-good better best хорош* лучш* | bad worse worst плох* худш*
-all every each все всех всем всеми весь вся кажд* both | none nobody no никто ничего никак* neither
-many much много многие | few little мало немногие
-public общедоступн* публичн* открыт* | private частн* закрыт*
-positive положительн* | negative отрицательн*
-inside within внутри | outside снаружи вне
-arriv* прибы* | depart* leave* отправл* убы*
-import* ввоз* импорт* | export* вывоз* экспорт*
-male men man мужчин* мужск* | female women woman женщин* женск*
-cold холодн* | hot warm* горяч* тепл*
-can may could может могут можно | cannot can't нельзя
-with с со | without без
-internal внутренн* | external внешн*
-upper верхн* | lower нижн*
-increase up вверх | decrease down вниз
-"""
-_UNITS = """
-money:RUB руб рублей рубля рубль рублю рублях ₽ rub ruble* rouble* рублями
-money:USD доллар* $ usd dollar*
-money:EUR евро € eur euro*
-money:GBP фунт* £ gbp pound*
-money:KZT тенге ₸ kzt
-share:percent % процент* percent pct
-time:second сек секунд* second* sec
-time:minute мин минут* minute* min
-time:hour час* hour* ч
-time:day день дня дней дням днях сутки суток day*
-time:week недел* week*
-time:month месяц* month*
-time:year год года году годов лет year* yr
-length:mm миллиметр* мм millimetre* millimeter* mm
-length:cm сантиметр* см centimetre* centimeter* cm
-length:m метр* metre* meter* м
-length:km километр* км kilometre* kilometer* km
-length:mile мил* mile*
-mass:kg килограмм* кг kilogram* kg
-mass:g грамм* gram*
-mass:t тонн* tonne* ton tons
-volume:l литр* litre* liter*
-data:mb мб мегабайт* mb megabyte*
-data:gb гб гигабайт* gb gigabyte*
-size:thousand тыс тысяч* thousand*
-size:million млн миллион* million*
-size:billion млрд миллиард* billion*
-count:piece штук* шт piece* pcs
-length:ft feet foot фут*
-"""
-_NUMBER_AND_UNIT = re.compile(r"(\d+(?:[ \u00a0\u202f]\d{3})*(?:[.,]\d+)?)[\s\u00a0-]*([^\W\d_]+|[%$€£₽₸])?(?:\s([^\W\d_]+))?")
+_NUMBER_AND_UNIT = re.compile(
+    r"(\d+(?:[ \u00a0\u202f]\d{3})*(?:[.,]\d+)?)[\s\u00a0-]*([^\W\d_]+|[%$€£₽₸])?(?:\s([^\W\d_]+))?"
+)
 _UNIT_FIRST = re.compile(r"([$€£₽₸])\s?(\d[\d\s.,]*\d|\d)")
 _NAME = re.compile(r"(?<![\w’'])(?:[A-ZА-ЯЁ][\w’'-]*|\w*\d\w*[A-Za-zА-Яа-я]\w*|[A-Za-z]\w*\d\w*)")
 _SENTENCE_START = re.compile(r"(?:\A|[.!?…:]\s|\n)[\W_]*\Z")
@@ -149,8 +72,8 @@ def contradictions(claim: str, sources: Sequence[str], known: Sequence[str] = ()
 def swapped(claim: str, sentence: str) -> tuple[str, ...]:
     """What differs in a claim that copies a sentence but for a few words: another name or unit, an opposite, a "not".
 
-    All of them may stand elsewhere in the source; who copies a sentence to the letter and puts one in place of the other
-    says something else.
+    All of them may stand elsewhere in the source; who copies a sentence to the letter and puts one in place of the
+    other says something else.
     """
     mine, theirs = _tokens(_LIST_NUMBER.sub("", claim)), _tokens(sentence)
     matcher = SequenceMatcher(None, [token.stem for token in mine], [token.stem for token in theirs], autojunk=False)
@@ -183,9 +106,7 @@ def _negates(tokens: Sequence[_Token]) -> bool:
     return any(token.text in _NOT or token.text.endswith("n't") for token in tokens)
 
 
-def _is_other_name(
-    here: Sequence[_Token], there: Sequence[_Token], stems: tuple[set[str], set[str]], at: int
-) -> bool:
+def _is_other_name(here: Sequence[_Token], there: Sequence[_Token], stems: tuple[set[str], set[str]], at: int) -> bool:
     """Whether a name came in that the sentence has not, or went away altogether.
 
     A lone word at the start of a sentence has its capital from there.
@@ -223,8 +144,9 @@ def _table(text: str) -> list[list[tuple[str, bool]]]:
     return [[(folded(word).rstrip("*"), word.endswith("*")) for word in side.split()] for side in text.split("|")]
 
 
-_FIRM = len(_OPPOSITES.strip().splitlines())
-_PAIRS = [_table(line) for line in (_OPPOSITES.strip() + _OPPOSITES_IN_PLACE.rstrip()).splitlines()]
+_READ = read_lists("opposites.txt")
+_FIRM = len(_READ["anywhere"])
+_PAIRS = [_table(line) for line in (*_READ["anywhere"], *_READ["in place"])]
 _SIDES_EXACT: dict[str, list[tuple[int, bool]]] = {}
 _SIDES_BEGINNING: list[tuple[str, tuple[int, bool]]] = []
 for _number, _pair in enumerate(_PAIRS):
@@ -234,7 +156,7 @@ for _number, _pair in enumerate(_PAIRS):
                 _SIDES_BEGINNING.append((_known, (_number, bool(_second))))
             else:
                 _SIDES_EXACT.setdefault(_known, []).append((_number, bool(_second)))
-_UNIT_NAMES = {line.split()[0]: _table(line.split(maxsplit=1)[1])[0] for line in _UNITS.strip().splitlines()}
+_UNIT_NAMES = {line.split()[0]: _table(line.split(maxsplit=1)[1])[0] for line in _READ["units"]}
 
 
 @lru_cache(maxsize=1 << 15)
@@ -364,7 +286,9 @@ def _alike(one: str, other: str) -> bool:
     short, long = sorted((one, other), key=len)
     if one[:1].isdigit() or other[:1].isdigit():
         return False
-    return likeness(one, other) > _LIKE_NAME or (len(short) >= 3 and long.startswith(short) and len(long) < len(short) + 3)
+    return likeness(one, other) > _LIKE_NAME or (
+        len(short) >= 3 and long.startswith(short) and len(long) < len(short) + 3
+    )
 
 
 def _is_acronym(name: str, sources: Sequence[str]) -> bool:

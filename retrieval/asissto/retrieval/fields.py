@@ -24,7 +24,7 @@ class ModelQuote(msgspec.Struct, frozen=True):
 
 
 class Fields(msgspec.Struct, frozen=True):
-    """`told` is False where the model gave none that can be trusted: then it answered, and its quotes are ours to find."""
+    """`told` is False where the model gave none that can be trusted: it answered, and its quotes are ours to find."""
 
     decision: Decision = "answer"
     reason: str = ""
@@ -95,7 +95,7 @@ def _parsed(text: str) -> Fields:
     )
 
 
-def _quote(given: Any) -> ModelQuote | None:  # noqa: ANN401 - whatever the model wrote
+def _quote(given: Any) -> ModelQuote | None:
     if not isinstance(given, dict):
         return None
     source, quote = given.get("source"), given.get("quote")
@@ -103,4 +103,4 @@ def _quote(given: Any) -> ModelQuote | None:  # noqa: ANN401 - whatever the mode
         source = int(source.strip().strip("[]"))
     if not isinstance(source, int) or isinstance(source, bool) or not isinstance(quote, str):
         return None
-    return ModelQuote(source, quote[:_LONGEST_QUOTE]) if 0 < source and quote.strip() else None
+    return ModelQuote(source, quote[:_LONGEST_QUOTE]) if source > 0 and quote.strip() else None

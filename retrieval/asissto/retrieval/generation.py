@@ -60,11 +60,12 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Persona(msgspec.Struct, frozen=True):
-    """What the tenant says about its assistant: trusted less than the rules."""
+    """What the tenant says about its assistant: trusted less than the rules; `orders` are the rules of its own."""
 
     role: str
     prompt: str
     instructions: str
+    orders: tuple[str, ...] = ()
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -81,9 +82,8 @@ def lay_out(
     history: Sequence[Turn],
     persona: Persona,
     language: Language,
-    orders: Sequence[str] = (),
 ) -> Prompt:
-    """Messages for the model; source `n` is `passages[n - 1]`, `orders` are the tenant's own rules.
+    """Messages for the model; source `n` is `passages[n - 1]`.
 
     What stays the same from request to request comes first, so that providers find it in their cache.
     """
@@ -92,9 +92,10 @@ def lay_out(
     parts = [f"{_RULES}\n{_IN_LANGUAGE[language]}"]
     if said:
         parts.append(f"{_PERSONA}\n{defused(said)}")
-    if orders:
+    if persona.orders:
         parts.append(
-            "Rules of the business, kept in every answer:\n" + "\n".join(f"- {defused(each)}" for each in orders)
+            "Rules of the business, kept in every answer:\n"
+            + "\n".join(f"- {defused(each)}" for each in persona.orders)
         )
     earlier = [ChatMessage("assistant" if turn.role == "assistant" else "user", defused(turn.text)) for turn in history]
     messages = (

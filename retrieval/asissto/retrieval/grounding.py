@@ -72,7 +72,15 @@ async def generate(ask: Asking, prompt: Prompt, claims: Claims) -> AsyncIterator
     grounded = ground(draft, claims, against)
     reasons = _failures(draft, grounded, claims)
     if reasons:
-        grounded = await _once_more(ask, prompt, claims, against, draft, grounded, reasons)
+        again = Draft()
+        messages = once_more(prompt, draft.text, reasons)
+        try:
+            async for _ in _read(ask(messages, "regenerate"), prompt, claims, None, again):
+                pass
+            grounded = _second(grounded, ground(again, claims, against))
+        except ProviderError as error:
+            notes = (*grounded.notes, "regenerated", error.reason)
+            grounded = msgspec.structs.replace(grounded, notes=notes)
     yield grounded
 
 
@@ -187,22 +195,7 @@ async def _read(
         yield shown
 
 
-async def _once_more(  # noqa: PLR0913 - all that the first attempt knew
-    ask: Asking,
-    prompt: Prompt,
-    claims: Claims,
-    against: Checks,
-    draft: Draft,
-    first: Grounded,
-    reasons: Sequence[str],
-) -> Grounded:
-    again = Draft()
-    try:
-        async for _ in _read(ask(once_more(prompt, draft.text, reasons), "regenerate"), prompt, claims, None, again):
-            pass
-    except ProviderError as error:
-        return msgspec.structs.replace(first, notes=(*first.notes, "regenerated", error.reason))
-    second = ground(again, claims, against)
+def _second(first: Grounded, second: Grounded) -> Grounded:
     return msgspec.structs.replace(
         second,
         usage=first.usage + second.usage,

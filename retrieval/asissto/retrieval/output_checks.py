@@ -18,8 +18,11 @@ _LETTER = re.compile(r"[^\W\d_]")
 _RUSSIAN, _OTHER_CYRILLIC = re.compile(r"[а-яё]", re.IGNORECASE), re.compile(r"[іїєґўқғңөұүһә]", re.IGNORECASE)
 _ENGLISH = re.compile(r"[a-z]", re.IGNORECASE)
 _ENGLISH_WORDS = frozenset(
-    "the a an of to in is are was for and or you your it its be can may must not no on at by with as from this that will "
-    "we our they their has have if i there here up do does".split()
+    re.findall(
+        r"\w+",
+        "the a an of to in is are was for and or you your it its be can may must not no on at by with as from this that"
+        " will we our they their has have if i there here up do does",
+    )
 )
 _ADDRESS = re.compile(
     r"(?:https?|ftp|file|data|javascript|mailto|tel)\s?:(?://)?[^\s<>\"'»”)\]]+"

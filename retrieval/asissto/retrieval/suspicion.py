@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -14,6 +13,7 @@ import msgspec
 from asissto.ingestion.sentences import sentence_spans
 from asissto.retrieval.defusing import defused, seen
 from asissto.retrieval.passages import Passage
+from asissto.retrieval.word_lists import read_lists
 
 Suspicious = Literal["keep", "cut", "leave_out"]
 
@@ -32,24 +32,14 @@ _CYRILLIC_FOR = str.maketrans("abekmhopctyx", "авекмнорстух")
 _MIXED = re.compile(r"\b(?=\w*[a-z])(?=\w*[а-яіјѕԁ])[\wа-яіјѕԁ]+\b")
 
 
-def _read_lists() -> dict[str, list[str]]:
-    """The sections of `orders.txt`, each with its lines."""
-    sections: dict[str, list[str]] = {}
-    lines = (Path(__file__).parent / "orders.txt").read_text(encoding="utf-8").splitlines()
-    for line in filter(None, lines):
-        if line.startswith("["):
-            lines_of = sections.setdefault(line.strip("[]"), [])
-        elif not line.startswith("#"):
-            lines_of.append(line)
-    return sections
-
-
 def _compiled(lines: Sequence[str], lists: dict[str, str]) -> re.Pattern[str]:
-    return re.compile("|".join(_LIST.sub(lambda name: lists[name[1]], line) for line in lines), re.IGNORECASE | re.DOTALL)
+    return re.compile(
+        "|".join(_LIST.sub(lambda name: lists[name[1]], line) for line in lines), re.IGNORECASE | re.DOTALL
+    )
 
 
 _LIST = re.compile("@([A-Z_]+)@")
-_READ = _read_lists()
+_READ = read_lists("orders.txt")
 _LISTS = dict(line.split(" = ", 1) for line in _READ["lists"])
 _STRONG, _WEAK = _compiled(_READ["strong"], _LISTS), _compiled(_READ["weak"], _LISTS)
 _ROOTS = tuple(line.strip('"') for line in _READ["roots"])
