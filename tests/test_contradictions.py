@@ -47,7 +47,7 @@ def test_a_copied_sentence_with_a_word_exchanged_is_told() -> None:
     sentence = "In early 1961 Joseph Shea became deputy director, north of Miami."
     assert swapped(sentence, sentence) == ()
     for wrong in ("early|late", "north|south", "Miami|Houston", "1961|1962", "became|never became"):
-        assert swapped(sentence.replace(*wrong.split("|")), sentence), wrong
+        assert swapped(sentence.replace(wrong.split("|")[0], wrong.split("|")[1]), sentence), wrong
     assert swapped("Joseph Shea led the office.", sentence) == ()
 
 

@@ -7,6 +7,7 @@ from asissto.retrieval.citations import locate
 from asissto.retrieval.claims import Claims, split_claims
 from asissto.retrieval.defusing import defused
 from asissto.retrieval.grounding import Draft, ground
+from asissto.retrieval.markers import Piece
 from asissto.retrieval.output_checks import Screen, checks, faults, is_in
 from asissto.retrieval.suspicion import first_order
 
@@ -115,7 +116,7 @@ def test_what_follows_an_order_belongs_to_it() -> None:
 
 def test_an_answer_cut_at_its_greatest_length_ends_with_a_sentence() -> None:
     """Half a sentence says something else."""
-    pieces = ["The fee is five euros a day. The fee is five euros a"]
+    pieces: list[Piece] = ["The fee is five euros a day. The fee is five euros a"]
     assert [claim.text for claim in split_claims(pieces, cut=True)] == ["The fee is five euros a day."]
     assert len(split_claims(pieces)) == 2
     draft = Draft(pieces=pieces, finish="length")

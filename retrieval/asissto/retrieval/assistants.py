@@ -39,8 +39,8 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     rules: Annotated[list[Rule], Meta(max_length=50)] = []
     """What is never mentioned, refused, always said, and how it is said: kept on generated and quoted answers."""
     suspicious: Suspicious = "cut"
-    """What becomes of passages that give orders to a model: `cut` ends them where the orders begin, `leave_out` uses none
-    of them, `keep` only flags them in the receipt."""
+    """What becomes of passages that give orders to a model: `cut` ends them where the orders begin, `leave_out` uses
+    none of them, `keep` only flags them in the receipt."""
 
 
 class AssistantIn(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -220,7 +220,7 @@ def _failures(draft: Draft, grounded: Grounded, claims: Claims) -> list[str]:
 
 
 def _may_ask(text: str, claims: Claims, against: Checks) -> bool:
-    """A question to the customer is no claim, but its words come from the sources; those of a customer may be a trap."""
+    """A question to the customer is no claim, but its words come from the sources: a customer's may be a trap."""
     known = [passage.text for passage in claims.passages]
     said = [lexeme for lexeme in lexemes(text) if not is_stop(lexeme)]
     return (

@@ -104,8 +104,8 @@ def is_in(language: Language, text: str) -> bool:
 class Screen:
     """Lets words through as they come, and nothing more from the first one on that must not be seen.
 
-    What has streamed in is shown before it is checked against the sources; links, markup and secrets would do their harm
-    at once.
+    What has streamed in is shown before it is checked against the sources; links, markup and secrets would do their
+    harm at once.
     """
 
     def __init__(self, against: Checks) -> None:

@@ -1,4 +1,4 @@
-"""Finds the words of the sources that a claim stands on: those the model quoted where they do, else the best there are."""
+"""Finds the words of the sources that a claim stands on: those that the model quoted, else the best ones."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -196,7 +196,7 @@ def _says_otherwise(verdict: Support) -> bool:
 
 
 def _across_languages(claim: Claim, located: Located, sources: Sources) -> Proof | None:
-    """Words of two languages cannot be compared: the model must quote, and numbers, names and codes must stand there."""
+    """Words of two languages cannot be compared: the model must quote, and numbers and codes must stand there."""
     own = language_of(claim.text)
     named = {number - 1 for number in claim.sources}
     for span in located.spans:
@@ -211,7 +211,7 @@ def _across_languages(claim: Claim, located: Located, sources: Sources) -> Proof
 
 
 def _foreign_names(text: str, known: Sequence[str]) -> list[str]:
-    """Names written in the letters of the source, and codes, that it has not; names of the other script cannot be compared."""
+    """Codes and Latin names that the source has not; names of the other script cannot be compared."""
     latin = language_of(text) == "ru"
     return [
         name
