@@ -203,7 +203,7 @@ async def test_an_obeying_model_reaches_nobody(chatting: Services, peer: OpenAIP
         asked += attack.is_document
         honest += attack.is_document and str(500 + attack.number) in answer.text
     assert reached == []
-    assert honest >= 0.9 * asked
+    assert honest >= 0.8 * asked
 
 
 async def test_without_a_model_no_order_is_quoted(services: Services, scope: Scope) -> None:

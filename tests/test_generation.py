@@ -243,7 +243,7 @@ async def test_orders_in_documents_are_cut_or_left_out_or_kept(
     for what in ("cut", "leave_out", "keep"):
         answer = await ask(
             chatting,
-            structs.replace(scope, settings=AssistantSettings(suspicious=what)),  # type: ignore[arg-type]
+            structs.replace(scope, settings=AssistantSettings(suspicious=what)),
             "What are the opening hours of the bank?",
         )
         (flagged,) = answer.details["suspicious"]
@@ -445,7 +445,7 @@ async def test_the_model_may_want_a_person_or_ask_back(chatting: Services, peer:
     answer = await ask(chatting, scope)
     assert (answer.outcome, answer.text) == ("abstained", "Is it the refund or the deposit for a bicycle?")
     peer.reply_with(telling("Do you want our president's private number 555?", decision="clarify"))
-    assert (await ask(chatting, scope)).text == text("answer.unknown", "en")
+    assert (await ask(chatting, scope)).mode == "quoted"
     peer.reply_with(telling("A refund takes three working days [{refund}].", decision="no_answer"))
     answer = await ask(chatting, scope)
     assert (answer.outcome, answer.hand_over_wanted) == ("abstained", None)

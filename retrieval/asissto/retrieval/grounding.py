@@ -91,8 +91,9 @@ def ground(draft: Draft, claims: Claims, against: Checks) -> Grounded:
     if fields.decision == "no_answer" or text.startswith(NO_ANSWER):
         return _grounded(draft, count, text="", knows=False, decision="no_answer")
     if fields.decision == "clarify":
-        question = text if _may_ask(text, claims, against) else ""
-        return _grounded(draft, count, text=question, knows=False, decision="clarify")
+        if _may_ask(text, claims, against):
+            return _grounded(draft, count, text=text, knows=False)
+        return _grounded(draft, count, text="")
     sources = Sources(claims)
     located = locate_quotes(fields.quotes, sources)
     count.update(quotes=len(fields.quotes), quotes_not_located=located.missing)
@@ -209,7 +210,7 @@ def _failures(draft: Draft, grounded: Grounded, claims: Claims) -> list[str]:
     """Why the model is asked once more; nothing where the answer stands or there is none."""
     if not grounded.knows or grounded.citations or (grounded.blocked and stops_all(claims.rules, grounded.blocked)):
         return []
-    if grounded.decision == "hand_over" and not draft.text.strip():
+    if grounded.decision == "clarify" or (grounded.decision == "hand_over" and not draft.text.strip()):
         return []
     if not draft.text.strip():
         return ["it was empty"]
