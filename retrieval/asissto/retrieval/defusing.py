@@ -10,7 +10,6 @@ _UNSEEN = re.compile(
 )
 # Brackets that a model may take for our << and >>.
 _LOOK_ALIKE = str.maketrans(dict.fromkeys("＜﹤‹〈⟨❮⋘《⟪≪«˂ᐸ", "<") | dict.fromkeys("＞﹥›〉⟩❯⋙》⟫≫»˃ᐳ", ">"))
-_FOREIGN_BRACKET = re.compile("[＜﹤‹〈⟨❮⋘《⟪≪«˂ᐸ＞﹥›〉⟩❯⋙》⟫≫»˃ᐳ［【]")
 _MARK = re.compile(r"<[\s<]*(?=/?\s*(?:SRC|END|FIELDS|SYS|S[RГ]C|ЕND|EНD)\b)", re.IGNORECASE)
 _TEMPLATE = re.compile(
     r"<\s*\|[^|<>\n]{1,40}\|\s*>?"  # <|im_start|>
@@ -42,7 +41,8 @@ def defused(text: str) -> str:
 
 def _unmarked(text: str) -> str:
     """Look-alike brackets count as brackets; letters keep their places, because each is folded to one."""
-    if "<" not in text and "[" not in text and not _FOREIGN_BRACKET.search(text):
+    plain = unicodedata.normalize("NFKC", text).translate(_LOOK_ALIKE)
+    if not _MARK.search(plain) and not _TEMPLATE.search(plain):
         return text
     folded = "".join(map(_folded, text))
     spans = [match.span() for match in _MARK.finditer(folded)]
