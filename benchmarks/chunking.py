@@ -17,7 +17,7 @@ from asissto.platform.entrypoints.evaluating import throw_away
 from asissto.platform.log import configure_log
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
-from asissto.retrieval.answering import answer_question, whole_workspace
+from asissto.retrieval.answering import answer_question
 from asissto.retrieval.evaluation import (
     SetDocument,
     SetPassage,
@@ -29,6 +29,7 @@ from asissto.retrieval.evaluation import (
     store,
 )
 from asissto.retrieval.passages import Passage
+from asissto.retrieval.scopes import whole_workspace
 
 SETS = Path(__file__).resolve().parents[2] / "shared" / "sets"
 TOKENS, OVERLAPS = (150, 200, 300), (0, 40, 80)

@@ -11,10 +11,11 @@ from asissto.channels.channels import api_channel
 from asissto.ingestion.pipeline import speaks
 from asissto.platform.database import Addresses
 from asissto.platform.languages import language_of
-from asissto.retrieval.answering import answer_question, whole_workspace
+from asissto.retrieval.answering import answer_question
 from asissto.retrieval.assistants import first_assistant
 from asissto.retrieval.conversations import Asked
 from asissto.retrieval.ranking import follow_up_terms
+from asissto.retrieval.scopes import whole_workspace
 from asissto.retrieval.search import Query, search
 from asissto.retrieval.turns import ask
 

@@ -13,7 +13,7 @@ from asissto.ingestion import pipeline
 from asissto.ingestion.lexemes import lexemes
 from asissto.ingestion.parsing import parse
 from asissto.platform.services import Services
-from asissto.retrieval.answering import whole_workspace
+from asissto.retrieval.scopes import whole_workspace
 from asissto.retrieval.search import Query, search
 from people import Person
 from test_ingestion import NOTHING, check_consistency, counts, send, shown, stored_files, work

@@ -12,10 +12,10 @@ import pytest
 from asissto.ingestion.labels import DocumentFilter, Value
 from asissto.ingestion.tables import Document
 from asissto.platform.services import Services
-from asissto.retrieval.answering import Scope
 from asissto.retrieval.evaluation import Loaded, SetPassage, load_passages
 from asissto.retrieval.passages import Passage
 from asissto.retrieval.rewriting import follow_up_terms
+from asissto.retrieval.scopes import Scope
 from asissto.retrieval.search import Query, search
 from people import Person
 from test_answers import ask, assistant_of, post, receipt_of, set_up

@@ -21,7 +21,8 @@ from asissto.platform.entrypoints.web import build_app
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
-from asissto.retrieval.answering import answer_question, whole_workspace
+from asissto.retrieval.answering import answer_question
+from asissto.retrieval.scopes import whole_workspace
 from people import Person, bearer, make_client
 
 SETS = Path(__file__).resolve().parents[2] / "shared" / "sets"

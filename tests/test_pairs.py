@@ -21,7 +21,8 @@ from asissto.platform.chat import make_chat_model
 from asissto.platform.errors import ProviderError
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
-from asissto.retrieval.answering import answer_question, whole_workspace
+from asissto.retrieval.answering import answer_question
+from asissto.retrieval.scopes import whole_workspace
 from openai_peer import OpenAIPeer
 from people import Person
 from test_answers import ask, receipt_of, set_up

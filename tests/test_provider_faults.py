@@ -18,10 +18,11 @@ from asissto.platform.model_clients import ModelClients
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
 from asissto.platform.texts import text
-from asissto.retrieval.answering import Piece, Scope
+from asissto.retrieval.answers import Piece
 from asissto.retrieval.assistants import first_assistant
 from asissto.retrieval.conversations import Asked
 from asissto.retrieval.evaluation import SetPassage, load_passages
+from asissto.retrieval.scopes import Scope
 from asissto.retrieval.turns import ask_in_pieces
 from model_server import ModelServer, running_model_server
 from people import Person, bearer, make_client

@@ -13,7 +13,8 @@ from asissto.platform.errors import BadSetting, ProviderError, RerankerMissing
 from asissto.platform.reranking import EndpointReranker, LocalReranker, make_reranker
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
-from asissto.retrieval.answering import Answer, answer_question
+from asissto.retrieval.answering import answer_question
+from asissto.retrieval.answers import Answer
 from asissto.retrieval.evaluation import Loaded, SetPassage, load_passages
 from people import Person
 

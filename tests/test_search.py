@@ -13,10 +13,11 @@ from asissto.ingestion.tables import Collection
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
-from asissto.retrieval.answering import answer_question, whole_workspace
+from asissto.retrieval.answering import answer_question
 from asissto.retrieval.evaluation import Loaded, SetPassage, load_passages
 from asissto.retrieval.passages import Passage
 from asissto.retrieval.rewriting import follow_up_terms
+from asissto.retrieval.scopes import whole_workspace
 from asissto.retrieval.search import Found, Query, search
 from people import Person
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from asissto.platform.services import Services
 from asissto.platform.tokens import count_tokens
-from asissto.retrieval.answering import answer_question, whole_workspace
+from asissto.retrieval.answering import answer_question
 from asissto.retrieval.passages import Part, Passage, Scores, Surroundings
 from asissto.retrieval.quoting import cite
+from asissto.retrieval.scopes import whole_workspace
 from asissto.retrieval.selecting import join_neighbours, select_passages
 from people import Person
 from test_ingestion import publish

@@ -10,7 +10,8 @@ from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.errors import ProviderError
 from asissto.platform.services import Services
 from asissto.retrieval import batch_runs
-from asissto.retrieval.answering import Answer, answer_question
+from asissto.retrieval.answering import answer_question
+from asissto.retrieval.answers import Answer
 from asissto.retrieval.comparing import exact_p
 from asissto.retrieval.evaluation import Loaded
 from people import Person

@@ -24,7 +24,9 @@ from asissto.platform.migrate import alembic_config, migrate
 from asissto.platform.model_clients import ModelClients
 from asissto.platform.services import Services
 from asissto.retrieval import dense
-from asissto.retrieval.answering import Answer, answer_question, whole_workspace
+from asissto.retrieval.answering import answer_question
+from asissto.retrieval.answers import Answer
+from asissto.retrieval.scopes import whole_workspace
 from openai_peer import Fault, OpenAIPeer
 from people import Person, bearer, make_client
 from test_ingestion import CountingEmbedder, check_consistency, publish, send, wait_until, work

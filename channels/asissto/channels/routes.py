@@ -25,7 +25,8 @@ from asissto.platform.permissions import need
 from asissto.platform.problems import translate
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
-from asissto.retrieval.answering import Piece, check_question
+from asissto.retrieval.answering import check_question
+from asissto.retrieval.answers import Piece
 from asissto.retrieval.assistants import Variables
 from asissto.retrieval.conversations import Asked
 from asissto.retrieval.handing_over import HandOver

@@ -546,6 +546,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Your message has reached a person, who will answer here.",
         "Ваше сообщение передано сотруднику, он ответит вам здесь.",
     ),
+    "answer.refused": (
+        "I cannot answer questions about this.",
+        "На вопросы об этом я не отвечаю.",
+    ),
     "answer.unsure": ("This may help:", "Возможно, поможет это:"),
     "answer.foreign": (
         "The document “{title}” says (in {spoken}):",

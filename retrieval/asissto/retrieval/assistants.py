@@ -15,7 +15,9 @@ from asissto.platform.problems import from_validation
 from asissto.platform.tables import Json, new_id
 from asissto.platform.texts import Phrase
 from asissto.retrieval.confidence import Calibration
+from asissto.retrieval.guardrails import Rule
 from asissto.retrieval.handing_over import HandOverPolicy
+from asissto.retrieval.suspicion import Suspicious
 from asissto.retrieval.tables import Assistant, AssistantVersion
 from asissto.retrieval.variables import check_texts
 
@@ -57,6 +59,11 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """Who writes, in this order: the next one where one does not answer; empty: `model` at the server's endpoint."""
     unknown_text: Annotated[str, Meta(max_length=2_000)] | None = None
     """What it says when it does not know; None: our own words in the customer's language."""
+    rules: Annotated[list[Rule], Meta(max_length=50)] = []
+    """What is never mentioned, refused, always said, and how it is said: kept on generated and quoted answers."""
+    suspicious: Suspicious = "cut"
+    """What becomes of passages that give orders to a model: `cut` ends them where the orders begin, `leave_out` uses
+    none of them, `keep` only flags them in the receipt."""
     variables: Variables = {}
     """What `{{name}}` in its texts stands for, where the question does not bring another value."""
     language: Literal["auto", "ru", "en"] = "auto"

@@ -17,15 +17,18 @@ from asissto.platform.errors import AsisstoError
 from asissto.platform.events import announce
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
-from asissto.retrieval.answering import Answer, Scope, answer_question, scope_of
+from asissto.retrieval.answering import answer_question
+from asissto.retrieval.answers import Answer
 from asissto.retrieval.assistants import read_snapshot
 from asissto.retrieval.case_import import case_of
 from asissto.retrieval.generation import Turn
 from asissto.retrieval.judging import Judged, cites, judge
+from asissto.retrieval.kept_calls import calls_kept
 from asissto.retrieval.publishing import Chosen
 from asissto.retrieval.quality_tables import QuestionCase, SetResult, SetRun
 from asissto.retrieval.question_sets import CaseIn, Expected, cases_of
 from asissto.retrieval.run_figures import figures_of
+from asissto.retrieval.scopes import Scope, scope_of
 from asissto.retrieval.set_runs import ENDED, RUN_SET, TOPIC, results_of
 
 AT_ONCE = 4
@@ -106,7 +109,8 @@ async def _keys(session: AsyncSession, tenant_id: UUID, cases: Sequence[Question
 
 async def _ask(services: Services, scope: Scope, keys: Keys, case_id: UUID, case: CaseIn) -> Row:
     history = [Turn(said.role, said.text) for said in case.history]
-    answer = await answer_question(services, scope, case.question, history)
+    async with calls_kept(services, scope.tenant_id) as calls:
+        answer = await answer_question(services, scope, case.question, history, calls)
     return {"case_id": case_id, **_result(case, answer, keys)}
 
 
@@ -130,7 +134,7 @@ def _result(case: CaseIn, answer: Answer, keys: Keys) -> Row:
         "cited": cites(case, judged, keys),
         "confidence": answer.confidence,
         "latency_ms": answer.latency_ms,
-        "usage": msgspec.to_builtins(answer.usage),
+        "usage": msgspec.to_builtins(answer.calls),
         "notes": list(answer.notes),
         "details": answer.details,
     }

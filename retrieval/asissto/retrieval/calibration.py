@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.errors import CalibrationUnsupported
 from asissto.platform.services import Services
-from asissto.retrieval.answering import Scope, answer_question, whole_workspace
+from asissto.retrieval.answering import answer_question
 from asissto.retrieval.assistants import find_assistant, settings_of
 from asissto.retrieval.confidence import Calibration, log_odds
 from asissto.retrieval.generation import Turn
@@ -26,6 +26,7 @@ from asissto.retrieval.reliability import (
     sigmoid,
     upper_bound,
 )
+from asissto.retrieval.scopes import Scope, whole_workspace
 from asissto.retrieval.tables import Assistant
 
 BUDGET = 0.05

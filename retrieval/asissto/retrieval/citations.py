@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from asissto.ingestion.lexemes import is_stop, lexemes
+from asissto.retrieval.contradictions import contradictions
 from asissto.retrieval.ranking import likeness
 
 SUPPORTED = 0.55
@@ -59,14 +60,18 @@ _ALIKE = str.maketrans(
 
 
 class Support(msgspec.Struct, frozen=True):
-    """`score` is the share of the sentence's content that its sources have; `bad_numbers` stand in none of them."""
+    """`score` is the share of the sentence's content that its sources have; `bad_numbers` stand in none of them.
+
+    `conflicts` are what it says otherwise than they do.
+    """
 
     score: float
     bad_numbers: tuple[str, ...]
+    conflicts: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
-        return self.score >= SUPPORTED and not self.bad_numbers
+        return self.score >= SUPPORTED and not self.bad_numbers and not self.conflicts
 
 
 def support(sentence: str, sources: Sequence[str], question: str, idf: Mapping[str, float]) -> Support:
@@ -75,11 +80,12 @@ def support(sentence: str, sources: Sequence[str], question: str, idf: Mapping[s
     Words that `idf` does not know weigh the mean of it. Numbers may also come from the question.
     """
     words = set[str]().union(*map(lexemes, sources))
-    allowed = set[str]().union(*map(_numbers, (*sources, question))) | {
+    allowed = set[str]().union(*map(numbers, (*sources, question))) | {
         _NUMERALS[word] for word in words & _NUMERALS.keys()
     }
-    claimed = _numbers(_LIST_NUMBER.sub("", sentence, count=1))
-    return Support(_covered(sentence, words, idf), tuple(sorted(claimed - allowed)))
+    claimed = numbers(_LIST_NUMBER.sub("", sentence, count=1))
+    wrong = contradictions(sentence, sources, (question,))
+    return Support(_covered(sentence, words, idf), tuple(sorted(claimed - allowed)), wrong)
 
 
 def locate(quote: str, source: str) -> tuple[int, int] | None:
@@ -92,6 +98,11 @@ def locate(quote: str, source: str) -> tuple[int, int] | None:
     letters = list(_plain(source))
     at = "".join(letter for letter, _ in letters).find(wanted) if wanted else -1
     return None if at < 0 else (letters[at][1][0], letters[at + len(wanted) - 1][1][1])
+
+
+def covered(sentence: str, sources: Sequence[str], idf: Mapping[str, float]) -> float:
+    """The share of the sentence's content that the sources have, between 0 and 1; 1 where it has none."""
+    return _covered(sentence, set[str]().union(*map(lexemes, sources)), idf)
 
 
 def _covered(sentence: str, words: set[str], idf: Mapping[str, float]) -> float:
@@ -108,7 +119,7 @@ def _found(lexeme: str, words: set[str]) -> float:
     return max((likeness(lexeme, word) for word in words if word[:4] == lexeme[:4]), default=0.0)
 
 
-def _numbers(text: str) -> set[str]:
+def numbers(text: str) -> set[str]:
     """Numbers as `1234.5`, however they are written; the parts of a date one by one."""
     found: set[str] = set()
     for match in _FIGURE.finditer(text):

@@ -21,10 +21,12 @@ from asissto.ingestion.store import Place, add_passages, lock_knowledge
 from asissto.ingestion.tables import Collection, Document, DocumentVersion
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
-from asissto.retrieval.answering import Answer, Scope, answer_question, whole_workspace
+from asissto.retrieval.answering import answer_question
+from asissto.retrieval.answers import Answer
 from asissto.retrieval.generation import Turn
 from asissto.retrieval.passages import Passage
 from asissto.retrieval.reliability import auroc
+from asissto.retrieval.scopes import Scope, whole_workspace
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]

@@ -1,133 +1,280 @@
-"""Holds a generated answer to its sources: each sentence is checked, each mark becomes a quote, the rest is dropped."""
+"""Holds a generated answer to its sources: each sentence is proved by a quote, and what nobody says is dropped."""
 
-import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from typing import Any
 
 import msgspec
 
-from asissto.ingestion.sentences import sentence_spans
-from asissto.platform.chat import ChatDelta, ChatMessage, ChatModel, Usage
-from asissto.platform.texts import Language
-from asissto.retrieval.assistants import AssistantSettings
-from asissto.retrieval.citations import support
-from asissto.retrieval.generation import NO_ANSWER
+from asissto.ingestion.lexemes import is_stop, lexemes
+from asissto.platform.chat import ChatDelta, ChatEnd, ChatMessage, Usage
+from asissto.platform.errors import ProviderError
+from asissto.platform.model_calls import Purpose
+from asissto.retrieval.citations import SUPPORTED, covered, numbers
+from asissto.retrieval.claims import Claim, Claims, split_claims
+from asissto.retrieval.contradictions import strange_names
+from asissto.retrieval.fields import Fields, FieldsReader
+from asissto.retrieval.generation import NO_ANSWER, PROMPT_VERSION, Prompt, once_more
+from asissto.retrieval.guardrails import broken, stops_all
 from asissto.retrieval.markers import MarkerReader, Piece
-from asissto.retrieval.passages import Citation, Passage
+from asissto.retrieval.output_checks import MOST_CHARACTERS, Checks, Screen, checks, faults, is_in
+from asissto.retrieval.passages import Citation
+from asissto.retrieval.proofs import Located, Proof, Sources, locate_quotes, prove
 from asissto.retrieval.quoting import cite
 
-# "days [1]." leaves a space before the full stop when the mark is taken out.
-_SPACE_LEFT = re.compile(r"\s+(?=[.,;:!?…])")
+Asking = Callable[[Sequence[ChatMessage], Purpose], AsyncIterator[ChatDelta | ChatEnd]]
+"""Puts messages to a model; the second argument is the purpose, answer or regenerate."""
+
+_NAMED_FAILURES = 5
+_LONGEST_CLARIFICATION = 300
 
 
 class Grounded(msgspec.Struct, frozen=True, kw_only=True):
     """`knows` is False where the model found no answer in the sources; no citations: nothing of it was supported.
 
-    `notes` say what was dropped.
+    `decision` and `reason` are the model's own; `text` is a question to the customer where it is clarify. `notes` say
+    what was dropped, `blocked` are the places of the rules that dropped sentences, `details` go into the receipt.
     """
 
     text: str
     knows: bool
-    citations: tuple[Citation, ...]
-    usage: Usage | None
+    citations: tuple[Citation, ...] = ()
+    usage: tuple[Usage, ...] = ()
     notes: tuple[str, ...] = ()
+    decision: str = "answer"
+    reason: str = ""
+    blocked: tuple[int, ...] = ()
+    details: dict[str, Any] = {}
 
 
-class Claims(msgspec.Struct, frozen=True):
-    """What an answer is checked against."""
+class Draft(msgspec.Struct, kw_only=True):
+    """What came from the model, in parts; `finish` is its word for why it ended, `unknown` counts invented numbers."""
 
-    question: str
-    passages: Sequence[Passage]
-    idf: Mapping[str, float]
-    language: Language
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """A sentence of the answer without its marks, and the sources it names."""
-
-    text: str
-    sources: tuple[int, ...]
-
-
-async def generate(
-    chat: ChatModel, messages: Sequence[ChatMessage], claims: Claims, settings: AssistantSettings
-) -> AsyncIterator[str | Grounded]:
-    """Text as it comes, without marks, then what stood the check; raises ProviderError."""
-    reader = MarkerReader(len(claims.passages))
     pieces: list[Piece] = []
+    fields: Fields = Fields()
     usage: Usage | None = None
-    shown = ""
-    async for event in chat.stream(messages, max_tokens=settings.most_tokens, temperature=settings.temperature):
-        if isinstance(event, ChatDelta):
-            fresh = reader.feed(event.text)
-            pieces += fresh
-            shown += _plain(fresh)
-            if shown and not NO_ANSWER.startswith(shown.strip()[: len(NO_ANSWER)]):
-                yield shown
-                shown = ""
-        else:
-            usage = event.usage
-    pieces += reader.close()
-    if _plain(pieces).strip().startswith(NO_ANSWER):
-        yield Grounded(text="", knows=False, citations=(), usage=usage)
-    else:
-        yield ground(pieces, claims, usage)
+    finish: str = ""
+    unknown: int = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(piece for piece in self.pieces if isinstance(piece, str))
 
 
-def ground(pieces: Sequence[Piece], claims: Claims, usage: Usage | None) -> Grounded:
+async def generate(ask: Asking, prompt: Prompt, claims: Claims) -> AsyncGenerator[str | Grounded, None]:
+    """Text as it comes, without marks, then what stood the check; raises ProviderError.
+
+    Where nothing stood, or the language is wrong, the model is told so and asked once more, unseen by the reader.
+    """
+    against = checks(prompt.mark, prompt.private, [passage.text for passage in claims.passages])
+    draft = Draft()
+    async for shown in _read(ask(prompt.messages, "answer"), prompt, claims, Screen(against), draft):
+        yield shown
+    grounded = ground(draft, claims, against)
+    reasons = _failures(draft, grounded, claims)
+    if reasons:
+        again = Draft()
+        messages = once_more(prompt, draft.text, reasons)
+        try:
+            async for _ in _read(ask(messages, "regenerate"), prompt, claims, None, again):
+                pass
+            grounded = _second(grounded, ground(again, claims, against))
+        except ProviderError as error:
+            notes = (*grounded.notes, "regenerated", error.reason)
+            grounded = msgspec.structs.replace(grounded, notes=notes)
+    yield grounded
+
+
+def ground(draft: Draft, claims: Claims, against: Checks) -> Grounded:
     """Keeps the sentences that their sources support; a sentence that others support better is pointed to them."""
-    citations: list[Citation] = []
-    kept: list[str] = []
-    dropped = 0
-    for claim in split_claims(pieces):
-        sources = _supporting(claim, claims)
-        if not sources:
-            dropped += 1
+    text, fields = draft.text.strip(), draft.fields
+    count = Counter[str](unknown_numbers=draft.unknown)
+    if fields.decision == "no_answer" or text.startswith(NO_ANSWER):
+        return _grounded(draft, count, text="", knows=False, decision="no_answer")
+    if fields.decision == "clarify":
+        if _may_ask(text, claims, against):
+            return _grounded(draft, count, text=text, knows=False)
+        return _grounded(draft, count, text="")
+    sources = Sources(claims)
+    located = locate_quotes(fields.quotes, sources)
+    count.update(quotes=len(fields.quotes), quotes_not_located=located.missing)
+    answer = _Answer(claims, sources, located, against, count)
+    if is_in(claims.language, text):
+        for claim in split_claims(draft.pieces, cut=draft.finish == "length"):
+            answer.add(claim)
+    else:
+        count["wrong_language"] += 1
+    if stops_all(claims.rules, answer.blocked):
+        answer.kept, answer.citations = [], []
+    whole = "".join(answer.kept).strip()
+    return _grounded(
+        draft, count, text=whole, citations=tuple(answer.citations), blocked=tuple(dict.fromkeys(answer.blocked))
+    )
+
+
+class _Answer:
+    """The answer as it grows claim by claim."""
+
+    def __init__(
+        self, claims: Claims, sources: Sources, located: Located, against: Checks, count: Counter[str]
+    ) -> None:
+        self.kept: list[str] = []
+        self.citations: list[Citation] = []
+        self.blocked: list[int] = []
+        self._claims, self._sources, self._located, self._against = claims, sources, located, against
+        self._count = count
+
+    def add(self, claim: Claim) -> None:
+        """Or count why not."""
+        self._count["sentences"] += 1
+        found = faults(claim.text, self._against)
+        if found or sum(map(len, self.kept)) + len(claim.text) > MOST_CHARACTERS:
+            self._count.update([f"refused_{fault}" for fault in found or ["length"]])
+            return
+        proof = prove(claim, self._sources, self._located)
+        if proof is None:
+            self._count["unsupported_sentences"] += 1
+            return
+        rules = self._broken(claim, proof)
+        if rules:
+            self.blocked += rules
+            self._count["blocked_sentences"] += 1
+            return
+        self._keep(claim, proof)
+
+    def _keep(self, claim: Claim, proof: Proof) -> None:
+        named = {number - 1 for number in claim.sources}
+        self._count.update(
+            {
+                "quoted_by_model": proof.by == "model",
+                "cross_language": proof.cross_language,
+                "pointed_elsewhere": bool(named) and not named & {span[0] for span in proof.spans},
+            }
+        )
+        marks = "".join(f"[{number}]" for number in dict.fromkeys(self._number(span, proof) for span in proof.spans))
+        self.kept.append(f"{claim.gap}{claim.text} {marks}")
+
+    def _number(self, span: tuple[int, int, int], proof: Proof) -> int:
+        """The mark of the quote; two claims may share one."""
+        passage = self._claims.passages[span[0]]
+        start, end = passage.start + span[1], passage.start + span[2]
+        for citation in self.citations:
+            if (citation.start, citation.end, citation.passage.version_id) == (start, end, passage.version_id):
+                return citation.number
+        number = len(self.citations) + 1
+        self.citations.append(cite(number, passage, (start, end), proof.score, self._claims.language))
+        return number
+
+    def _broken(self, claim: Claim, proof: Proof) -> list[int]:
+        heads = " ".join(
+            line.window for span in proof.spans for line in self._sources.between(span) if " | " in line.text
+        )
+        return broken(self._claims.rules, claim.text, heads)
+
+
+async def _read(
+    events: AsyncIterator[ChatDelta | ChatEnd], prompt: Prompt, claims: Claims, screen: Screen | None, draft: Draft
+) -> AsyncIterator[str]:
+    """What may be shown while the draft fills."""
+    marks, fields = MarkerReader(len(claims.passages)), FieldsReader(prompt.mark)
+    shown = ""
+    async for event in events:
+        if isinstance(event, ChatEnd):
+            draft.usage, draft.finish = event.usage, event.finish
             continue
-        marks = "".join(f"[{_number(citations, claim.text, source, claims)}]" for source in sources)
-        kept.append(f"{claim.text} {marks}")
-    notes = (f"unsupported_sentences:{dropped}",) if dropped else ()
-    return Grounded(text=" ".join(kept), knows=True, citations=tuple(citations), usage=usage, notes=notes)
+        fresh = marks.feed(fields.feed(event.text))
+        draft.pieces += fresh
+        shown += screen.pass_on(_text(fresh)) if screen else ""
+        if shown and not NO_ANSWER.startswith(shown.strip()[: len(NO_ANSWER)]):
+            yield shown
+            shown = ""
+    last = [*marks.feed(fields.close()), *marks.close()]
+    draft.pieces += last
+    draft.fields, draft.unknown = fields.fields(), marks.unknown
+    if screen:
+        shown += screen.pass_on(_text(last)) + screen.rest()
+    if shown and not draft.text.strip().startswith(NO_ANSWER):
+        yield shown
 
 
-def split_claims(pieces: Sequence[Piece]) -> list[Claim]:
-    """The sentences with their marks; a mark belongs to the sentence that it stands in or right behind."""
-    text, marks = "", list[tuple[int, int]]()
-    for piece in pieces:
-        if isinstance(piece, str):
-            text += piece
-        else:
-            marks.append((len(text.rstrip()), piece))
-    claims = []
-    for start, end in sentence_spans(text):
-        sources = dict.fromkeys(number for at, number in marks if start < at <= end)
-        claims.append(Claim(_SPACE_LEFT.sub("", " ".join(text[start:end].split())), tuple(sources)))
-    return claims
+def _second(first: Grounded, second: Grounded) -> Grounded:
+    return msgspec.structs.replace(
+        second,
+        usage=first.usage + second.usage,
+        notes=(*first.notes, "regenerated", *second.notes),
+        blocked=tuple(dict.fromkeys(first.blocked + second.blocked)),
+        details={**second.details, "attempts": 2, "first": first.details},
+    )
 
 
-def _supporting(claim: Claim, claims: Claims) -> list[int]:
-    """Numbers of the sources that hold the claim: those it names, else the one that supports it best."""
-    named = [claims.passages[number - 1].text for number in claim.sources]
-    if named and support(claim.text, named, claims.question, claims.idf).holds:
-        return list(claim.sources)
-    weighed = [support(claim.text, [passage.text], claims.question, claims.idf) for passage in claims.passages]
-    best = max(range(len(weighed)), key=lambda at: (weighed[at].holds, weighed[at].score))
-    return [best + 1] if weighed[best].holds else []
+def _failures(draft: Draft, grounded: Grounded, claims: Claims) -> list[str]:
+    """Why the model is asked once more; nothing where the answer stands or there is none."""
+    if not grounded.knows or grounded.citations or (grounded.blocked and stops_all(claims.rules, grounded.blocked)):
+        return []
+    if grounded.decision == "clarify" or (grounded.decision == "hand_over" and not draft.text.strip()):
+        return []
+    if not draft.text.strip():
+        return ["it was empty"]
+    if not is_in(claims.language, draft.text):
+        return [f"it must be written in {'Russian' if claims.language == 'ru' else 'English'}, every sentence of it"]
+    failed = [claim.text for claim in split_claims(draft.pieces)][:_NAMED_FAILURES]
+    return [f'the sources do not say "{sentence[:200]}"' for sentence in failed]
 
 
-def _number(citations: list[Citation], claim: str, source: int, claims: Claims) -> int:
-    """The mark of the sentence in the source that says the claim; two claims may share a quote."""
-    passage = claims.passages[source - 1]
-    spans = sentence_spans(passage.text)
-    scores = [support(claim, [passage.text[start:end]], claims.question, claims.idf).score for start, end in spans]
-    start, end = spans[scores.index(max(scores))]
-    for citation in citations:
-        if (citation.start, citation.passage.version_id) == (passage.start + start, passage.version_id):
-            return citation.number
-    number = len(citations) + 1
-    span = (passage.start + start, passage.start + end)
-    citations.append(cite(number, passage, span, max(scores), claims.language))
-    return number
+def _may_ask(text: str, claims: Claims, against: Checks) -> bool:
+    """A question to the customer is no claim, but its words come from the sources: a customer's may be a trap."""
+    known = [passage.text for passage in claims.passages]
+    said = [lexeme for lexeme in lexemes(text) if not is_stop(lexeme)]
+    return (
+        text.endswith("?")
+        and len(text) <= _LONGEST_CLARIFICATION
+        and is_in(claims.language, text)
+        and not faults(text, against)
+        and not broken(claims.rules, text)
+        and bool(said)
+        and covered(text, known, {}) >= SUPPORTED
+        and numbers(text) <= set[str]().union(*map(numbers, known))
+        and not strange_names(text, known)
+    )
 
 
-def _plain(pieces: Sequence[Piece]) -> str:
+def _grounded(  # noqa: PLR0913 - what an answer is made of
+    draft: Draft,
+    count: Counter[str],
+    *,
+    text: str,
+    knows: bool = True,
+    citations: tuple[Citation, ...] = (),
+    decision: str = "",
+    blocked: tuple[int, ...] = (),
+) -> Grounded:
+    counted = {name: number for name, number in sorted(count.items()) if number}
+    noted = ("unsupported_sentences", "blocked_sentences", "wrong_language", "unknown_numbers", "quotes_not_located")
+    refused = sum(number for name, number in counted.items() if name.startswith("refused_"))
+    notes = [f"{name}:{counted[name]}" for name in noted if name in counted] + [f"refused_sentences:{refused}"] * bool(
+        refused
+    )
+    details = {
+        "prompt_version": PROMPT_VERSION,
+        "decision": decision or draft.fields.decision,
+        "reason": draft.fields.reason,
+        "fields": draft.fields.told,
+        "finish": draft.finish,
+        "attempts": 1,
+        **counted,
+    }
+    return Grounded(
+        text=text,
+        knows=knows,
+        citations=citations,
+        usage=() if draft.usage is None else (draft.usage,),
+        notes=tuple(notes),
+        decision=decision or draft.fields.decision,
+        reason=draft.fields.reason,
+        blocked=blocked,
+        details=details,
+    )
+
+
+def _text(pieces: Sequence[Piece]) -> str:
     return "".join(piece for piece in pieces if isinstance(piece, str))

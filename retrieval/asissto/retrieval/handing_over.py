@@ -82,6 +82,14 @@ def hand_over(reason: HandOverReason, policy: HandOverPolicy, language: Language
     return None
 
 
+def hand_over_as_wanted(by: str, policy: HandOverPolicy, language: Language) -> HandOver | None:
+    """By a rule, whose word goes before what the policy usually does, or by the model, which may ask for no more."""
+    if by != HandOverReason.GUARDRAIL:
+        return hand_over(HandOverReason.NO_KNOWLEDGE, policy, language)
+    plain = msgspec.structs.replace(policy, on={HandOverReason.GUARDRAIL: HandOverAction.HAND_OVER, **policy.on})
+    return hand_over(HandOverReason.GUARDRAIL, plain, language)
+
+
 def why_not(notes: Sequence[str], *, is_empty: bool) -> HandOverReason:
     """Of an abstention: the provider's failure, documents that say nothing (`is_empty`), or doubt."""
     if any(f"provider.{note}" in TEXTS for note in notes):

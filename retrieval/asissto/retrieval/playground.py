@@ -1,6 +1,7 @@
 """Answers that leave no conversation behind: any state of an assistant, asked anything, with everything told."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -10,12 +11,15 @@ from msgspec import Meta
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
-from asissto.retrieval.answering import Answer, Scope, answer_question, check_question, scope_of
+from asissto.retrieval.answering import answer_in_pieces, answer_question, check_question
+from asissto.retrieval.answers import Answer, Piece
 from asissto.retrieval.assistants import ChannelType, Variables, read_snapshot, with_other
 from asissto.retrieval.generation import Turn
+from asissto.retrieval.kept_calls import calls_kept
 from asissto.retrieval.passages import Citation
 from asissto.retrieval.publishing import Chosen, Which, choose
 from asissto.retrieval.question_sets import SaidIn
+from asissto.retrieval.scopes import Scope, scope_of
 
 Other = dict[str, Any]
 
@@ -91,7 +95,19 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
 async def play(services: Services, tenant_id: UUID, assistant_id: UUID, what: PlayIn) -> tuple[Chosen, Answer]:
     """The whole answer at once. Raises what `prepare` does."""
     chosen, scope = await prepare(services, tenant_id, assistant_id, what)
-    return chosen, await answer_question(services, scope, what.question, turns(what.history))
+    async with calls_kept(services, tenant_id) as calls:
+        return chosen, await answer_question(services, scope, what.question, turns(what.history), calls)
+
+
+async def play_in_pieces(
+    services: Services, tenant_id: UUID, scope: Scope, what: PlayIn
+) -> AsyncGenerator[Piece | Answer, None]:
+    """The same as it comes, in the scope that `prepare` gives."""
+    async with calls_kept(services, tenant_id) as calls:
+        pieces = answer_in_pieces(services, scope, what.question, turns(what.history), calls)
+        async with aclosing(pieces) as events:
+            async for event in events:
+                yield event
 
 
 async def prepare(services: Services, tenant_id: UUID, assistant_id: UUID, what: PlayIn) -> tuple[Chosen, Scope]:

@@ -18,10 +18,10 @@ from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
 from asissto.platform.permissions import PERMISSIONS, need
 from asissto.platform.services import Services
-from asissto.retrieval.answering import Answer, Piece, answer_in_pieces
+from asissto.retrieval.answers import Answer, Piece
 from asissto.retrieval.conversations import find_conversation
 from asissto.retrieval.past_cases import find_answer, history_before
-from asissto.retrieval.playground import Circumstances, Played, PlayIn, play, prepare, show_played, turns
+from asissto.retrieval.playground import Circumstances, Played, PlayIn, play, play_in_pieces, prepare, show_played
 from asissto.retrieval.publishing import Chosen
 from asissto.retrieval.question_sets import SaidIn
 from asissto.retrieval.tables import Citation, Message, Receipt
@@ -78,7 +78,7 @@ class PlaygroundController(Controller):
         with_messages = _may_see_messages(principal)
         if EVENT_STREAM in request.headers.get("accept", ""):
             chosen, scope = await prepare(services, principal.tenant_id, assistant_id, data)
-            pieces = answer_in_pieces(services, scope, data.question, turns(data.history))
+            pieces = play_in_pieces(services, principal.tenant_id, scope, data)
             return ServerSentEvent(_events(pieces, chosen, with_messages=with_messages))
         chosen, answer = await play(services, principal.tenant_id, assistant_id, data)
         return Response(show_played(chosen, answer, with_messages=with_messages))

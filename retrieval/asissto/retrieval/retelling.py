@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.languages import language_of
-from asissto.retrieval.answering import Answer
+from asissto.retrieval.answers import Answer
 from asissto.retrieval.handing_over import HandOver
 from asissto.retrieval.passages import Citation, Passage, Scores
 from asissto.retrieval.tables import Citation as CitationRow

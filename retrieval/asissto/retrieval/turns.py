@@ -5,8 +5,8 @@ by messages which are stored already (`bursts.arrive`, in the transaction that t
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from uuid import UUID
 
 import msgspec
@@ -15,24 +15,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.events import announce
 from asissto.platform.languages import language_of
-from asissto.platform.model_calls import ModelCall, store_calls
+from asissto.platform.model_calls import store_calls
 from asissto.platform.services import Services
 from asissto.platform.texts import Language, text
 from asissto.retrieval import bursts
-from asissto.retrieval.answering import (
-    Answer,
-    Piece,
-    Speaker,
-    answer_in_pieces,
-    check_question,
-    find_speaker,
-    turned,
-)
+from asissto.retrieval.answering import answer_in_pieces, check_question
+from asissto.retrieval.answers import Answer, Piece, turned
 from asissto.retrieval.at_once import MODE as CANNED
 from asissto.retrieval.bursts import Burst, Later, Place, Settled
 from asissto.retrieval.conversations import TOPIC, Asked, find_conversation, store_answer
-from asissto.retrieval.handing_over import HandOverPolicy, after_failure, why_not
+from asissto.retrieval.handing_over import HandOverPolicy, after_failure, hand_over_as_wanted, why_not
+from asissto.retrieval.kept_calls import calls_kept
 from asissto.retrieval.retelling import stored_answer
+from asissto.retrieval.scopes import Speaker, find_speaker
 from asissto.retrieval.summaries import ask_for_summary
 from asissto.retrieval.tables import Conversation, Message
 
@@ -155,7 +150,7 @@ class _Turn:
         scope = msgspec.structs.replace(scope, filter=burst.filter, audience=burst.audience)
         shows = self._streams and self._is_mine(burst)
         answer: Answer | None = None
-        async with bursts.kept(self._services, burst), _calls_kept(self._services, burst.place.tenant_id) as calls:
+        async with bursts.kept(self._services, burst), calls_kept(self._services, burst.place.tenant_id) as calls:
             pieces = answer_in_pieces(self._services, scope, burst.question, burst.history.turns, calls)
             async with aclosing(pieces) as events:
                 async for event in events:
@@ -206,21 +201,11 @@ class _Turn:
         return Told(answer, message.conversation_id, message.answer_id)
 
 
-@asynccontextmanager
-async def _calls_kept(services: Services, tenant_id: UUID) -> AsyncIterator[list[ModelCall]]:
-    """Calls that are left in it had no answer: the reader left, or the turn failed. What was spent stays known."""
-    calls: list[ModelCall] = []
-    try:
-        yield calls
-    finally:
-        if calls:
-            async with services.database.tenant(tenant_id) as session:
-                await store_calls(session, tenant_id, calls, None)
-
-
 def _with_hand_over(answer: Answer, failures: int, policy: HandOverPolicy) -> Answer:
     proposed = answer.hand_over
-    if proposed is None and answer.outcome == "abstained" and answer.mode != CANNED:
+    if proposed is None and answer.hand_over_wanted is not None:
+        proposed = hand_over_as_wanted(answer.hand_over_wanted, policy, answer.language)
+    if proposed is None and _failed(answer):
         judged = answer.details.get("confidence", {})
         is_empty = judged.get("zone") == "none" or bool(answer.usage)  # a model that was asked has found nothing
         reason = why_not(answer.notes, is_empty=is_empty)
@@ -238,8 +223,16 @@ async def _follow_up(session: AsyncSession, conversation: Conversation, answer: 
         conversation.status, conversation.failures = "pending", 0
         conversation.handed_over_reason, conversation.handed_over_at = str(answer.hand_over.reason), func.now()
         await announce(session, conversation.tenant_id, TOPIC, conversation.id)
-    elif answer.mode != CANNED:
-        conversation.failures = 0 if answer.answered else conversation.failures + 1
+    elif _failed(answer):
+        conversation.failures += 1
+    elif answer.answered and answer.mode != CANNED:
+        conversation.failures = 0
+
+
+def _failed(answer: Answer) -> bool:
+    """Courtesies and questions back to the customer are neither answers nor failures."""
+    clarifies = answer.details.get("generation", {}).get("decision") == "clarify"
+    return answer.outcome == "abstained" and answer.mode != CANNED and not clarifies
 
 
 def _silent(message: Message, default: Language) -> Answer:

@@ -18,7 +18,7 @@ from asissto.platform.entrypoints.workspace import make_workspace
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant
 from asissto.platform.texts import text
-from asissto.retrieval.answering import Scope, answer_question, whole_workspace
+from asissto.retrieval.answering import answer_question
 from asissto.retrieval.evaluation import (
     Figures,
     FileFigures,
@@ -27,6 +27,7 @@ from asissto.retrieval.evaluation import (
     evaluate_spans,
     read_lines,
 )
+from asissto.retrieval.scopes import Scope, whole_workspace
 
 _REASONS = {
     "ok": (None,),
