@@ -2,33 +2,25 @@
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import asdict
-from itertools import count
 from pathlib import Path
 
 import asyncpg
 import httpx
 import pytest
 from litestar import Litestar
-from msgspec import structs
 
 from asissto.platform.credentials import read_access_token
-from asissto.platform.database import Addresses, Database
+from asissto.platform.database import Addresses
 from asissto.platform.embedding import Embedder, make_embedder
 from asissto.platform.entrypoints.web import build_app
-from asissto.platform.keys import parse_key_ring
-from asissto.platform.local_files import LocalFiles
 from asissto.platform.migrate import embedded_addresses, migrate
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
+from copies import KEYS, copied, open_at, run_as_admin, signed_in
 from people import PASSWORD, Member, People, Person, bearer, make_client
 
 Template = tuple[Addresses, People]
-
-_KEYS = parse_key_ring("test:" + "A" * 43 + "=")
-_copies = count()
 
 
 @pytest.fixture(scope="session")
@@ -48,20 +40,17 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
 @pytest.fixture(scope="session")
 async def template(server: EmbeddedPostgres, embedder: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Template:
     """The database that the tests copy, and who is in it; they came in through the API."""
-    await _admin(server, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")  # a lost copy is no loss
+    await run_as_admin(server, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")  # a lost copy is no loss
     addresses = await embedded_addresses(server, "template")
     await migrate(addresses)
-    async with _services(addresses, tmp_path_factory.mktemp("template"), embedder) as services:
+    async with open_at(addresses, tmp_path_factory.mktemp("template"), embedder) as services:
         return addresses, await _invite_people(services)
 
 
 @pytest.fixture
 async def addresses(server: EmbeddedPostgres, template: Template) -> AsyncIterator[Addresses]:
-    name = f"copy_{next(_copies)}"
-    await _admin(server, f"CREATE DATABASE {name} TEMPLATE template OWNER asissto_owner")
-    owner, app, sys = (address.set(database=name) for address in structs.astuple(template[0]))
-    yield Addresses(owner, app, sys)
-    await _admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+    async with copied(server, template[0]) as addresses:
+        yield addresses
 
 
 @pytest.fixture
@@ -75,7 +64,7 @@ async def superuser(addresses: Addresses) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture
 async def services(addresses: Addresses, tmp_path: Path, embedder: Embedder) -> AsyncIterator[Services]:
-    async with _services(addresses, tmp_path, embedder) as services:
+    async with open_at(addresses, tmp_path, embedder) as services:
         yield services
 
 
@@ -98,35 +87,20 @@ def people(template: Template) -> People:
 
 @pytest.fixture
 async def alice(app: Litestar, services: Services, people: People) -> AsyncIterator[Person]:
-    async with _signed_in(app, services, people["alice"]) as person:
+    async with signed_in(app, services, people["alice"]) as person:
         yield person
 
 
 @pytest.fixture
 async def bob(app: Litestar, services: Services, people: People) -> AsyncIterator[Person]:
-    async with _signed_in(app, services, people["bob"]) as person:
+    async with signed_in(app, services, people["bob"]) as person:
         yield person
 
 
 @pytest.fixture
 async def charlie(app: Litestar, services: Services, people: People) -> AsyncIterator[Person]:
-    async with _signed_in(app, services, people["charlie"]) as person:
+    async with signed_in(app, services, people["charlie"]) as person:
         yield person
-
-
-@asynccontextmanager
-async def _services(addresses: Addresses, folder: Path, embedder: Embedder) -> AsyncIterator[Services]:
-    settings = Settings(data_dir=folder)
-    database = Database(addresses, pool_size=2)
-    files = LocalFiles(folder / "files")
-    yield Services(settings=settings, keys=_KEYS, database=database, files=files, embedder=embedder, chat=None)
-    await database.close()
-
-
-@asynccontextmanager
-async def _signed_in(app: Litestar, services: Services, member: Member) -> AsyncIterator[Person]:
-    async with make_client(app, authorization=bearer(services, member)) as client:
-        yield Person(**asdict(member), client=client)
 
 
 async def _invite_people(services: Services) -> People:
@@ -147,7 +121,7 @@ async def _register(client: httpx.AsyncClient, name: str) -> Member:
 
 def _member(name: str, response: httpx.Response) -> Member:
     session = response.raise_for_status().json()
-    claims = read_access_token(_KEYS, session["access_token"])
+    claims = read_access_token(KEYS, session["access_token"])
     return Member(
         name=name,
         user_id=claims.sub,
@@ -156,10 +130,3 @@ def _member(name: str, response: httpx.Response) -> Member:
         role=session["role"],
         refresh_token=session["refresh_token"],
     )
-
-
-async def _admin(server: EmbeddedPostgres, *statements: str) -> None:
-    connection = await asyncpg.connect(host=str(server.socket_dir), user="postgres", database="postgres")
-    for statement in statements:
-        await connection.execute(statement)
-    await connection.close()

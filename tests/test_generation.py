@@ -394,7 +394,7 @@ async def test_a_second_attempt_that_fails_leaves_the_quotes(
     """With the provider's reason in the notes, and the first attempt paid for."""
 
     def once(_: Messages) -> str:
-        peer.fail_with(500, times=2)
+        peer.fail_with(500, times=3)
         return "Refunds are instant and free for everybody."
 
     peer.reply_with(once)

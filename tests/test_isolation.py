@@ -3,7 +3,10 @@
 An operation that has no case here fails `test_every_operation_has_a_case`.
 """
 
+import shutil
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,9 +26,11 @@ from asissto.ingestion.spaces import space_to_fill
 from asissto.ingestion.store import Place, add_passages, passage_sha
 from asissto.ingestion.tables import Collection, Document, Finding, PassageEdit
 from asissto.platform.database import Addresses, Database
+from asissto.platform.embedding import Embedder
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.model_calls import ModelCall, store_calls
 from asissto.platform.permissions import PERMISSIONS, Need, open_to_all
+from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 from asissto.retrieval.assistants import first_assistant, hold_assistant, published
@@ -36,7 +41,8 @@ from asissto.retrieval.quality_tables import QuestionSet
 from asissto.retrieval.question_sets import CaseIn, SetIn, add_case, create_set
 from asissto.retrieval.set_runs import start_run
 from asissto.retrieval.tables import Citation
-from people import PASSWORD, Person, bearer, make_client
+from copies import copied, open_at, signed_in
+from people import PASSWORD, People, Person, bearer, make_client
 
 DIARY = "Dear diary, it is me."
 OWN = 200
@@ -233,9 +239,37 @@ CASES = {
 }
 
 
+@pytest.fixture(scope="session")
+async def built(
+    server: EmbeddedPostgres,
+    template: tuple[Addresses, People],
+    embedder: Embedder,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[Addresses, World, Path]]:
+    """Alice's world in a database that the tests copy, and the folder of her files: it is built once."""
+    folder = tmp_path_factory.mktemp("alices-world")
+    async with copied(server, template[0], "alices_world") as addresses:
+        async with open_at(addresses, folder, embedder) as services:
+            app = build_app(services)
+            async with signed_in(app, services, template[1]["alice"]) as alice:
+                world = await build_world(services, alice)
+        yield addresses, world, folder / "files"
+
+
 @pytest.fixture
-async def alices_world(services: Services, alice: Person) -> World:
+async def addresses(server: EmbeddedPostgres, built: tuple[Addresses, World, Path]) -> AsyncIterator[Addresses]:
+    async with copied(server, built[0]) as addresses:
+        yield addresses
+
+
+@pytest.fixture
+def alices_world(built: tuple[Addresses, World, Path], tmp_path: Path) -> World:
     """A workspace with one of everything that an operation can name."""
+    shutil.copytree(built[2], tmp_path / "files")
+    return built[1]
+
+
+async def build_world(services: Services, alice: Person) -> World:
     collection = Collection(tenant_id=alice.tenant_id, name="Alice's drawer")
     async with services.database.tenant(alice.tenant_id) as session:
         session.add(collection)

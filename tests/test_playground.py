@@ -47,7 +47,7 @@ async def test_a_played_answer_is_the_one_that_customers_get_and_leaves_nothing(
     assert ids[: len(receipt["passages"])] == [passage["chunk_id"] for passage in receipt["passages"]]
     assert played["passages"][0]["text"].startswith("A refund reaches the customer's bank card")
     assert played["passages"][0]["scores"] == receipt["passages"][0]["scores"]
-    assert played["details"]["confidence"].keys() >= {"sentence_coverage", "names_missing", "best_cosine"}
+    assert played["details"]["confidence"]["evidence"].keys() >= {"sentence_coverage", "names_missing", "best_cosine"}
     assert {"pair", "embed", "search", "read", "total"} <= played["timings"].keys()
     assert (played["version"], played["draft_revision"], played["messages"]) == (1, None, [])
     assert receipt["details"]["assistant"] == {"version": 1}
@@ -114,6 +114,8 @@ async def test_a_played_answer_may_come_in_pieces(customer: Person, peer: OpenAI
     data = [json.loads(line.removeprefix("data: ")) for _, line in blocks]
     assert names == ["delta"] * (len(names) - 1) + ["final"]
     assert "".join(each["text"] for each in data[:-1]) == said.replace("[1]", "")
+    for each in (whole, data[-1]):
+        assert [call["purpose"] for call in each["details"].pop("calls")] == ["answer"]
     same = ("text", "mode", "citations", "passages", "usage", "details")
     assert {name: data[-1][name] for name in same} == {name: whole[name] for name in same}
     wrong = await customer.client.post(address, json={"question": " "})

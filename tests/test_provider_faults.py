@@ -176,9 +176,12 @@ async def test_an_endless_answer_is_stopped(desk: Desk) -> None:
     await desk.set_up(model="endless", settings={"most_tokens": 100})
     answer = await desk.ask()
     assert (answer["mode"], quotes(answer)) == ("quoted", [REFUND])
-    (call,) = await desk.calls(answer)
-    assert (call["error"], call["estimated"]) == (None, True)
-    assert 100 < call["completion_tokens"] < 400
+    calls = await desk.calls(answer)
+    assert [(call["purpose"], call["error"], call["estimated"]) for call in calls] == [
+        ("answer", None, True),
+        ("regenerate", None, True),
+    ]
+    assert all(100 < call["completion_tokens"] < 400 for call in calls)
 
 
 async def test_what_the_documents_do_not_hold_is_not_answered_by_a_failure(desk: Desk) -> None:
@@ -203,7 +206,7 @@ async def test_a_stream_that_breaks_ends_with_the_quote(desk: Desk) -> None:
 async def test_a_customer_who_leaves_in_the_middle_leaves_a_call(
     desk: Desk, connected: Services, alice: Person, superuser: asyncpg.Connection
 ) -> None:
-    """No turn is stored, and what was spent on it is."""
+    """The message goes on waiting for an answer, and what was spent on it is stored."""
     await desk.set_up(model="dripping")
     async with connected.database.tenant(alice.tenant_id) as session:
         assistant, channel = (
@@ -214,7 +217,8 @@ async def test_a_customer_who_leaves_in_the_middle_leaves_a_call(
     events = ask_in_pieces(connected, asked)
     assert isinstance(await anext(events), Piece)
     await events.aclose()
-    assert await superuser.fetchval("SELECT count(*) FROM messages") == 0
+    assert [tuple(row) for row in await superuser.fetch("SELECT content, waits FROM messages")] == [(QUESTION, True)]
+    assert await superuser.fetchval("SELECT count(*) FROM conversations WHERE claimed_by IS NOT NULL") == 0
     (call,) = (await desk.client.get("/api/v1/model-calls")).json()["items"]
     assert (call["message_id"], call["error"], call["estimated"]) == (None, "abandoned", True)
     assert call["completion_tokens"] > 0

@@ -101,12 +101,12 @@ async def test_a_killed_run_goes_on_where_it_was(
     answer = answer_question
     reached = asyncio.Event()
 
-    async def hang_at_the_third(services: Services, scope: Any, question: str, history: Any) -> Answer:
+    async def hang_at_the_third(services: Services, scope: Any, question: str, *more: Any) -> Answer:
         if len(asked) == 2:
             reached.set()
             await asyncio.Event().wait()
         asked.append(question)
-        return await answer(services, scope, question, history)
+        return await answer(services, scope, question, *more)
 
     monkeypatch.setattr(batch_runs, "answer_question", hang_at_the_third)
     run_id = await start(alice, await new_set(alice, *CASES))
@@ -155,11 +155,11 @@ async def test_a_run_can_be_cancelled(
     answer = answer_question
     asked: list[str] = []
 
-    async def cancel_at_the_third(services: Services, scope: Any, question: str, history: Any) -> Answer:
+    async def cancel_at_the_third(services: Services, scope: Any, question: str, *more: Any) -> Answer:
         asked.append(question)
         if len(asked) == 3:
             (await alice.client.post(f"{RUNS}/{running}/cancel")).raise_for_status()
-        return await answer(services, scope, question, history)
+        return await answer(services, scope, question, *more)
 
     monkeypatch.setattr(batch_runs, "answer_question", cancel_at_the_third)
     await work(services)
