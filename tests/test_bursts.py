@@ -196,7 +196,7 @@ async def test_what_was_shown_is_not_taken_back(
     later = structs.replace(asked, question=ABOUT_DEPOSIT, conversation_id=conversation_id)
     second = asyncio.create_task(turns.ask(chatting, later))
     await asyncio.sleep(0.15)
-    told = await anext(events)
+    *_, told = [event async for event in events]
     assert isinstance(told, Told)
     assert (await second).message_id != told.message_id
     assert model.asked == [ABOUT_REFUND, ABOUT_DEPOSIT]

@@ -20,6 +20,10 @@ from asissto.retrieval.spelling import Variants
 MOST_MATCHES = 4000
 """Passages that the terms may fetch together before commoner terms only score."""
 
+LEAST_MISSPELT = 0.2
+"""Of a term's weight: the words of the answer before weigh less, are spelled as the documents spell them, and are many:
+their near spellings would cost more than they find."""
+
 MOST_SURROUNDED = 12
 """Passages, the best ones, that are given with what lies around them."""
 
@@ -85,8 +89,8 @@ async def search(session: AsyncSession, tenant_id: UUID, tenant_number: int, que
         fold(query.audience),
         [term for term, _, _ in asked],
         [number for _, number, _ in asked],
-        [ranking.near_prefix(term) for term, _, _ in asked],
-        [ranking.far_ending(term) for term, _, _ in asked],
+        [ranking.near_prefix(term) if weight >= LEAST_MISSPELT else None for term, _, weight in asked],
+        [ranking.far_ending(term) if weight >= LEAST_MISSPELT else None for term, _, weight in asked],
         [weight for _, _, weight in asked],
         None if query.vector is None else query.space_id,
         None if query.vector is None else HalfVector(query.vector),
