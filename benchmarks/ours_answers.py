@@ -14,7 +14,7 @@ from asissto.platform.languages import language_of
 from asissto.retrieval.answering import answer_question
 from asissto.retrieval.assistants import first_assistant
 from asissto.retrieval.conversations import Asked
-from asissto.retrieval.ranking import follow_up_terms
+from asissto.retrieval.rewriting import follow_up_terms
 from asissto.retrieval.scopes import whole_workspace
 from asissto.retrieval.search import Query, search
 from asissto.retrieval.turns import ask

@@ -280,10 +280,11 @@ def test_each_reason_follows_the_policy(reason: HandOverReason) -> None:
 
 
 def test_a_failure_has_its_reason() -> None:
-    """A provider that is away comes before all."""
+    """A rule of the assistant comes before all, then a provider that is away."""
     assert why_not(["embedding:timeout", "rewrite:unusable"], is_empty=False) == HandOverReason.LOW_CONFIDENCE
     assert why_not([], is_empty=True) == HandOverReason.NO_KNOWLEDGE
     assert why_not(["unsupported_sentences:2", "rate_limited"], is_empty=True) == HandOverReason.PROVIDER_DOWN
+    assert why_not(["guardrail"], is_empty=False) == HandOverReason.GUARDRAIL
 
 
 def test_the_stronger_of_two_actions_is_taken() -> None:
@@ -412,6 +413,19 @@ async def test_where_nobody_is_there_it_is_said(alice: Person) -> None:
     assert (await ask(alice, UNKNOWN[0]))["hand_over"] is None
     conversation = (await alice.client.get(f"/api/v1/conversations/{answer['conversation_id']}")).json()
     assert conversation["status"] == "bot"
+
+
+async def test_a_rule_hands_a_topic_over(alice: Person) -> None:
+    """Although rules usually do not; unless the policy says never, or nobody is there."""
+    rules = [{"kind": "refuse_topic", "words": ["court"], "action": "hand_over"}]
+    outcomes = []
+    for policy in ({}, {"on": {"guardrail": "never"}}, {"enabled": False}):
+        await set_up(alice, rules=rules, hand_over=policy)
+        answer = await ask(alice, "Will you take me to court?")
+        conversation = (await alice.client.get(f"/api/v1/conversations/{answer['conversation_id']}")).json()
+        outcomes.append((answer["text"], answer["hand_over"] and answer["hand_over"]["reason"], conversation["status"]))
+    refused = (text("answer.refused", "en"), None, "bot")
+    assert outcomes == [(text("hand_over.done", "en"), "guardrail", "pending"), refused, refused]
 
 
 async def test_the_texts_of_courtesy_can_be_set(alice: Person, superuser: asyncpg.Connection) -> None:

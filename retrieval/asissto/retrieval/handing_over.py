@@ -91,7 +91,9 @@ def hand_over_as_wanted(by: str, policy: HandOverPolicy, language: Language) -> 
 
 
 def why_not(notes: Sequence[str], *, is_empty: bool) -> HandOverReason:
-    """Of an abstention: the provider's failure, documents that say nothing (`is_empty`), or doubt."""
+    """Of an abstention: a rule, the provider's failure, documents that say nothing (`is_empty`), or doubt."""
+    if HandOverReason.GUARDRAIL in notes:
+        return HandOverReason.GUARDRAIL
     if any(f"provider.{note}" in TEXTS for note in notes):
         return HandOverReason.PROVIDER_DOWN
     return HandOverReason.NO_KNOWLEDGE if is_empty else HandOverReason.LOW_CONFIDENCE

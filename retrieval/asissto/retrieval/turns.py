@@ -213,7 +213,7 @@ def _with_hand_over(answer: Answer, failures: int, policy: HandOverPolicy) -> An
     if proposed is None:
         return answer
     details = {**answer.details, "hand_over": msgspec.to_builtins(proposed)}
-    said = {"text": proposed.text, "outcome": "handed_over"} if proposed.is_done else {}
+    said = {"text": proposed.text, "outcome": "handed_over", "citations": ()} if proposed.is_done else {}
     return msgspec.structs.replace(answer, hand_over=proposed, details=details, **said)
 
 
