@@ -187,7 +187,7 @@ async function ask() {
   }
 }
 
-function show(answer, { text, citations, confidence, latency_ms, conversation_id }) {
+function show(answer, { text, citations, confidence, latency_ms, conversation_id, hand_over }) {
   conversation = conversation_id;
   const sources = new Map(citations.map((each) => [each.number, element("details", {},
     element("summary", { textContent: `[${each.number}] ${each.document}${each.locator && ` · ${each.locator}`}` }),
@@ -199,7 +199,8 @@ function show(answer, { text, citations, confidence, latency_ms, conversation_id
     return element("button", { type: "button", className: "number", textContent: part, onclick: unfold });
   });
   const note = say("confidence", Math.round(confidence * 100), Math.round(latency_ms));
-  answer.replaceChildren(element("p", {}, ...parts), ...sources.values(), element("small", { className: "quiet", textContent: note }));
+  const offer = hand_over?.action === "offer" ? [element("p", { className: "quiet", textContent: hand_over.text })] : [];
+  answer.replaceChildren(element("p", {}, ...parts), ...offer, ...sources.values(), element("small", { className: "quiet", textContent: note }));
 }
 
 async function list() {
