@@ -105,6 +105,9 @@ def test_only_what_is_of_no_language_is_read_in_the_other_layout() -> None:
     for question in ("Что такое XKCD?", "HTTP API", "SQL", "ВДНХ", "Где мой iPhone?", "ssl vpn", "", "42", "тчк"):
         assert as_meant(question) == question
     assert as_meant("rfr jnvtybnm pfrfp") == "как отменить заказ"
+    assert as_meant("Skolko stoit arenda velosipeda?") == "сколько стоит аренда велосипеда?"
+    assert as_meant("kakoy zalog za AB-12, napisat na me@x.ru") == "какой залог за ab-12, написат на me@x.ru"
+    assert as_meant("What does kak mean?") == "What does kak mean?"
     assert as_meant("црфе шы еру зкшсу") == "what is the price"
 
 

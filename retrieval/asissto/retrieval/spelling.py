@@ -28,12 +28,15 @@ _LATIN = re.compile(r"[a-z]")
 _CYRILLIC = re.compile(r"[а-я]")
 _VOWEL = re.compile("[aeiouyаеиоуыэюя]")
 _WORD = re.compile(r"[^\W\d_]+")
+_LATIN_WORD = re.compile(r"(?<![\w@./-])[a-z]+(?:'[a-z]+)*'?(?![\w@./-])")  # neither addresses nor codes
 _END_OF_SENTENCE = re.compile(r"[?!.,;:]+$")
 
 # The commonest way to write a sound comes first.
 _FROM_LATIN: Mapping[str, tuple[str, ...]] = {
     "shch": ("щ",), "sch": ("щ", "сч"), "zh": ("ж",), "kh": ("х",), "ts": ("ц", "тс"), "tz": ("ц",), "ch": ("ч",),
     "sh": ("ш",), "yu": ("ю",), "ju": ("ю",), "iu": ("ю",), "ya": ("я",), "ja": ("я",), "ia": ("ия", "я"),
+    "tsya": ("тся", "ця"), "oya": ("оя",), "eya": ("ея",), "iya": ("ия",), "oyu": ("ою",),
+    "eyu": ("ею",), "iyu": ("ию",), "oy": ("ой", "оы"), "ey": ("ей",), "iy": ("ий",), "yy": ("ый",),
     "yo": ("ё",), "jo": ("ё",), "ye": ("е", "ые"), "ph": ("ф",), "ck": ("к",), "oo": ("у", "оо"), "ee": ("и", "ее"),
     "a": ("а",), "b": ("б",), "c": ("ц", "к", "с"), "d": ("д",), "e": ("е", "э"), "f": ("ф",), "g": ("г",),
     "h": ("х",), "i": ("и",), "j": ("й", "дж"), "k": ("к",), "l": ("л",), "m": ("м",), "n": ("н",), "o": ("о",),
@@ -48,6 +51,16 @@ _FROM_CYRILLIC: Mapping[str, tuple[str, ...]] = {
     "х": ("h", "kh"), "ц": ("ts", "c"), "ч": ("ch",), "ш": ("sh",), "щ": ("shch",), "ъ": ("",), "ы": ("y",),
     "ь": ("",), "э": ("e", "a"), "ю": ("yu", "u"), "я": ("ya", "ia"),
 }  # fmt: skip
+_ASKS_IN_LATIN = re.compile(
+    r"(?:skol'?ko|kak(?:o[yij]|aya|aja|oe|ie|im|ogo)?|gde|kogda|kuda|po?chemu|zachem|[cs]hto|kto|mo(?:zh|j)no|nu(?:zh|j)no)"
+)
+_AS_ASKED = {
+    "skolko": "сколько",
+    "skol'ko": "сколько",
+    "shto": "что",
+    "mojno": "можно",
+    "nujno": "нужно",
+} | dict.fromkeys(("kakoy", "kakoi", "kakoj"), "какой")
 _SOFTENED = frozenset("lnrstdz")  # most people leave the soft sign out
 _LATIN_VOWELS = frozenset("aeiouyj'")
 _LOOKS_CYRILLIC = str.maketrans("abekmhopctyx", "авекмнорстух")
@@ -62,9 +75,11 @@ def swapped(text: str) -> str:
 
 
 def as_meant(question: str) -> str:
-    """The question itself, or in the other layout where it is made of words of no language and that one is of words.
+    """The question itself, or what was typed in the other layout or, in Russian, with Latin letters.
 
-    Function words and vowels tell, because every language has them in every question.
+    The other layout is meant where the question is made of words of no language and that one is of words: function
+    words and vowels tell, because every language has them in every question. Of Latin letters a Russian question word
+    tells, unless there are more English function words.
     """
     if bool(_LATIN.search(low := folded(question))) == bool(_CYRILLIC.search(low)):
         return question
@@ -72,7 +87,9 @@ def as_meant(question: str) -> str:
     others = [_swapped_piece(piece) for piece in pieces]
     wordy = sum(_wordiness(other) - _wordiness(folded(piece)) for piece, other in zip(pieces, others, strict=True))
     spoken = any(_is_function_word(word) for other in others for word in _WORD.findall(other))
-    return " ".join(others) if spoken and wordy >= len(pieces) / 3 else question
+    if spoken and wordy >= len(pieces) / 3:
+        return " ".join(others)
+    return _from_latin_letters(question) or question
 
 
 def variants(question: str) -> Variants:
@@ -134,6 +151,19 @@ def _written(word: str, sounds: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     choices = sorted(islice(product(*map(range, map(len, ways))), _MOST_WAYS), key=sum)
     for choice in choices[:MOST_RESPELLINGS]:
         yield "".join(way[index] for way, index in zip(ways, choice, strict=True))
+
+
+def _from_latin_letters(question: str) -> str | None:
+    """None where it is not Russian."""
+    words = _LATIN_WORD.findall(folded(question))
+    asks = sum(_ASKS_IN_LATIN.fullmatch(word) is not None for word in words)
+    if not asks or asks < sum(len(word) > 1 and _is_function_word(word) for word in words):
+        return None
+    return _LATIN_WORD.sub(lambda word: _in_cyrillic(word[0]), folded(question))
+
+
+def _in_cyrillic(word: str) -> str:
+    return _AS_ASKED.get(word) or next(_written(word, _FROM_LATIN), word)
 
 
 def _swapped_piece(piece: str) -> str:
