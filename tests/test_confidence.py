@@ -23,7 +23,7 @@ from asissto.retrieval.confidence import (
     judge,
 )
 from asissto.retrieval.extractive import read
-from asissto.retrieval.passages import Passage, Scores
+from asissto.retrieval.passages import Part, Passage, Scores
 from asissto.retrieval.ranking import idf
 from asissto.retrieval.rewriting import follow_up_terms
 
@@ -118,6 +118,22 @@ def test_what_is_gathered() -> None:
         "highest_cosine": 0.5,
         "passage_lead": 0.0,
     }
+
+
+def test_the_lead_is_that_of_the_passage_which_is_quoted() -> None:
+    """What is read may stand in another order than what was found; a joined passage is no rival of its own parts."""
+    texts = ("Парковка бесплатна.", "Товар можно вернуть за 14 дней.", "Чек не нужен.", "Иное.")
+    dense = (0.3, 0.8, 0.7, 0.1)
+    found = [
+        msgspec.structs.replace(passage(number, text), scores=Scores(lexical=1.0, dense=near, fused=1.0))
+        for number, (text, near) in enumerate(zip(texts, dense, strict=True), 1)
+    ]
+    parts = tuple(Part(each.chunk_id, each.start, each.end) for each in found[1:3])
+    joined = msgspec.structs.replace(found[1], parts=parts)
+    terms = follow_up_terms("За сколько дней можно вернуть товар?", [])
+    reading = read("За сколько дней можно вернуть товар?", terms, dict.fromkeys(terms, 1.0), [joined])
+    gathered = gather(reading, [0.9] * len(reading.candidates), found)
+    assert gathered.passage_lead == pytest.approx((0.8 - (0.3 + 0.1) / 2) / (0.8 + 0.2))
 
 
 FITTED = Calibration(

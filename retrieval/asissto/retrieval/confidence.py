@@ -157,7 +157,7 @@ def gather(reading: Reading, cosines: Sequence[float] | None, found: Sequence[Pa
         lead=_lead([passage.scores.lexical for passage in found]),
         best_cosine=None if cosines is None else max(0.0, cosines[index]),
         highest_cosine=None if cosines is None else max(0.0, *cosines),
-        passage_lead=None if cosines is None else _passage_lead(found, best.passage),
+        passage_lead=None if cosines is None else _passage_lead(found, reading.passages[best.passage]),
     )
 
 
@@ -178,10 +178,10 @@ def _lead(scores: Sequence[float]) -> float:
     return 1 - sum(others) / _RIVALS / first if first > 0 else 0.0
 
 
-def _passage_lead(found: Sequence[Passage], best: int) -> float:
-    """How far the passage quoted first stands above its four best rivals by cosine; below 0 where it does not."""
-    mine = found[best].scores.dense or 0.0
-    others = sorted((each.scores.dense or 0.0 for at, each in enumerate(found) if at != best), reverse=True)[:_RIVALS]
+def _passage_lead(found: Sequence[Passage], best: Passage) -> float:
+    """How far the passage quoted first stands above its four best rivals by cosine; 0 where it does not."""
+    mine, own = best.scores.dense or 0.0, {best.chunk_id, *(part.chunk_id for part in best.parts)}
+    others = sorted((each.scores.dense or 0.0 for each in found if each.chunk_id not in own), reverse=True)[:_RIVALS]
     rivals = max(0.0, float(np.mean(others))) if others else 0.0
     return max(0.0, mine - rivals) / (mine + _LITTLE_MEANING) if others and mine > 0 else 0.0
 
