@@ -8,7 +8,10 @@ import asyncpg
 import httpx
 import pytest
 from litestar import Litestar
+from msgspec import structs
 
+from asissto.platform import chat
+from asissto.platform.chat import make_chat_model
 from asissto.platform.credentials import read_access_token
 from asissto.platform.database import Addresses
 from asissto.platform.embedding import Embedder, make_embedder
@@ -18,6 +21,7 @@ from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
 from copies import KEYS, copied, open_at, run_as_admin, signed_in
+from openai_peer import OpenAIPeer
 from people import PASSWORD, Member, People, Person, bearer, make_client
 
 Template = tuple[Addresses, People]
@@ -101,6 +105,22 @@ async def bob(app: Litestar, services: Services, people: People) -> AsyncIterato
 async def charlie(app: Litestar, services: Services, people: People) -> AsyncIterator[Person]:
     async with signed_in(app, services, people["charlie"]) as person:
         yield person
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[OpenAIPeer]:
+    async with OpenAIPeer() as server:
+        yield server
+
+
+@pytest.fixture
+async def chatting(services: Services, peer: OpenAIPeer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
+    """Services with a model, which is the peer."""
+    monkeypatch.setattr(chat, "PAUSE_SECONDS", 0.01)
+    model = make_chat_model(Settings(openai_api_key="sk-secret", openai_base_url=peer.base_url), "qwen3")
+    assert model is not None
+    yield structs.replace(services, chat=model)
+    await model.close()
 
 
 async def _invite_people(services: Services) -> People:

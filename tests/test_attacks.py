@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from functools import partial
 from itertools import product
@@ -18,10 +17,7 @@ from sqlalchemy import select
 from asissto.ingestion.chunking import chunk
 from asissto.ingestion.parsing import parse
 from asissto.ingestion.tables import DocumentVersion
-from asissto.platform import chat
-from asissto.platform.chat import make_chat_model
 from asissto.platform.services import Services
-from asissto.platform.settings import Settings
 from asissto.retrieval.answering import answer_in_pieces
 from asissto.retrieval.answers import Answer, Piece
 from asissto.retrieval.evaluation import store
@@ -129,21 +125,6 @@ async def scope(services: Services, alice: Person, charlie: Person, tmp_path: Pa
     await store(services, charlie.tenant_id, "zenith", parsed, chunk(parsed))
     whole = await whole_workspace(services, alice.tenant_id)
     return structs.replace(whole, persona=Persona("", SECRET_PERSONA, ""))
-
-
-@pytest.fixture
-async def peer() -> AsyncIterator[OpenAIPeer]:
-    async with OpenAIPeer() as server:
-        yield server
-
-
-@pytest.fixture
-async def chatting(services: Services, peer: OpenAIPeer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
-    monkeypatch.setattr(chat, "PAUSE_SECONDS", 0.01)
-    model = make_chat_model(Settings(openai_api_key="sk-secret", openai_base_url=peer.base_url), "obedient")
-    assert model is not None
-    yield structs.replace(services, chat=model)
-    await model.close()
 
 
 async def ask(services: Services, scope: Scope, attack: Attack) -> tuple[str, Answer]:

@@ -34,12 +34,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def peer() -> AsyncIterator[OpenAIPeer]:
-    async with OpenAIPeer() as server:
-        yield server
-
-
-@pytest.fixture
 async def outside(peer: OpenAIPeer) -> AsyncIterator[OpenAIEmbedder]:
     embedder = make_outside_embedder(outside_settings(peer))
     yield embedder

@@ -10,11 +10,10 @@ import pytest
 from msgspec import structs
 
 from asissto.platform import chat
-from asissto.platform.chat import Usage, make_chat_model
+from asissto.platform.chat import Usage
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.model_clients import ModelClients
 from asissto.platform.services import Services
-from asissto.platform.settings import Settings
 from asissto.platform.texts import text
 from asissto.retrieval.answering import answer_in_pieces, answer_question
 from asissto.retrieval.answers import Answer, Piece
@@ -58,22 +57,6 @@ def one_after_the_other(replies: Iterator[str]) -> Callable[[Messages], str]:
         return citing(next(replies))(messages)
 
     return say
-
-
-@pytest.fixture
-async def peer() -> AsyncIterator[OpenAIPeer]:
-    async with OpenAIPeer() as server:
-        yield server
-
-
-@pytest.fixture
-async def chatting(services: Services, peer: OpenAIPeer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
-    """Services with a model."""
-    monkeypatch.setattr(chat, "PAUSE_SECONDS", 0.01)
-    model = make_chat_model(Settings(openai_api_key="sk-secret", openai_base_url=peer.base_url), "qwen3")
-    assert model is not None
-    yield structs.replace(services, chat=model)
-    await model.close()
 
 
 def ignore(_label: str, _done: int, _total: int) -> None: ...

@@ -1,13 +1,9 @@
 """The rules of a business are kept on every answer, whoever wrote it, in both languages."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from msgspec import structs
 
-from asissto.platform.chat import make_chat_model
 from asissto.platform.services import Services
-from asissto.platform.settings import Settings
 from asissto.platform.texts import text
 from asissto.retrieval.answering import answer_question
 from asissto.retrieval.answers import Answer
@@ -44,20 +40,6 @@ MENTIONS = [
 async def scope(services: Services, alice: Person) -> Scope:
     passages = [SetPassage(id=name, doc=name, title=name, text=body) for name, body in TEXTS.items()]
     return (await load_passages(services, alice.tenant_id, passages, lambda _label, _done, _total: None)).scope
-
-
-@pytest.fixture
-async def peer() -> AsyncIterator[OpenAIPeer]:
-    async with OpenAIPeer() as server:
-        yield server
-
-
-@pytest.fixture
-async def chatting(services: Services, peer: OpenAIPeer) -> AsyncIterator[Services]:
-    model = make_chat_model(Settings(openai_api_key="sk-secret", openai_base_url=peer.base_url), "talkative")
-    assert model is not None
-    yield structs.replace(services, chat=model)
-    await model.close()
 
 
 async def ask(services: Services, scope: Scope, question: str, *rules: Rule) -> Answer:

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -436,12 +435,6 @@ async def test_the_texts_of_courtesy_can_be_set(alice: Person, superuser: asyncp
     await set_up(alice, greeting_text="Мяу!", thanks_text="Мур.")
     assert [(await ask(alice, said))["text"] for said in ("hi", "спасибо")] == ["Мяу!", "Мур."]
     assert await superuser.fetchval("SELECT max(failures) FROM conversations") == 0
-
-
-@pytest.fixture
-async def peer() -> AsyncIterator[OpenAIPeer]:
-    async with OpenAIPeer() as server:
-        yield server
 
 
 async def test_a_provider_that_is_down_is_a_reason(

@@ -29,12 +29,6 @@ PROVIDERS = "/api/v1/model-providers"
 
 
 @pytest.fixture
-async def peer() -> AsyncIterator[OpenAIPeer]:
-    async with OpenAIPeer() as server:
-        yield server
-
-
-@pytest.fixture
 async def private(services: Services) -> AsyncIterator[Services]:
     """An installation whose operator allows providers in private networks, as the peer is."""
     settings = structs.replace(services.settings, provider_private_addresses=True)

@@ -1,14 +1,9 @@
 """Follow-ups: searched with the words they lean on, or as the standalone question that a model writes."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from msgspec import structs
 
-from asissto.platform import chat
-from asissto.platform.chat import make_chat_model
 from asissto.platform.services import Services
-from asissto.platform.settings import Settings
 from asissto.retrieval import rewriting
 from asissto.retrieval.answering import answer_question
 from asissto.retrieval.evaluation import SetPassage, load_passages
@@ -82,22 +77,6 @@ async def test_the_first_question_of_a_conversation_stays_as_it_is() -> None:
     """Also where it points to something, and where a model could be asked."""
     sought = await rewrite(None, "А это платно?", [])
     assert (sought.by, sought.search_terms, sought.text) == ("alone", {"платн": 1.0}, "А это платно?")
-
-
-@pytest.fixture
-async def peer() -> AsyncIterator[OpenAIPeer]:
-    async with OpenAIPeer() as server:
-        yield server
-
-
-@pytest.fixture
-async def chatting(services: Services, peer: OpenAIPeer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
-    """Services with a model."""
-    monkeypatch.setattr(chat, "PAUSE_SECONDS", 0.01)
-    model = make_chat_model(Settings(openai_api_key="sk-secret", openai_base_url=peer.base_url), "qwen3")
-    assert model is not None
-    yield structs.replace(services, chat=model)
-    await model.close()
 
 
 async def test_a_model_makes_the_question_stand_alone(chatting: Services, peer: OpenAIPeer) -> None:

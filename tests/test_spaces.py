@@ -40,12 +40,6 @@ LOCAL = {"model": "local", "dimensions": 384}
 
 
 @pytest.fixture
-async def peer() -> AsyncIterator[OpenAIPeer]:
-    async with OpenAIPeer() as server:
-        yield server
-
-
-@pytest.fixture
 async def services(services: Services, peer: OpenAIPeer) -> AsyncIterator[Services]:
     """The settings name the endpoint and the built-in model."""
     settings = structs.replace(services.settings, openai_api_key="sk-secret", openai_base_url=peer.base_url)

@@ -1,6 +1,5 @@
 """Long conversations: what an answer reads of them is bounded, and what was said long ago becomes a summary."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +9,8 @@ from msgspec import structs
 from sqlalchemy import text as sql
 
 from asissto.channels.channels import api_channel
-from asissto.platform import chat
-from asissto.platform.chat import make_chat_model
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.services import Services
-from asissto.platform.settings import Settings
 from asissto.platform.tables import new_id
 from asissto.platform.tokens import count_tokens
 from asissto.retrieval import turns
@@ -126,21 +122,6 @@ async def test_the_summary_is_made_once_in_seven_turns(
         )
         await work(services)
     assert [number for number, count in enumerate(jobs) if count] == [11, 18, 25]
-
-
-@pytest.fixture
-async def peer() -> AsyncIterator[OpenAIPeer]:
-    async with OpenAIPeer() as server:
-        yield server
-
-
-@pytest.fixture
-async def chatting(services: Services, peer: OpenAIPeer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
-    monkeypatch.setattr(chat, "PAUSE_SECONDS", 0.01)
-    model = make_chat_model(Settings(openai_api_key="sk-secret", openai_base_url=peer.base_url), "qwen3")
-    assert model is not None
-    yield structs.replace(services, chat=model)
-    await model.close()
 
 
 async def test_a_model_keeps_the_notes(
