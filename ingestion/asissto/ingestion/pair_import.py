@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.documents import find_collection
+from asissto.ingestion.import_reports import BadRow
 from asissto.ingestion.pair_csv import Row, write_table
 from asissto.ingestion.pair_text import question_key
 from asissto.ingestion.pairs import PairIn, Wording, make_pair, owners, reword, save_pairs, word
@@ -18,11 +19,6 @@ from asissto.platform.texts import Phrase
 
 AT_ONCE = 200
 """Rows between two breaths of the event loop, which other requests wait for."""
-
-
-class BadRow(msgspec.Struct, frozen=True):
-    line: int
-    error: AsisstoError
 
 
 class Known(msgspec.Struct, frozen=True):

@@ -1,7 +1,6 @@
 """The routes of question/answer pairs, one by one and as tables."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -9,7 +8,6 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter, SkipValidation
 from litestar.types import ControllerRouterHandler
 from sqlalchemy import or_, select
@@ -17,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.document_list import Tag, Words
 from asissto.ingestion.documents import delete_document
+from asissto.ingestion.import_reports import ImportOut, audited, takes
 from asissto.ingestion.labels import fold
 from asissto.ingestion.pair_csv import read_table
-from asissto.ingestion.pair_import import BadRow, Plan, carry_out, export_pairs, plan_import
+from asissto.ingestion.pair_import import carry_out, export_pairs, plan_import
 from asissto.ingestion.pairs import PairIn, PairPatch, change_pair, create_pair, find_pair
 from asissto.ingestion.tables import Document, Pair
 from asissto.platform.audit import record
@@ -61,43 +60,6 @@ class PairOut(msgspec.Struct, frozen=True, kw_only=True):
             tags=document.tags,
             searchable=document.active_version_id is not None,
         )
-
-
-class BadRowOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`line` is where the row begins in the table."""
-
-    line: int
-    field: str
-    code: str
-    detail: str
-
-    @classmethod
-    def of(cls, row: BadRow, language: Language) -> Self:
-        error = row.error
-        return cls(line=row.line, field=error.field or "", code=error.code, detail=error.sentence(language))
-
-
-class ImportOut(msgspec.Struct, frozen=True, kw_only=True):
-    """How many rows became what; `bad` ones are left out."""
-
-    created: int
-    updated: int
-    unchanged: int
-    bad: list[BadRowOut]
-
-    @classmethod
-    def of(cls, plan: Plan, language: Language) -> Self:
-        bad = [BadRowOut.of(row, language) for row in plan.bad]
-        return cls(created=len(plan.new), updated=len(plan.changed), unchanged=len(plan.unchanged), bad=bad)
-
-
-@dataclass
-class TableOperation(Operation):
-    """The body that the handler reads itself."""
-
-    def __post_init__(self) -> None:
-        table = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
-        self.request_body = RequestBody(content={"text/csv": table}, required=True)
 
 
 class PairController(Controller):
@@ -168,7 +130,7 @@ class PairTableController(Controller):
         status_code=200,
         guards=[need("documents.write")],
         request_max_body_size=LARGEST_TABLE,
-        operation_class=TableOperation,
+        operation_class=takes("text/csv"),
     )
     async def take(
         self,
@@ -187,8 +149,7 @@ class PairTableController(Controller):
         plan = await plan_import(session, principal.tenant_id, collection_id, rows)
         if not dry_run:
             await carry_out(session, plan, principal.user_id)
-            counts = {"created": len(plan.new), "updated": len(plan.changed), "bad": len(plan.bad)}
-            await record(session, principal, "pairs.import", "collection", collection_id, **counts)
+            await record(session, principal, "pairs.import", "collection", collection_id, **audited(plan))
         return ImportOut.of(plan, language)
 
     @get("/export", operation_id="pairs.export", guards=[need("documents.read")], media_type="text/csv")

@@ -101,7 +101,6 @@ class _Task(msgspec.Struct, frozen=True, kw_only=True):
 class _Material(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer may be made of, and the answer where nothing is made of it."""
 
-    sought: Sought
     found: Found
     quoting: Quoting
     nothing: Answer
@@ -123,7 +122,7 @@ async def _steps(task: _Task) -> AsyncGenerator[Piece | Answer, None]:
     material = await _find(task, question, language, watch)
     answer = material.nothing
     if task.chat is not None and material.quoting.judged.zone != "none":
-        prompt = _prompt(task, material, language)
+        prompt = _prompt(task, material)
         answer = msgspec.structs.replace(answer, messages=prompt.messages)
         grounded = None
         try:
@@ -197,12 +196,13 @@ async def _find(task: _Task, question: str, language: Language, watch: Stopwatch
         rules=settings.rules,
         most=QUOTES[settings.answer_length],
     )
-    return _Material(sought=sought, found=found, quoting=quoting, nothing=nothing)
+    return _Material(found=found, quoting=quoting, nothing=nothing)
 
 
-def _prompt(task: _Task, material: _Material, language: Language) -> Prompt:
+def _prompt(task: _Task, material: _Material) -> Prompt:
     persona = msgspec.structs.replace(task.scope.persona, orders=tuple(orders(task.scope.settings.rules)))
-    return lay_out(material.quoting.question, material.quoting.passages, task.history, persona, language)
+    what, language = material.quoting, material.nothing.language
+    return lay_out(what.question, what.passages, task.history, persona, language)
 
 
 def _generate(

@@ -226,8 +226,8 @@ async def named_assistant(session: AsyncSession, tenant_id: UUID, name: str) -> 
 
 async def hold_assistant(session: AsyncSession, tenant_id: UUID, assistant_id: UUID) -> Assistant:
     """The row, locked until the transaction ends: two editors change it one after the other."""
-    mine = select(Assistant).where(Assistant.tenant_id == tenant_id, Assistant.id == assistant_id)
-    found = await session.scalar(mine.with_for_update().execution_options(populate_existing=True))
+    key = (tenant_id, assistant_id)
+    found = await session.get(Assistant, key, with_for_update=True, populate_existing=True)
     if found is None:
         raise NotFound(kind="assistant")
     return found

@@ -29,7 +29,7 @@ from asissto.retrieval.quality_tables import QuestionCase, SetResult, SetRun
 from asissto.retrieval.question_sets import CaseIn, Expected, cases_of
 from asissto.retrieval.run_figures import figures_of
 from asissto.retrieval.scopes import Scope, scope_of
-from asissto.retrieval.set_runs import ENDED, RUN_SET, TOPIC, results_of
+from asissto.retrieval.set_runs import ENDED, RUN_SET, TOPIC, hold_run, results_of
 
 AT_ONCE = 4
 """Questions at a time: a model answers one in seconds, and its provider takes some side by side."""
@@ -176,8 +176,7 @@ async def _end(services: Services, job: ClaimedJob) -> None:
 
 async def _hold(session: AsyncSession, job: ClaimedJob) -> SetRun | None:
     """None, and the job is done, where the run was cancelled, has ended, or is gone with its set."""
-    mine = select(SetRun).where(SetRun.tenant_id == job.tenant_id, SetRun.id == UUID(job.key))
-    run = await session.scalar(mine.with_for_update().execution_options(populate_existing=True))
+    run = await hold_run(session, job.tenant_id, UUID(job.key))
     if run is None or run.state in ENDED:
         await jobs.finish(session, job)
         return None

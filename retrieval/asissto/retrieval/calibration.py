@@ -26,7 +26,7 @@ from asissto.retrieval.reliability import (
     sigmoid,
     upper_bound,
 )
-from asissto.retrieval.scopes import Scope, whole_workspace
+from asissto.retrieval.scopes import Scope, workspace_scope
 from asissto.retrieval.tables import Assistant
 
 BUDGET = 0.05
@@ -84,8 +84,8 @@ async def calibrate(
 
 async def scope_of(services: Services, tenant_id: UUID, assistant_id: UUID) -> Scope:
     """Where and how the assistant looks for answers; its texts are for a model and not in it. Raises NotFound."""
-    scope = await whole_workspace(services, tenant_id)
     async with services.database.tenant(tenant_id) as session:
+        scope = await workspace_scope(session, services, tenant_id)
         settings = settings_of(await find_assistant(session, tenant_id, assistant_id))
     return msgspec.structs.replace(scope, settings=settings)
 

@@ -1,24 +1,23 @@
 """The routes by which many cases come and go: files, and answers that were given."""
 
 import asyncio
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.ingestion.import_reports import ImportOut, audited, takes
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.permissions import need
 from asissto.platform.texts import Language
-from asissto.retrieval.case_files import BadLine, read_lines, read_table, write_lines, write_table
+from asissto.retrieval.case_files import read_lines, read_table, write_lines, write_table
 from asissto.retrieval.case_import import CasePlan, carry_out_cases, case_of, plan_cases, plan_of
 from asissto.retrieval.past_cases import cases_from
 from asissto.retrieval.question_sets import cases_of, find_set
@@ -32,48 +31,10 @@ Format = Literal["jsonl", "csv"]
 DryRun = Annotated[bool, QueryParameter(description="Only tell what would become of the lines.")]
 
 
-class BadLineOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`line` is where the case begins in the file."""
-
-    line: int
-    field: str
-    code: str
-    detail: str
-
-    @classmethod
-    def of(cls, bad: BadLine, language: Language) -> Self:
-        error = bad.error
-        return cls(line=bad.line, field=error.field or "", code=error.code, detail=error.sentence(language))
-
-
-class CasesImported(msgspec.Struct, frozen=True, kw_only=True):
-    """How many cases became what; `bad` lines are left out."""
-
-    created: int
-    updated: int
-    unchanged: int
-    bad: list[BadLineOut]
-
-    @classmethod
-    def of(cls, plan: CasePlan, language: Language) -> Self:
-        bad = [BadLineOut.of(each, language) for each in plan.bad]
-        return cls(created=len(plan.new), updated=len(plan.changed), unchanged=len(plan.unchanged), bad=bad)
-
-
 class FromMessagesIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Answers of assistants, each of which becomes a case."""
 
     message_ids: Annotated[list[UUID], Meta(min_length=1, max_length=200)]
-
-
-@dataclass
-class FileOperation(Operation):
-    """The body that the handler reads itself."""
-
-    def __post_init__(self) -> None:
-        content = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
-        kinds = ("application/jsonl", "text/csv")
-        self.request_body = RequestBody(content=dict.fromkeys(kinds, content), required=True)
 
 
 class CaseFileController(Controller):
@@ -86,7 +47,7 @@ class CaseFileController(Controller):
         status_code=200,
         guards=[need("quality.write")],
         request_max_body_size=LARGEST_FILE,
-        operation_class=FileOperation,
+        operation_class=takes("application/jsonl", "text/csv"),
     )
     async def take(
         self,
@@ -97,7 +58,7 @@ class CaseFileController(Controller):
         language: NamedDependency[Language],
         file_format: Annotated[Format, QueryParameter(name="format")] = "jsonl",
         dry_run: DryRun = False,
-    ) -> CasesImported:
+    ) -> ImportOut:
         """The body is a line of JSON for each case, or CSV with a column `question` and more as in an export.
 
         A question that is there already, after the same history, gets what the file expects.
@@ -107,7 +68,7 @@ class CaseFileController(Controller):
         plan = await plan_cases(session, principal.tenant_id, set_id, file)
         if not dry_run:
             await _carry_out(session, principal, "question_cases.import", plan)
-        return CasesImported.of(plan, language)
+        return ImportOut.of(plan, language)
 
     @get("/export", operation_id="question_cases.export", guards=[need("quality.read")])
     async def give(
@@ -136,12 +97,12 @@ class CaseFileController(Controller):
         principal: Caller,
         session: Session,
         language: NamedDependency[Language],
-    ) -> CasesImported:
+    ) -> ImportOut:
         """What was answered then is expected from now on: the documents that it cited, or that it did not know."""
         cases = await cases_from(session, principal.tenant_id, data.message_ids)
         plan = await plan_cases(session, principal.tenant_id, set_id, plan_of(cases))
         await _carry_out(session, principal, "question_cases.from_messages", plan)
-        return CasesImported.of(plan, language)
+        return ImportOut.of(plan, language)
 
 
 HANDLERS: list[ControllerRouterHandler] = [CaseFileController]
@@ -149,5 +110,4 @@ HANDLERS: list[ControllerRouterHandler] = [CaseFileController]
 
 async def _carry_out(session: AsyncSession, principal: Principal, action: str, plan: CasePlan) -> None:
     await carry_out_cases(session, plan)
-    counts = {"created": len(plan.new), "updated": len(plan.changed), "bad": len(plan.bad)}
-    await record(session, principal, action, "question_set", plan.row.id, **counts)
+    await record(session, principal, action, "question_set", plan.row.id, **audited(plan))

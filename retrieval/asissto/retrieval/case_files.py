@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from asissto.ingestion.import_reports import BadRow
 from asissto.ingestion.pair_csv import guarded, records, unguarded
 from asissto.ingestion.plain_text import decode
 from asissto.platform.errors import AsisstoError, InvalidInput
@@ -26,16 +27,11 @@ COLUMNS = {
 _LISTS = {"must_contain": "\n", "must_not_contain": "\n", "must_cite": "\n", "tags": ","}
 
 
-class BadLine(msgspec.Struct, frozen=True):
-    line: int
-    error: AsisstoError
-
-
 class CaseFile(msgspec.Struct, frozen=True):
     """What could be read, by the line it begins in, and what could not."""
 
     cases: list[tuple[int, CaseIn]] = []
-    bad: list[BadLine] = []
+    bad: list[BadRow] = []
 
 
 def read_lines(data: bytes) -> CaseFile:
@@ -83,11 +79,11 @@ def _take(file: CaseFile, line: int, what: str | dict[str, object]) -> None:
         case = msgspec.json.decode(what, type=CaseIn) if isinstance(what, str) else msgspec.convert(what, CaseIn)
         check_case(case)
     except msgspec.ValidationError as error:
-        file.bad.append(BadLine(line, from_validation(str(error))))
+        file.bad.append(BadRow(line, from_validation(str(error))))
     except msgspec.DecodeError:
-        file.bad.append(BadLine(line, InvalidInput(field=f"line {line}", detail=Phrase("invalid.form"))))
+        file.bad.append(BadRow(line, InvalidInput(field=f"line {line}", detail=Phrase("invalid.form"))))
     except AsisstoError as error:
-        file.bad.append(BadLine(line, error))
+        file.bad.append(BadRow(line, error))
     else:
         file.cases.append((line, case))
 

@@ -6,8 +6,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.ingestion.import_reports import BadRow
 from asissto.ingestion.lexemes import folded
-from asissto.retrieval.case_files import BadLine, CaseFile
+from asissto.retrieval.case_files import CaseFile
 from asissto.retrieval.quality_tables import QuestionCase, QuestionSet
 from asissto.retrieval.question_sets import CaseIn, cases_of, find_set, make_case, touch, write_case
 
@@ -21,7 +22,7 @@ class CasePlan(msgspec.Struct, frozen=True):
     new: list[CaseIn]
     changed: list[tuple[QuestionCase, CaseIn]]
     unchanged: list[CaseIn]
-    bad: list[BadLine]
+    bad: list[BadRow]
 
 
 async def plan_cases(session: AsyncSession, tenant_id: UUID, set_id: UUID, file: CaseFile) -> CasePlan:

@@ -13,6 +13,7 @@ from asissto.platform.model_calls import Purpose
 from asissto.retrieval.citations import SUPPORTED, covered, numbers
 from asissto.retrieval.claims import Claim, Claims, split_claims
 from asissto.retrieval.contradictions import strange_names
+from asissto.retrieval.extractive import CELL_EDGE
 from asissto.retrieval.fields import Fields, FieldsReader
 from asissto.retrieval.generation import NO_ANSWER, PROMPT_VERSION, Prompt, once_more
 from asissto.retrieval.guardrails import broken, stops_all
@@ -20,7 +21,7 @@ from asissto.retrieval.markers import MarkerReader, Piece
 from asissto.retrieval.output_checks import MOST_CHARACTERS, Checks, Screen, checks, faults, is_in
 from asissto.retrieval.passages import Citation
 from asissto.retrieval.proofs import Located, Proof, Sources, locate_quotes, prove
-from asissto.retrieval.quoting import cite
+from asissto.retrieval.quoting import number_of
 
 Asking = Callable[[Sequence[ChatMessage], Purpose], AsyncIterator[ChatDelta | ChatEnd]]
 """Puts messages to a model; the second argument is the purpose, answer or regenerate."""
@@ -58,7 +59,7 @@ class Draft(msgspec.Struct, kw_only=True):
 
     @property
     def text(self) -> str:
-        return "".join(piece for piece in self.pieces if isinstance(piece, str))
+        return _text(self.pieces)
 
 
 async def generate(ask: Asking, prompt: Prompt, claims: Claims) -> AsyncGenerator[str | Grounded, None]:
@@ -155,19 +156,13 @@ class _Answer:
         self.kept.append(f"{claim.gap}{claim.text} {marks}")
 
     def _number(self, span: tuple[int, int, int], proof: Proof) -> int:
-        """The mark of the quote; two claims may share one."""
         passage = self._claims.passages[span[0]]
-        start, end = passage.start + span[1], passage.start + span[2]
-        for citation in self.citations:
-            if (citation.start, citation.end, citation.passage.version_id) == (start, end, passage.version_id):
-                return citation.number
-        number = len(self.citations) + 1
-        self.citations.append(cite(number, passage, (start, end), proof.score, self._claims.language))
-        return number
+        stored = (passage.start + span[1], passage.start + span[2])
+        return number_of(self.citations, passage, stored, proof.score, self._claims.language)
 
     def _broken(self, claim: Claim, proof: Proof) -> list[int]:
         heads = " ".join(
-            line.window for span in proof.spans for line in self._sources.between(span) if " | " in line.text
+            line.window for span in proof.spans for line in self._sources.between(span) if CELL_EDGE in line.text
         )
         return broken(self._claims.rules, claim.text, heads)
 

@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from asissto.ingestion.lexemes import lexemes
 from asissto.platform.texts import Language
-from asissto.retrieval.extractive import Quote
+from asissto.retrieval.extractive import CELL_EDGE, Quote
+from asissto.retrieval.phrases import stands_in
 
 Class = Literal["prices", "phone_numbers", "emails", "links", "percentages", "dates"]
 Phrase = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -59,7 +60,6 @@ class Instruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 Rule = NeverMention | RefuseTopic | SayAlways | Instruct
 
-_ROW = " | "
 _NUMERAL = (
     r"(?:\d[\d\s.,]*|один|одна|два|две|три|четыре|пять|шесть|семь|восемь|девять|десять|сто|двести|триста|пятьсот|тысяч\w*"
     r"|миллион\w*|one|two|three|four|five|six|seven|eight|nine|ten|twenty|thirty|forty|fifty|hundred|thousand|million)"
@@ -123,7 +123,7 @@ def refusal(rules: Sequence[Rule], question: str) -> tuple[int, RefuseTopic] | N
     """The first rule that refuses the question, and its place in the list."""
     asked = lexemes(question)
     for at, rule in enumerate(rules):
-        if isinstance(rule, RefuseTopic) and any(_holds(asked, word) for word in rule.words):
+        if isinstance(rule, RefuseTopic) and any(stands_in(lexemes(word), asked) for word in rule.words):
             return at, rule
     return None
 
@@ -137,15 +137,15 @@ def broken(rules: Sequence[Rule], sentence: str, context: str = "") -> list[int]
         if isinstance(rule, NeverMention)
         and (
             any(_mentions(name, sentence, context) for name in rule.classes)
-            or any(_holds(said, word) for word in rule.words)
+            or any(stands_in(lexemes(word), said) for word in rule.words)
         )
     ]
 
 
 def keep_allowed(rules: Sequence[Rule], quotes: Sequence[Quote]) -> tuple[list[Quote], list[int]]:
     """The quotes that break no rule, and the places of the rules that the others break."""
-    rows = " ".join(quote.text for quote in quotes if _ROW in quote.text)
-    found = [broken(rules, quote.text, rows if _ROW in quote.text else "") for quote in quotes]
+    rows = " ".join(quote.text for quote in quotes if CELL_EDGE in quote.text)
+    found = [broken(rules, quote.text, rows if CELL_EDGE in quote.text else "") for quote in quotes]
     places = sorted({place for each in found for place in each})
     if stops_all(rules, places):
         return [], places
@@ -173,13 +173,3 @@ def _mentions(name: Class, sentence: str, context: str) -> bool:
         return True
     priced = _PRICE_WORD.search(sentence) or _PRICE_WORD.search(context) or re.search(_CURRENCY, context, re.IGNORECASE)
     return name == "prices" and priced is not None and any(letter.isdigit() for letter in sentence)
-
-
-def _holds(said: Sequence[str], phrase: str) -> bool:
-    """Whether the words of the phrase stand there one after the other, in any form."""
-    wanted = lexemes(phrase)
-    return (
-        any(list(said[at : at + len(wanted)]) == wanted for at in range(len(said) - len(wanted) + 1))
-        if wanted
-        else False
-    )

@@ -1,13 +1,14 @@
 """Judges an answer by what is expected of it: words, documents, whether there is an answer. No model is asked."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 import msgspec
 
 from asissto.ingestion.lexemes import folded, lexemes
 from asissto.platform.texts import Language, text
+from asissto.retrieval.phrases import stands_in
 from asissto.retrieval.question_sets import CaseIn, CitedDocument, Expected
 
 _MARK = re.compile(r"\s*\[\d+\]")
@@ -66,12 +67,7 @@ class _Said:
 
     def __contains__(self, phrase: str) -> bool:
         whole = re.escape(" ".join(folded(phrase).split()))
-        return bool(re.search(rf"(?<!\w){whole}(?!\w)", self._text)) or _stands_in(lexemes(phrase), self._words)
-
-
-def _stands_in(part: Sequence[str], whole: Sequence[str]) -> bool:
-    size = len(part)
-    return size > 0 and any(whole[at : at + size] == part for at in range(len(whole) - size + 1))
+        return bool(re.search(rf"(?<!\w){whole}(?!\w)", self._text)) or stands_in(lexemes(phrase), self._words)
 
 
 def _other_outcome(expected: Expected, outcome: Expected) -> Failure:

@@ -12,6 +12,7 @@ from asissto.platform.languages import language_of
 from asissto.retrieval.citations import SUPPORTED, Support, covered, locate, numbers, support
 from asissto.retrieval.claims import Claim, Claims
 from asissto.retrieval.contradictions import strange_names, swapped
+from asissto.retrieval.extractive import CELL_EDGE
 from asissto.retrieval.fields import ModelQuote
 from asissto.retrieval.passages import Passage
 from asissto.retrieval.suspicion import reads_like_an_order
@@ -24,7 +25,6 @@ _NUMBERS_COUNT = 0.3
 _GAIN = 0.05
 _AS_GOOD = 0.02
 _OWN_SHARE = 0.7  # of what the best sentence of the sources says of the claim, for a quote to be its proof
-_ROW = " | "
 _CLAUSE_END = re.compile(r"([.!?…;:,]+[\"'»”)]*\s+|\s[—–-]\s)")
 _LEAST_OF_CLAUSE = 0.01
 
@@ -225,14 +225,14 @@ def _lines(number: int, passage: Passage) -> Iterator[Line]:
     for at, (start, end) in enumerate(spans):
         first, last = spans[max(0, at - 1)][0], spans[min(len(spans) - 1, at + 1)][1]
         window = passage.text[first:last]
-        if _ROW in passage.text[start:end]:
+        if CELL_EDGE in passage.text[start:end]:
             window = f"{_head(passage.text)}\n{passage.text[start:end]}"
         yield Line(passage=number, start=start, end=end, text=passage.text[start:end], window=window)
 
 
 def _head(text: str) -> str:
     """The first row of the table: it says what the cells of the others are."""
-    return next((line for line in text.splitlines() if _ROW in line), "")
+    return next((line for line in text.splitlines() if CELL_EDGE in line), "")
 
 
 def _widened(span: tuple[int, int, int], sources: Sources) -> tuple[int, int, int]:

@@ -53,6 +53,17 @@ def cite(number: int, passage: Passage, span: tuple[int, int], support: float, l
     )
 
 
+def number_of(
+    citations: list[Citation], passage: Passage, span: tuple[int, int], support: float, language: Language
+) -> int:
+    """The mark of the quote, which is added where it is new: two sentences may share one."""
+    for citation in citations:
+        if (citation.start, citation.end, citation.passage.version_id) == (*span, passage.version_id):
+            return citation.number
+    citations.append(cite(len(citations) + 1, passage, span, support, language))
+    return len(citations)
+
+
 def locator(passage: Passage, language: Language) -> str:
     """Where in its document the passage stands: page and headings, as far as they are known."""
     page = text("locator.page", language, page=passage.page) if passage.page is not None else ""
@@ -67,20 +78,12 @@ def _has_lines(quote: str) -> bool:
 def _shown(excerpt: Excerpt, citations: list[Citation], language: Language) -> str:
     """The excerpt with its marks; the head of a table is a citation of its own, which further rows share."""
     spans = [(excerpt.start, excerpt.end)] if excerpt.head is None else [excerpt.head, (excerpt.start, excerpt.end)]
-    numbers = [_number(citations, excerpt, span, language) for span in spans]
+    passage, score = excerpt.passage, excerpt.score
+    numbers = [number_of(citations, passage, span, score, language) for span in spans]
     marks = "".join(f"[{number}]" for number in numbers)
     quoted = [citations[number - 1].quote for number in numbers]
     said = quoted[0] if len(quoted) == 1 else _row(*quoted)
     return f"{said} {marks}"
-
-
-def _number(citations: list[Citation], excerpt: Excerpt, span: tuple[int, int], language: Language) -> int:
-    version_id = excerpt.passage.version_id
-    for citation in citations:
-        if (citation.start, citation.end, citation.passage.version_id) == (*span, version_id):
-            return citation.number
-    citations.append(cite(len(citations) + 1, excerpt.passage, span, excerpt.score, language))
-    return len(citations)
 
 
 def _row(head: str, row: str) -> str:

@@ -18,12 +18,8 @@ _UNKNOWN = Scores(lexical=0.0, dense=None, fused=0.0)
 
 async def stored_answer(session: AsyncSession, tenant_id: UUID, message_id: UUID) -> Answer:
     """As it was told, without the passages that were found."""
-    message = (
-        await session.scalars(select(Message).where(Message.tenant_id == tenant_id, Message.id == message_id))
-    ).one()
-    receipt = (
-        await session.scalars(select(Receipt).where(Receipt.tenant_id == tenant_id, Receipt.message_id == message_id))
-    ).one()
+    message = await session.get_one(Message, (tenant_id, message_id))
+    receipt = await session.get_one(Receipt, (tenant_id, message_id))
     mine = select(CitationRow).where(CitationRow.tenant_id == tenant_id, CitationRow.message_id == message_id)
     rows = await session.scalars(mine.order_by(CitationRow.number))
     told = receipt.details.get("hand_over")

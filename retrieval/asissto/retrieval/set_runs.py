@@ -52,8 +52,7 @@ async def start_run(  # noqa: PLR0913 - what is asked of whom, and who wants it
 
 async def cancel_run(session: AsyncSession, tenant_id: UUID, run_id: UUID) -> SetRun:
     """What it has found so far stays; one that has ended stays as it ended. Raises NotFound."""
-    mine = select(SetRun).where(SetRun.tenant_id == tenant_id, SetRun.id == run_id)
-    run = await session.scalar(mine.with_for_update().execution_options(populate_existing=True))
+    run = await hold_run(session, tenant_id, run_id)
     if run is None:
         raise NotFound(kind="set_run")
     if run.state not in ENDED:
@@ -63,6 +62,11 @@ async def cancel_run(session: AsyncSession, tenant_id: UUID, run_id: UUID) -> Se
         await session.flush()
         await session.refresh(run)
     return run
+
+
+async def hold_run(session: AsyncSession, tenant_id: UUID, run_id: UUID) -> SetRun | None:
+    """The row, locked until the transaction ends."""
+    return await session.get(SetRun, (tenant_id, run_id), with_for_update=True, populate_existing=True)
 
 
 async def find_run(session: AsyncSession, tenant_id: UUID, run_id: UUID) -> SetRun:
