@@ -7,7 +7,7 @@ AsisstoError
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
-├── Forbidden               403 (CsrfMissing, RegistrationClosed)
+├── Forbidden               403 (CsrfMissing, RegistrationClosed, HookRefused)
 ├── NotFound                404
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
@@ -214,6 +214,12 @@ class CsrfMissing(Forbidden):
 
 class RegistrationClosed(Forbidden):
     code = "registration_closed"
+
+
+class HookRefused(Forbidden):
+    """A request to a channel's address without its secret or signature; nothing of it is stored."""
+
+    code = "hook_refused"
 
 
 class LinkSpent(Forbidden):

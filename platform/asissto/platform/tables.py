@@ -176,6 +176,21 @@ class JobTurn(Base):
     served_at: Mapped[datetime]
 
 
+class UsageCounter(Base):
+    """How often something happened in a minute or a day; unlogged, so that a crash may empty it."""
+
+    __tablename__ = "usage_counters"
+    __table_args__ = (
+        Index("ix_usage_counters_window", "window_start"),
+        {"prefixes": ["UNLOGGED"], "comment": "of the current minutes and days; a crash may empty it"},
+    )
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True, comment="what is counted, and of whom")
+    window_start: Mapped[datetime] = mapped_column(primary_key=True)
+    count: Mapped[int]
+
+
 class AuditEntry(TenantRow, Base):
     """Who did what to what; the application may add and read rows, nobody changes them."""
 

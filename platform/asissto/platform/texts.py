@@ -277,6 +277,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The request lacks the X-CSRF-Token header. Reload the page and try again.",
         "В запросе нет заголовка X-CSRF-Token. Обновите страницу и попробуйте снова.",
     ),
+    "error.hook_refused": (
+        "The request does not carry this channel's secret or signature. Install the channel's address anew.",
+        "В запросе нет секрета или подписи этого канала. Установите адрес канала заново.",
+    ),
     "error.registration_closed": (
         "Registration is closed here. Ask the administrator for an invitation.",
         "Регистрация здесь закрыта. Попросите приглашение у администратора.",
@@ -546,6 +550,20 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Your message has reached a person, who will answer here.",
         "Ваше сообщение передано сотруднику, он ответит вам здесь.",
     ),
+    # What channels say below and around an answer.
+    "channel.sources": ("Sources", "Источники"),
+    "channel.whole_answer": ("Whole answer with its sources:", "Полный ответ с источниками:"),
+    "reach.blocked": ("The customer has blocked the channel.", "Клиент заблокировал канал."),
+    "reach.opted_out": ("The customer wants no more messages.", "Клиент отказался от сообщений."),
+    "reach.not_allowed": (
+        "The customer has not allowed messages from the channel.",
+        "Клиент не разрешил каналу писать ему.",
+    ),
+    "reach.window_closed": (
+        "The messenger allows free text only within 24 hours after the customer’s last message.",
+        "Мессенджер разрешает обычный текст только в течение 24 часов после последнего сообщения клиента.",
+    ),
+    "reach.unreachable": ("The provider cannot reach the customer.", "Провайдер не может доставить сообщение клиенту."),
     "answer.refused": (
         "I cannot answer questions about this.",
         "На вопросы об этом я не отвечаю.",

@@ -69,6 +69,7 @@ class Conversation(TenantRow, Base):
         within_tenant("channel_id", "channels"),
         within_tenant("contact_id", "contacts", ondelete="SET NULL"),
         Index("ix_conversations_updated", "tenant_id", "updated_at"),
+        Index("ix_conversations_contact", "tenant_id", "contact_id"),
     )
 
     channel_id: Mapped[UUID]
@@ -83,12 +84,14 @@ class Conversation(TenantRow, Base):
     summarised_until: Mapped[UUID | None] = mapped_column(comment="the newest message in the summary")
     claimed_by: Mapped[UUID | None] = mapped_column(comment="the turn that is being answered")
     claimed_until: Mapped[datetime | None]
+    assignee_id: Mapped[UUID | None] = mapped_column(comment="the member who takes care of it")
+    tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 
 
 class Message(TenantRow, Base):
-    """What somebody said; `sender_kind` is user, contact, assistant or system."""
+    """What somebody said; `sender_kind` is user, contact, assistant, note (for members alone) or system."""
 
     __tablename__ = "messages"
     __table_args__ = (

@@ -1,0 +1,30 @@
+"""Calls to a provider over HTTP, whose failures are told apart by whether the request may have been carried out."""
+
+from typing import Any
+
+import httpx2
+
+from asissto.channels.contract import SEND_SECONDS, Account
+from asissto.channels.send_errors import Retryable, Uncertain
+from asissto.platform.errors import AddressRefused
+from asissto.platform.guarded_transport import GuardedTransport
+
+_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+
+
+def make_client(account: Account, *, is_own_address: bool = False, **options: Any) -> httpx2.AsyncClient:
+    """`is_own_address`: the tenant names the host, so that it must be a public one unless the settings allow others."""
+    proxy = account.secrets.proxy
+    if is_own_address and account.guarded and proxy is None:
+        options["transport"] = GuardedTransport()
+    return httpx2.AsyncClient(proxy=proxy, timeout=SEND_SECONDS, follow_redirects=False, **options)
+
+
+async def call(client: httpx2.AsyncClient, method: str, url: str, **options: Any) -> httpx2.Response:
+    """Raises Retryable where nothing was sent, and Uncertain where no answer came; statuses are the caller's matter."""
+    try:
+        return await client.request(method, url, **options)
+    except (*_NOT_SENT, AddressRefused) as error:
+        raise Retryable(type(error).__name__) from error
+    except httpx2.HTTPError as error:
+        raise Uncertain(type(error).__name__) from error

@@ -1,0 +1,15 @@
+"""The types of channels: one line each. Modules are imported when a channel of the type is used."""
+
+from importlib import import_module
+
+from asissto.channels.contract import Connector
+
+TYPES: dict[str, str] = {}
+
+
+def connector_type(name: str) -> type[Connector]:
+    """Raises KeyError."""
+    module, _, attribute = TYPES[name].partition(":")
+    found = getattr(import_module(module), attribute)
+    assert issubclass(found, Connector)
+    return found  # type: ignore[no-any-return]
