@@ -19,8 +19,13 @@ from asissto.platform.texts import TEXTS
 ROOT = Path(__file__).resolve().parents[1]
 COMPONENTS = ("platform", "ingestion", "retrieval", "channels")
 TRANSACTIONS = {"platform/asissto/platform/database.py"}
-BOUNDARIES = {"platform/asissto/platform/worker.py", "platform/asissto/platform/web.py"}
-"""Where any exception is caught: the worker loop and the web error handler, and the receive loop once it is there."""
+BOUNDARIES = {
+    "platform/asissto/platform/worker.py",
+    "platform/asissto/platform/web.py",
+    "channels/asissto/channels/delivering.py",
+    "channels/asissto/channels/polling.py",
+}
+"""Where any exception is caught: the web error handler, and the loops of the worker, the courier and the poller."""
 
 HEAVY = ("unstructured", "llama_index", "aiogram", "obstore", "onnxruntime", "openai", "spacy", "twilio", "vk_api")
 # The brackets keep this line from finding itself.

@@ -82,6 +82,7 @@ class World:
     assistant_id: UUID
     assistant_name: str
     channel_id: UUID
+    channel_name: str
     conversation_id: UUID
     message_id: UUID
     finding_id: UUID
@@ -102,6 +103,11 @@ PRICE: dict[str, Any] = {
     "input_micros": 1,
     "cached_micros": 1,
     "output_micros": 1,
+}
+
+GATEWAY: dict[str, Any] = {
+    "settings": {"callback_url": "https://127.0.0.1:9/alices-gateway"},
+    "secrets": {"secret": "whsec_" + "A" * 32},
 }
 
 CASES = {
@@ -227,6 +233,12 @@ CASES = {
     "assistants.ask": Case(HIDDEN, {"question": "Where is the spare key?", "conversation_id": "{conversation_id}"}),
     "channels.list": Case(OWN),
     "channels.read": Case(HIDDEN),
+    "channels.create": Case(201, {"name": "{channel_name}", "type": "http", **GATEWAY}),
+    "channels.update": Case(HIDDEN, {"name": "stolen"}),
+    "channels.delete": Case(HIDDEN),
+    "channels.check": Case(HIDDEN),
+    "channels.install": Case(HIDDEN),
+    "channels.hook": Case(403, {"conversation": "stolen", "text": "An intruder was here."}, is_open=True),
     "conversations.list": Case(OWN, query={"assistant_id": "{assistant_id}"}),
     "conversations.read": Case(HIDDEN),
     "conversations.messages": Case(HIDDEN),
@@ -351,6 +363,8 @@ async def build_world(services: Services, alice: Person) -> World:
     async with services.database.tenant(alice.tenant_id) as session:
         spent = ModelCall(purpose="answer", provider_id=UUID(shop["id"]), provider=shop["name"], model=PRICE["model"])
         await store_calls(session, alice.tenant_id, [spent], message_id)
+    gateway = {"name": "Alice's own gateway", "type": "http", **GATEWAY}
+    gateway = (await alice.client.post("/api/v1/channels", json=gateway)).raise_for_status().json()
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
@@ -366,7 +380,8 @@ async def build_world(services: Services, alice: Person) -> World:
         sync_id=sync.id,
         assistant_id=assistant.id,
         assistant_name=assistant.name,
-        channel_id=channel_id,
+        channel_id=UUID(gateway["id"]),
+        channel_name=gateway["name"],
         conversation_id=conversation.id,
         message_id=message_id,
         finding_id=finding.id,

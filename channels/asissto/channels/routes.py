@@ -1,26 +1,23 @@
-"""The routes of channels, and the API channel itself: a question comes in, a cited answer goes out."""
+"""The routes of this component, and the API channel itself: a question comes in, a cited answer goes out."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Request, Response, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, SkipValidation
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.types import ControllerRouterHandler
-from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels.channels import api_channel, find_channel
-from asissto.channels.tables import Channel
+from asissto.channels import channel_routes, hook_routes
+from asissto.channels.channels import api_channel
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import AsisstoError
-from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.permissions import need
 from asissto.platform.problems import translate
 from asissto.platform.services import Services
@@ -39,19 +36,6 @@ Open = SkipValidation[NamedDependency[Services]]
 EVENT_STREAM = "text/event-stream"
 STATEMENT_SECONDS = 5.0
 """Of one statement of an answer, which takes milliseconds: whoever waits longer is better told to try again."""
-
-
-class ChannelOut(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    name: str
-    type: str
-    status: str
-    settings: dict[str, Any]
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: Channel) -> Self:
-        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
 
 
 class AskIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -133,22 +117,6 @@ class AnswerOut(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class ChannelController(Controller):
-    path = "/api/v1/channels"
-    tags = ("channels",)
-
-    @get(operation_id="channels.list", guards=[need("channels.read")])
-    async def list(
-        self, principal: Caller, session: Session, limit: Limit = DEFAULT_LIMIT, after: After = None
-    ) -> Page[ChannelOut]:
-        mine = select(Channel).where(Channel.tenant_id == principal.tenant_id)
-        return (await page(session, mine, Channel.id, limit, after)).map(ChannelOut.of)
-
-    @get("/{channel_id:uuid}", operation_id="channels.read", guards=[need("channels.read")])
-    async def read(self, channel_id: FromPath[UUID], principal: Caller, session: Session) -> ChannelOut:
-        return ChannelOut.of(await find_channel(session, principal.tenant_id, channel_id))
-
-
 class AskController(Controller):
     path = "/api/v1/assistants/{assistant_id:uuid}/ask"
     tags = ("assistants",)
@@ -185,7 +153,7 @@ class AskController(Controller):
         return Response(AnswerOut.of(await ask(services, asked)))
 
 
-HANDLERS: list[ControllerRouterHandler] = [ChannelController, AskController]
+HANDLERS: list[ControllerRouterHandler] = [AskController, *channel_routes.HANDLERS, *hook_routes.HANDLERS]
 
 
 async def _events(

@@ -33,9 +33,9 @@ async def ingest_in_active_space(services: Services, job: ClaimedJob) -> None:
 HANDLERS = {
     INGEST: Handler(ingest_in_active_space, mark_failed, mark_postponed),
     DELETE_FILES: Handler(delete_files),
-    SWEEP_FILES: Handler(sweep_files, slow=True),
-    REEMBED: Handler(reembed, mark_switch_failed, mark_switch_waiting, slow=True),
-    DROP_SPACE: Handler(drop_space, slow=True),
-    REVIEW: Handler(review, slow=True),
-    SYNC: Handler(sync, give_up_syncing, slow=True),
+    SWEEP_FILES: Handler(sweep_files, lane="slow"),
+    REEMBED: Handler(reembed, mark_switch_failed, mark_switch_waiting, lane="slow"),
+    DROP_SPACE: Handler(drop_space, lane="slow"),
+    REVIEW: Handler(review, lane="slow"),
+    SYNC: Handler(sync, give_up_syncing, lane="slow"),
 }

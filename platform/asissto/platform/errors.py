@@ -16,7 +16,7 @@ AsisstoError
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
 │   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
 ├── StorageFull             507
-└── NotReady                503 (PortInUse, DataDirUnusable, StorageUnavailable)
+└── NotReady                503 (PortInUse, DataDirUnusable, StorageUnavailable, ChannelResting)
     ├── DatabaseTooOld, DatabaseWontStart
     └── DatabaseDown (DatabaseSlow)
 """
@@ -459,6 +459,13 @@ class NotReady(AsisstoError):
     status = 503
     code = "not_ready"
     temporary = True
+
+
+class ChannelResting(NotReady):
+    """The channel is paused: its provider keeps the event and brings it again."""
+
+    code = "channel_resting"
+    retry_after = 60.0
 
 
 class DatabaseDown(NotReady):

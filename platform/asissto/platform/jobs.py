@@ -54,18 +54,23 @@ async def enqueue(  # noqa: PLR0913 - a job has that many parts
     row = insert(Job).values(tenant_id=tenant_id, id=new_id(), kind=kind, key=key, payload=payload, run_at=due)
     waiting = text("state = 'todo'")
     await session.execute(row.on_conflict_do_nothing(index_elements=["tenant_id", "kind", "key"], index_where=waiting))
-    await session.execute(select(func.pg_notify(CHANNEL, kind)))
+    await _tell(session, run_at)
 
 
 async def bring_forward(session: AsyncSession, tenant_id: UUID, kind: str, key: str) -> None:
     """Makes a job that waits for its time due now."""
     await session.execute(update(Job).where(*_waiting(tenant_id, kind, key)).values(run_at=func.now()))
-    await session.execute(select(func.pg_notify(CHANNEL, kind)))
+    await _tell(session)
 
 
 async def withdraw(session: AsyncSession, tenant_id: UUID, kind: str, key: str) -> None:
     """Takes back a job that waits; one that is being done goes on."""
     await session.execute(delete(Job).where(*_waiting(tenant_id, kind, key)))
+
+
+async def _tell(session: AsyncSession, run_at: datetime | None = None) -> None:
+    """Wakes the workers, at once or when the job falls due."""
+    await session.execute(select(func.pg_notify(CHANNEL, "" if run_at is None else str(run_at.timestamp()))))
 
 
 def _waiting(tenant_id: UUID, kind: str, key: str) -> tuple[Any, ...]:
@@ -82,7 +87,7 @@ async def enqueue_all(
     await session.execute(
         row, [{**mine, "id": new_id(), "key": key, "payload": payload} for key, payload in payloads.items()]
     )
-    await session.execute(select(func.pg_notify(CHANNEL, kind)))
+    await _tell(session)
 
 
 _ABANDONED = """
@@ -141,6 +146,13 @@ async def renew(session: AsyncSession, job: ClaimedJob) -> None:
 async def finish(session: AsyncSession, job: ClaimedJob) -> None:
     """Belongs into the transaction of the job's effects: both are seen or neither. Raises LeaseLost."""
     await _change(session, job, state="done", finished_at=func.now(), lease_until=None)
+
+
+async def remove(session: AsyncSession, job: ClaimedJob) -> None:
+    """`finish` for jobs as frequent as messages, of which nothing is to be kept. Raises LeaseLost."""
+    removed = await session.execute(delete(Job).where(*_mine(job)).returning(Job.id))
+    if removed.first() is None:
+        raise LeaseLost
 
 
 async def put_back(session: AsyncSession, job: ClaimedJob, error: str | None) -> None:

@@ -18,6 +18,7 @@ from asissto.platform.errors import (
     MalformedJson,
     MethodNotAllowed,
     NotFound,
+    NotReady,
     TooLarge,
     TooManyRequests,
 )
@@ -154,6 +155,8 @@ def _headers(error: AsisstoError, raised: Exception) -> dict[str, str]:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.params["seconds"])
+    elif isinstance(error, NotReady) and error.retry_after:
+        headers["Retry-After"] = str(int(error.retry_after))
     return headers
 
 

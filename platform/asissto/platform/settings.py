@@ -81,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         bool, setting("Whether model providers of workspaces may lie in private networks and speak without TLS.")
     ] = False
     worker_jobs: Annotated[int, setting("Jobs that one worker runs at the same time.", ge=1)] = 2
+    worker_turns: Annotated[int, setting("Customers whose messages one worker answers at the same time.", ge=1)] = 32
     log_format: Annotated[Literal["console", "json"], setting("How log lines are written.")] = "console"
     log_level: Annotated[Literal["debug", "info", "warning", "error"], setting("Least important log lines shown.")] = (
         "info"

@@ -386,6 +386,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Хранилище файлов недоступно: {reason}. Повторите позже; работает ли оно, покажет `asissto doctor`.",
     ),
     "error.not_ready": ("The service is starting. Try again in a moment.", "Служба запускается. Повторите чуть позже."),
+    "error.channel_resting": (
+        "The channel is paused. Bring the event again later.",
+        "Канал приостановлен. Доставьте событие позже.",
+    ),
     "error.database_down": (
         "The database at {address} does not answer. Start it, or check ASISSTO_DATABASE_URL.",
         "База данных {address} не отвечает. Запустите её или проверьте ASISSTO_DATABASE_URL.",
@@ -482,6 +486,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "provider.unknown_model": ("it does not know this model", "он не знает такой модели"),
     "provider.unreachable": ("its address cannot be reached", "его адрес недоступен"),
     # What clashes, within error.conflict.
+    "conflict.api_channel": (
+        "the API channel belongs to every workspace; it can only be renamed",
+        "канал API есть у каждого рабочего пространства, его можно только переименовать",
+    ),
     "conflict.exists": ("it is there already", "это уже есть"),
     "conflict.member": ("this person is a member already", "этот человек уже участник"),
     # What was not found, within error.not_found.
@@ -553,6 +561,18 @@ TEXTS: dict[str, tuple[str, str]] = {
     # What channels say below and around an answer.
     "channel.sources": ("Sources", "Источники"),
     "channel.whole_answer": ("Whole answer with its sources:", "Полный ответ с источниками:"),
+    "channel.closed_now": (
+        "Nobody is here at the moment; a person will answer as soon as the working hours begin.",
+        "Сейчас нерабочее время; сотрудник ответит, как только начнётся рабочий день.",
+    ),
+    "channel.only_text": (
+        "I have received it, but I can read only text so far. Please write your question in words.",
+        "Получил, но пока я умею читать только текст. Напишите, пожалуйста, вопрос словами.",
+    ),
+    "channel.too_many": (
+        "That is more than I can answer at the moment. Please write again a little later.",
+        "Сейчас сообщений больше, чем я успеваю обработать. Напишите, пожалуйста, немного позже.",
+    ),
     "reach.blocked": ("The customer has blocked the channel.", "Клиент заблокировал канал."),
     "reach.opted_out": ("The customer wants no more messages.", "Клиент отказался от сообщений."),
     "reach.not_allowed": (

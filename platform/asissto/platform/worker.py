@@ -1,9 +1,11 @@
-"""Runs jobs until told to stop: wakes by notification, or by the clock where one was missed."""
+"""Runs jobs until told to stop: wakes by notification, when one falls due, or by the clock where that was missed."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from typing import Literal, get_args
 
 import msgspec
 import structlog
@@ -16,21 +18,26 @@ from asissto.platform.listening import listen
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 
+Lane = Literal["usual", "slow", "turns"]
+LANES: tuple[Lane, ...] = get_args(Lane)
+
 
 class Handler(msgspec.Struct, frozen=True):
     """`run` does the work and calls `jobs.finish` in the transaction of its effects.
 
-    `give_up` and `postpone` tell whoever waits that it failed, and that it goes on at a later time. What is `slow` (a
-    crawl, a new embedding of everything) has a place of its own, so that it keeps no document waiting.
+    `give_up` and `postpone` tell whoever waits that it failed, and that it goes on at a later time. Each lane has its
+    own places: what is `slow` (a crawl, a new embedding of everything) keeps no document waiting, and neither keeps a
+    customer waiting, whose `turns` mostly wait for a model themselves.
     """
 
     run: Callable[[Services, ClaimedJob], Awaitable[None]]
     give_up: Callable[[AsyncSession, ClaimedJob, AsisstoError], Awaitable[None]] | None = None
     postpone: Callable[[AsyncSession, ClaimedJob, AsisstoError, datetime], Awaitable[None]] | None = None
-    slow: bool = False
+    lane: Lane = "usual"
 
 
 POLL_SECONDS = 2.0
+_LONGEST_TIMER = 600.0
 log = structlog.get_logger()
 
 
@@ -39,41 +46,62 @@ class Worker:
         self._services = services
         self._handlers = handlers
         self._id = new_id()
-        self._wake = asyncio.Event()
+        self._wakes: dict[Lane, asyncio.Event] = {lane: asyncio.Event() for lane in LANES}
 
     async def run(self) -> None:
         """Until cancelled; jobs that are running then go back into the queue at once."""
+        settings = self._services.settings
+        places: dict[Lane, int] = {"usual": settings.worker_jobs, "slow": 1, "turns": settings.worker_turns}
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._services.settings.worker_jobs):
-                group.create_task(self._work(self._kinds(slow=False)))
-            group.create_task(self._work(self._kinds(slow=True)))
-            group.create_task(listen(self._services.database, jobs.CHANNEL, self._hear, self._hear))
+            for lane, most in places.items():
+                group.create_task(self._work(lane, most))
+            group.create_task(listen(self._services.database, jobs.CHANNEL, self._hear, self._turn))
 
-    def _hear(self, _news: object) -> None:
-        self._wake.set()
+    def _turn(self, _is_connected: bool) -> None:
+        self._wake()
 
-    def _kinds(self, *, slow: bool) -> list[str]:
-        return [kind for kind, handler in self._handlers.items() if handler.slow == slow]
+    def _wake(self) -> None:
+        for wake in self._wakes.values():
+            wake.set()
 
-    async def _work(self, kinds: list[str]) -> None:
-        while True:
-            self._wake.clear()  # before the look, so that what comes during it is not missed
-            if not await self.run_one(kinds):
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+    def _hear(self, due: str) -> None:
+        """`due` is when the job may run: empty for now, else seconds since 1970."""
+        pause = min(float(due) - time.time(), _LONGEST_TIMER) if due else 0.0
+        if pause > 0:
+            asyncio.get_running_loop().call_later(pause, self._wake)
+        else:
+            self._wake()
+
+    async def _work(self, lane: Lane, most: int) -> None:
+        """One claims for all places of a lane: dozens that are woken at once would mostly find nothing."""
+        kinds = [kind for kind, handler in self._handlers.items() if handler.lane == lane]
+        places, wake = asyncio.Semaphore(most), self._wakes[lane]
+        async with asyncio.TaskGroup() as running:
+            while True:
+                await places.acquire()
+                wake.clear()  # before the look, so that what comes during it is not missed
+                job = await self._claim(kinds)
+                if job is None:
+                    places.release()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(wake.wait(), POLL_SECONDS)
+                else:
+                    running.create_task(self._run(job)).add_done_callback(lambda _done: places.release())
 
     async def run_one(self, kinds: list[str] | None = None) -> bool:
         """Runs the next job that is due, of these kinds or any; False where there is none."""
+        job = await self._claim(list(self._handlers) if kinds is None else kinds)
+        if job is not None:
+            await self._run(job)
+        return job is not None
+
+    async def _claim(self, kinds: list[str]) -> ClaimedJob | None:
         try:
             async with self._services.database.system() as session:
-                job = await jobs.claim(session, self._id, list(self._handlers) if kinds is None else kinds)
+                return await jobs.claim(session, self._id, kinds)
         except Exception as error:  # the database may be away for a while: the loop outlives it
             log.error("jobs cannot be claimed", error=repr(error))  # noqa: TRY400
-            return False
-        if job is None:
-            return False
-        await self._run(job)
-        return True
+            return None
 
     async def _run(self, job: ClaimedJob) -> None:
         with structlog.contextvars.bound_contextvars(job=str(job.id), kind=job.kind, tenant=str(job.tenant_id)):

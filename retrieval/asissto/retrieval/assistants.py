@@ -25,7 +25,7 @@ T = TypeVar("T")
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 LongText = Annotated[str, Meta(max_length=20_000)]
 ModelName = Annotated[str, Meta(max_length=200)]
-ChannelType = Literal["api", "telegram", "vk", "sms", "mail", "web"]
+ChannelType = Literal["api", "telegram", "vk", "sms", "whatsapp", "mail", "web", "http"]
 VariableName = Annotated[str, Meta(pattern="^[a-z_][a-z0-9_]{0,39}$")]
 VariableValue = Annotated[str, Meta(max_length=500)]
 Variables = Annotated[dict[VariableName, VariableValue], Meta(max_length=50)]

@@ -5,4 +5,4 @@ from asissto.retrieval.batch_runs import mark_run_failed, run_set
 from asissto.retrieval.set_runs import RUN_SET
 from asissto.retrieval.summaries import SUMMARISE, summarise
 
-HANDLERS = {RUN_SET: Handler(run_set, mark_run_failed, slow=True), SUMMARISE: Handler(summarise)}
+HANDLERS = {RUN_SET: Handler(run_set, mark_run_failed, lane="slow"), SUMMARISE: Handler(summarise)}

@@ -4,6 +4,7 @@ from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
 from asissto.channels import routes as channels
+from asissto.channels.events import TOPICS as CHANNELS
 from asissto.ingestion import routes as ingestion
 from asissto.ingestion.events import TOPICS as DOCUMENTS
 from asissto.platform import routes as platform
@@ -23,4 +24,4 @@ HANDLERS: list[ControllerRouterHandler] = [
 
 
 def build_app(services: Services) -> Litestar:
-    return create_app(services, HANDLERS, TENANT_HOOKS, {**DOCUMENTS, **RUNS, **CONVERSATIONS})
+    return create_app(services, HANDLERS, TENANT_HOOKS, {**DOCUMENTS, **RUNS, **CONVERSATIONS, **CHANNELS})

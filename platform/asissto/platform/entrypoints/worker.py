@@ -1,9 +1,12 @@
-"""The worker process: runs every component's jobs until it is told to stop."""
+"""The worker process: runs every component's jobs, polls and sends for channels, until it is told to stop."""
 
 import asyncio
 import os
 import signal
 
+from asissto.channels.delivering import Courier
+from asissto.channels.jobs import HANDLERS as CHANNELS
+from asissto.channels.polling import Poller
 from asissto.ingestion.jobs import HANDLERS as INGESTION
 from asissto.ingestion.switching import begin_wanted_switches
 from asissto.platform.log import configure_log
@@ -12,11 +15,18 @@ from asissto.platform.settings import Settings
 from asissto.platform.worker import Worker
 from asissto.retrieval.jobs import HANDLERS as RETRIEVAL
 
-HANDLERS = {**INGESTION, **RETRIEVAL}
+HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS}
 
 
 def make_worker(services: Services) -> Worker:
     return Worker(services, HANDLERS)
+
+
+async def run_everything(services: Services) -> None:
+    """Jobs, the fetching of events and the sending of answers, until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        for part in (make_worker(services), Poller(services), Courier(services)):
+            group.create_task(part.run())
 
 
 async def work(settings: Settings, *, with_parent: bool = False) -> None:
@@ -24,7 +34,7 @@ async def work(settings: Settings, *, with_parent: bool = False) -> None:
     configure_log(settings)
     async with open_services(settings) as services:
         await begin_wanted_switches(services)
-        running = asyncio.create_task(make_worker(services).run())
+        running = asyncio.create_task(run_everything(services))
         watching = asyncio.create_task(_end_with_parent(running)) if with_parent else None
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGTERM, signal.SIGINT):

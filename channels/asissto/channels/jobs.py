@@ -1,0 +1,114 @@
+"""The jobs of channels: answering what waits in a conversation."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from asissto.channels import outbox
+from asissto.channels.accounts import connector_of
+from asissto.channels.contract import Connector, Destination
+from asissto.channels.inbox import ANSWER
+from asissto.channels.saying import said_of
+from asissto.channels.send_errors import SendError
+from asissto.channels.tables import Channel, Thread
+from asissto.channels.telling import language_for, tell
+from asissto.channels.threads import destination
+from asissto.platform import jobs
+from asissto.platform.errors import AsisstoError, AssistantPaused
+from asissto.platform.events import announce
+from asissto.platform.jobs import ClaimedJob
+from asissto.platform.services import Services
+from asissto.platform.texts import Language
+from asissto.platform.worker import Handler
+from asissto.retrieval.bursts import withdraw
+from asissto.retrieval.conversations import CUSTOMERS, TOPIC, lock_conversation
+from asissto.retrieval.handing_over import HandOverReason
+from asissto.retrieval.tables import Conversation, Message
+from asissto.retrieval.turns import SILENT, Told, collect_turn
+
+_TYPING_SECONDS = 5.0
+_PAUSED = timedelta(minutes=1)
+
+
+async def answer(services: Services, job: ClaimedJob) -> None:
+    """Everything that waits in the conversation, and the parts of the answer in the outbox, in one transaction."""
+    conversation_id = UUID(job.payload["conversation_id"])
+    async with services.database.tenant(job.tenant_id) as session:
+        thread = await session.get(Thread, (job.tenant_id, conversation_id))
+        if thread is None:  # deleted meanwhile, with its channel perhaps
+            await jobs.remove(session, job)
+            return
+        channel = await session.get_one(Channel, (job.tenant_id, thread.channel_id))
+    connector = connector_of(services, channel)
+
+    async def write_parts(session: AsyncSession, told: Told) -> None:
+        if told.answer.mode == SILENT or not told.answer.text:
+            return
+        locked = await session.get_one(Thread, (job.tenant_id, conversation_id), populate_existing=True)
+        said = await said_of(session, job.tenant_id, told.answer, connector.account.settings.hours)
+        await outbox.put(session, locked, told.message_id, connector.render(said))
+
+    again = None
+    try:
+        async with typing(connector, destination(thread)):
+            await collect_turn(services, job.tenant_id, conversation_id, channel=channel.type, together=write_parts)
+    except AssistantPaused:  # the customer waits for it to be woken
+        again = datetime.now(UTC) + _PAUSED
+    finally:
+        await connector.close()
+    async with services.database.tenant(job.tenant_id) as session:
+        await jobs.remove(session, job)
+        if again is not None:
+            await jobs.enqueue(session, job.tenant_id, ANSWER, job.key, job.payload, run_at=again)
+
+
+async def hand_to_person(session: AsyncSession, job: ClaimedJob, _error: AsisstoError) -> None:
+    """An answer that fails again and again: the customer is told, and a person has the conversation."""
+    thread = await session.get(Thread, (job.tenant_id, UUID(job.payload["conversation_id"])))
+    if thread is None:
+        return
+    conversation = await lock_conversation(session, job.tenant_id, thread.id)
+    if conversation.status != "bot":
+        return
+    await withdraw(session, conversation)
+    conversation.status, conversation.failures = "pending", 0
+    conversation.handed_over_reason, conversation.handed_over_at = HandOverReason.REPEATED_FAILURE, func.now()
+    await tell(session, thread, conversation, "hand_over.done", await _language(session, conversation))
+    await announce(session, job.tenant_id, TOPIC, conversation.id)
+
+
+async def _language(session: AsyncSession, conversation: Conversation) -> Language:
+    """Of what the customer wrote last."""
+    mine = (Message.tenant_id == conversation.tenant_id, Message.conversation_id == conversation.id)
+    newest = select(Message.content).where(*mine, Message.sender_kind.in_(CUSTOMERS)).order_by(Message.id.desc())
+    return language_for(await session.scalar(newest.limit(1)) or "", None)
+
+
+@asynccontextmanager
+async def typing(connector: Connector, to: Destination) -> AsyncIterator[None]:
+    """Shows that somebody is writing, where the channel can; that it fails disturbs nobody."""
+    if not connector.capabilities.types:
+        yield
+        return
+    showing = asyncio.create_task(_show_typing(connector, to))
+    try:
+        yield
+    finally:
+        showing.cancel()
+        with suppress(asyncio.CancelledError):
+            await showing
+
+
+async def _show_typing(connector: Connector, to: Destination) -> None:
+    with suppress(SendError):
+        while True:
+            await connector.show_typing(to)
+            await asyncio.sleep(_TYPING_SECONDS)
+
+
+HANDLERS = {ANSWER: Handler(answer, hand_to_person, lane="turns")}

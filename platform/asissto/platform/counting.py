@@ -1,0 +1,32 @@
+"""Counts what happens in a minute or a day, for limits: one upsert on an unlogged table."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import delete
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from asissto.platform.tables import UsageCounter
+
+Window = Literal["minute", "day"]
+
+
+async def count(session: AsyncSession, tenant_id: UUID, name: str, window: Window) -> int:
+    """How often it has happened in the current window (UTC), this time included."""
+    row = insert(UsageCounter).values(tenant_id=tenant_id, name=name, window_start=_start(window), count=1)
+    more = row.on_conflict_do_update(
+        index_elements=["tenant_id", "name", "window_start"], set_={"count": UsageCounter.count + 1}
+    )
+    return int((await session.execute(more.returning(UsageCounter.count))).scalar_one())
+
+
+async def forget_old_windows(session: AsyncSession) -> None:
+    """Of more than two days ago."""
+    await session.execute(delete(UsageCounter).where(UsageCounter.window_start < datetime.now(UTC) - timedelta(days=2)))
+
+
+def _start(window: Window) -> datetime:
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    return now if window == "minute" else now.replace(hour=0, minute=0)
