@@ -20,7 +20,7 @@ from asissto.platform.migrate import embedded_addresses, migrate
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
-from copies import KEYS, copied, open_at, run_as_admin, signed_in
+from copies import KEYS, copied, open_at, quick_folder, run_as_admin, signed_in
 from openai_peer import OpenAIPeer
 from people import PASSWORD, Member, People, Person, bearer, make_client
 
@@ -30,7 +30,7 @@ Template = tuple[Addresses, People]
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedPostgres]:
     """Below a folder that every account can enter, which pytest's own are not: the server does not run as root."""
-    with tempfile.TemporaryDirectory(prefix="asissto-test-") as folder:
+    with tempfile.TemporaryDirectory(prefix="asissto-test-", dir=quick_folder()) as folder:
         Path(folder).chmod(0o711)
         with EmbeddedPostgres(Path(folder) / "data") as server:
             yield server
