@@ -2,6 +2,10 @@
 PYTHON ?= python3
 # nltk refuses data files with more than one hard link.
 export UV_LINK_MODE := copy
+# Compiled modules are kept whatever the shell says: without them every Python that is started compiles everything anew,
+# 2 s for the web process, and the tests start a hundred. They lie in .venv, not beside the sources.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 LOCK := .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 

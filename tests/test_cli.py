@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from asissto.platform.postgres import EmbeddedPostgres
+from copies import server_folder
 
 SECONDS = 90
 
@@ -56,10 +56,8 @@ def only_object(ended: Ended) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """With a data folder whose server runs from the first command to the last."""
-    with tempfile.TemporaryDirectory(prefix="asissto-test-") as name:
-        Path(name).chmod(0o711)
-        with EmbeddedPostgres(Path(name) / "data"):
-            yield Path(name)
+    with server_folder() as folder, EmbeddedPostgres(folder / "data"):
+        yield folder
 
 
 @pytest.fixture(scope="module")

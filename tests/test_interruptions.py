@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +25,7 @@ from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
 from asissto.platform.worker import Worker
+from copies import server_folder
 from people import Person
 from test_ingestion import check_consistency, counts, found, send, work
 from words_embedder import WordsEmbedder
@@ -112,10 +112,8 @@ async def test_a_worker_killed_at_any_stage_leaves_its_document_to_another(
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """In a folder that the account of the embedded server can enter."""
-    with tempfile.TemporaryDirectory(prefix="asissto-test-") as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder) / "data"
+    with server_folder() as folder:
+        yield folder / "data"
 
 
 def stop_at_once(data_dir: Path) -> None:

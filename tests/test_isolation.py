@@ -446,16 +446,23 @@ class Operation:
     permission: str | None
 
 
+_operations: dict[str, Operation] = {}
+
+
 async def operations(client: httpx.AsyncClient) -> dict[str, Operation]:
-    """By their ids, as the description of the API has them."""
-    description = (await client.get("/api/v1/openapi.json")).json()
-    return {
-        operation["operationId"]: Operation(
-            method, path, operation.get("security") == [], operation.get("x-permission")
+    """By their ids, as the description of the API has them; it is the same for everybody, and read once."""
+    if not _operations:
+        description = (await client.get("/api/v1/openapi.json")).json()
+        _operations.update(
+            {
+                operation["operationId"]: Operation(
+                    method, path, operation.get("security") == [], operation.get("x-permission")
+                )
+                for path, methods in description["paths"].items()
+                for method, operation in methods.items()
+            }
         )
-        for path, methods in description["paths"].items()
-        for method, operation in methods.items()
-    }
+    return _operations
 
 
 async def call(client: httpx.AsyncClient, operation_id: str, world: World) -> httpx.Response:

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from structlog.testing import capture_logs
 from asissto.platform import postgres
 from asissto.platform.errors import DatabaseWontStart, DataDirUnusable
 from asissto.platform.postgres import EmbeddedPostgres
+from copies import server_folder
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="other accounts are reached as root only")
 
@@ -49,10 +49,8 @@ with EmbeddedPostgres(Path(sys.argv[1])) as server:
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A new folder below one that every account can enter, which pytest's own temporary folders are not."""
-    with tempfile.TemporaryDirectory(prefix="asissto-test-") as folder:
-        Path(folder).chmod(0o711)
-        yield Path(folder) / "data"
+    with server_folder() as folder:
+        yield folder / "data"
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -15,7 +14,7 @@ from uuid import UUID
 import httpx
 import psutil
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from asissto.ingestion.documents import INGEST, Upload, embedding_space, newest_version, upload
 from asissto.ingestion.tables import Chunk, Collection, Document, DocumentVersion, KnowledgeBase, SpaceSwitch
@@ -23,6 +22,7 @@ from asissto.platform.entrypoints.workspace import first_workspace
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
 from asissto.platform.tables import Job
+from copies import server_folder
 from openai_peer import OpenAIPeer
 from people import PASSWORD
 
@@ -35,10 +35,8 @@ LONG = "\n\n".join(
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """One that the account of the embedded server can enter."""
-    with tempfile.TemporaryDirectory(prefix="asissto-test-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
+    with server_folder() as folder:
+        yield folder
 
 
 @asynccontextmanager
@@ -145,6 +143,8 @@ async def test_a_worker_started_with_another_embedding_model_switches_to_it(fold
         async with running(folder, "work", **another) as killed:
             await wait_for(is_asked, 60)
             killed.kill()
+        async with services.database.system() as session:  # as if its lease were over, for which the test above waits
+            await session.execute(update(Job).where(Job.state == "doing").values(lease_until=func.now()))
         assert await has_old()
         async with running(folder, "work", **another):
             await wait_for(has_new, 60)

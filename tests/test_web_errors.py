@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from litestar import get, post
+from litestar import Litestar, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from litestar.response import ServerSentEvent
@@ -25,7 +25,7 @@ from asissto.platform.permissions import need, open_to_all
 from asissto.platform.problems import preferred_language
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
-from asissto.platform.web import create_app
+from asissto.platform.web import compile_app, open_app
 from people import PASSWORD, Person, bearer, make_client
 
 DORA = {"name": "Dora", "email": "dora@example.com", "password": PASSWORD}
@@ -66,7 +66,7 @@ def told(response: httpx.Response) -> tuple[int, str, str | None]:
 @pytest.fixture
 async def small(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     """An application that has nothing but the handlers above."""
-    async with make_client(create_app(services, [broken, order, add_twice])) as client:
+    async with make_client(open_app(compile_app([broken, order, add_twice]), services)) as client:
         yield client
 
 
@@ -271,6 +271,16 @@ async def test_without_a_database_it_is_alive_and_not_ready(services: Services, 
             assert told(await client.get(path)) == (503, "database_down", None)
 
 
+async def test_two_applications_of_one_process_keep_apart(services: Services, tmp_path: Path, app: Litestar) -> None:
+    """They are compiled once; a request meets the services of the application that it was sent to."""
+    nowhere = URL.create("postgresql+asyncpg", username="nobody", database="none", query={"host": str(tmp_path)})
+    other = build_app(msgspec.structs.replace(services, database=Database(Addresses(nowhere, nowhere, nowhere))))
+    assert app.state.hub is not other.state.hub
+    async with make_client(app) as client, make_client(other) as elsewhere:
+        asked = [await one.get("/health/ready") for one in (client, elsewhere, client)]
+    assert [answer.status_code for answer in asked] == [200, 503, 200]
+
+
 async def test_an_outdated_schema_is_not_ready(client: httpx.AsyncClient, superuser: Any) -> None:
     """As while another process migrates."""
     await superuser.execute("UPDATE alembic_version SET version_num = '0001'")
@@ -301,7 +311,7 @@ async def test_a_stream_is_not_held_back(services: Services) -> None:
         await all_is_out.wait()
         return {"type": "http.disconnect"}
 
-    app: Any = create_app(services, [stream])
+    app: Any = open_app(compile_app([stream]), services)
     await asyncio.wait_for(app(scope_of("/stream"), receive, send), timeout=10)
     assert all_is_out.is_set()
 

@@ -15,6 +15,7 @@ from asissto.platform.audit import Actor
 from asissto.platform.credentials import Claims, csrf_token, read_access_token
 from asissto.platform.database import Database
 from asissto.platform.errors import CsrfMissing, NotSignedIn, TokenInvalid
+from asissto.platform.keys import KeyRing
 from asissto.platform.permissions import Role, is_open
 from asissto.platform.services import Services
 from asissto.platform.tables import Membership, RefreshToken, Tenant, User
@@ -37,49 +38,50 @@ class Authentication(AbstractAuthenticationMiddleware):
     Raises NotSignedIn, TokenExpired, TokenInvalid and CsrfMissing.
     """
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         super().__init__(app, scopes={ScopeType.HTTP})
-        self._services = services
 
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         _refuse_other_sites(connection)
         if is_open(connection.route_handler):
             return AuthenticationResult(user=None, auth=None)
-        claims = self._claims(connection)
-        principal = await self._principal(connection, claims)
+        services: Services = connection.app.state.services
+        claims = _claims(connection, services.keys)
+        principal = await _principal(connection, claims, services.database)
         structlog.contextvars.bind_contextvars(tenant=str(principal.tenant_id), user=str(principal.user_id))
         return AuthenticationResult(user=principal, auth=claims)
 
-    def _claims(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Claims:
-        keys = self._services.keys
-        header = connection.headers.get("authorization")
-        if header is not None:
-            scheme, _, token = header.partition(" ")
-            if scheme.lower() != "bearer":
-                raise TokenInvalid
-            return read_access_token(keys, token.strip())
-        cookie = connection.cookies.get(ACCESS_COOKIE)
-        if cookie is None:
-            raise NotSignedIn
-        claims = read_access_token(keys, cookie)
-        sent = connection.headers.get(CSRF_HEADER, "")
-        if _is_unsafe(connection) and not _equal(sent, csrf_token(keys, claims.sid)):
-            raise CsrfMissing
-        return claims
 
-    async def _principal(self, connection: ASGIConnection[Any, Any, Any, Any], claims: Claims) -> Principal:
-        """One query a request: a member who was removed or has signed out is out at once."""
-        role = await current_role(self._services.database, claims.tid, claims.sub, claims.sid)
-        if role is None:
+def _claims(connection: ASGIConnection[Any, Any, Any, Any], keys: KeyRing) -> Claims:
+    header = connection.headers.get("authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
             raise TokenInvalid
-        return Principal(
-            tenant_id=claims.tid,
-            user_id=claims.sub,
-            role=role,
-            session_id=claims.sid,
-            ip=connection.client.host if connection.client else None,
-            request_id=connection.scope["state"].get("request_id"),
-        )
+        return read_access_token(keys, token.strip())
+    cookie = connection.cookies.get(ACCESS_COOKIE)
+    if cookie is None:
+        raise NotSignedIn
+    claims = read_access_token(keys, cookie)
+    sent = connection.headers.get(CSRF_HEADER, "")
+    if _is_unsafe(connection) and not _equal(sent, csrf_token(keys, claims.sid)):
+        raise CsrfMissing
+    return claims
+
+
+async def _principal(connection: ASGIConnection[Any, Any, Any, Any], claims: Claims, database: Database) -> Principal:
+    """One query a request: a member who was removed or has signed out is out at once."""
+    role = await current_role(database, claims.tid, claims.sub, claims.sid)
+    if role is None:
+        raise TokenInvalid
+    return Principal(
+        tenant_id=claims.tid,
+        user_id=claims.sub,
+        role=role,
+        session_id=claims.sid,
+        ip=connection.client.host if connection.client else None,
+        request_id=connection.scope["state"].get("request_id"),
+    )
 
 
 async def current_role(database: Database, tenant_id: UUID, user_id: UUID, session_id: UUID) -> Role | None:

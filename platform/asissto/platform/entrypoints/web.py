@@ -1,5 +1,7 @@
 """The web application with the handlers of every component."""
 
+from functools import cache
+
 from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
@@ -10,7 +12,7 @@ from asissto.ingestion.events import TOPICS as DOCUMENTS
 from asissto.platform import routes as platform
 from asissto.platform.entrypoints.workspace import TENANT_HOOKS
 from asissto.platform.services import Services
-from asissto.platform.web import create_app
+from asissto.platform.web import compile_app, open_app
 from asissto.retrieval import routes as retrieval
 from asissto.retrieval.events import TOPICS as RUNS
 from asissto.retrieval.shown_conversations import TOPICS as CONVERSATIONS
@@ -24,4 +26,9 @@ HANDLERS: list[ControllerRouterHandler] = [
 
 
 def build_app(services: Services) -> Litestar:
-    return create_app(services, HANDLERS, TENANT_HOOKS, {**DOCUMENTS, **RUNS, **CONVERSATIONS, **CHANNELS})
+    return open_app(_compiled(), services, TENANT_HOOKS, {**DOCUMENTS, **RUNS, **CONVERSATIONS, **CHANNELS})
+
+
+@cache
+def _compiled() -> Litestar:
+    return compile_app(HANDLERS)
