@@ -6,6 +6,8 @@ from typing import NoReturn
 import msgspec
 
 MOST_UNITS = 4096
+MOST_BYTES = 1 << 15
+MOST_ENTITIES = 100
 TAGS = {
     "a": "text_link",
     "b": "bold",
@@ -65,13 +67,15 @@ def read_text(text: str, parse_mode: str | None) -> Read:
     """What a chat would show. Raises Refused."""
     if parse_mode not in {None, "HTML"}:
         raise Refused("Bad Request: this server reads HTML alone")
+    if len(text.encode()) > MOST_BYTES:
+        raise Refused("Bad Request: text is too long")
     read = _Reader(text).read() if parse_mode else Read(text, [])
     shown = re.sub(r"[\x00-\x08\x0b-\x0c\x0e-\x1f]", " ", read.text.replace("\r", "")).strip()
     if not shown:
         raise Refused("Bad Request: message text is empty")
     if units(shown) > MOST_UNITS:
         raise Refused("Bad Request: message is too long")
-    return Read(shown, read.entities)
+    return Read(shown, read.entities[:MOST_ENTITIES])
 
 
 class _Reader:
