@@ -212,6 +212,10 @@ class TelegramPeer:
     def called(self, method: str) -> list[dict[str, str]]:
         return [call.params for call in self.calls if call.method == method]
 
+    async def delivered(self) -> None:
+        """Returns when the webhook has taken everything."""
+        await asyncio.gather(*self._deliveries.values())
+
     # The server
 
     async def __aenter__(self) -> Self:

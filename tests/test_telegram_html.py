@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from asissto.channels.contract import Cited, Part, Said
 from asissto.channels.telegram_html import MOST_UNITS, render_html, units
-from telegram_markup import Entity, read_text
+from telegram_markup import Entity, Refused, read_text
 
 SITE = Cited(
     number=1,
@@ -129,6 +129,24 @@ def test_many_sources_are_in_several_messages(count: int) -> None:
     assert listed == [str(number) for number in numbers]
     assert sum(entity.type == "text_link" for read in reads for entity in read.entities) == count
     assert all(any(entity.type == "expandable_blockquote" for entity in read.entities) for read in reads)
+
+
+def test_what_telegram_refuses_of_html() -> None:
+    """The peer's words are those that were measured."""
+    said_of = {
+        "<h1>x</h1>": 'unsupported start tag "h1" at byte offset 0',
+        "a < b": 'unsupported start tag "" at byte offset 2',
+        "<b>x": 'can\'t find end tag corresponding to start tag "b"',
+        "ё<b>x</i>": 'unmatched end tag, expected "</b>", found "</i>" at byte offset 6',
+        "x</b>": "unexpected end tag at byte offset 1",
+    }
+    for html, why in said_of.items():
+        with pytest.raises(Refused) as caught:
+            read_text(html, "HTML")
+        assert str(caught.value) == f"Bad Request: can't parse entities: {why}"
+    assert read_text('<a href="javascript:x">y</a> &copy; &#33;', "HTML").text == "y &copy; !"
+    with pytest.raises(Refused, match="message is too long"):
+        read_text("😀" * 2_049, "HTML")
 
 
 @patient
