@@ -407,7 +407,8 @@ async def test_nobody_there_is_certainly_not_sent() -> None:
     with pytest.raises(Retryable) as caught:
         await connector.send(TO, HELLO, 1)
     await connector.close()
-    assert caught.value.detail == "ClientConnectorError"
+    assert caught.value.detail.startswith("ClientConnectorError: ")
+    assert "127.0.0.1" in caught.value.detail
 
 
 async def test_a_revoked_token_breaks_the_channel(bot_api: TelegramPeer, shop: Telegram) -> None:
@@ -459,11 +460,23 @@ async def test_files_are_fetched(bot_api: TelegramPeer, shop: Telegram, quick: N
             [piece async for piece in shop.fetch(gone)]
 
 
+async def test_a_file_that_is_larger_than_it_says_is_cut_off(
+    bot_api: TelegramPeer, shop: Telegram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody's disk is filled by a server that somebody has named."""
+    monkeypatch.setattr(telegram, "MOST_FILE_BYTES", 100_000)
+    bot_api.files = {"f1": b"0" * 200_000}
+    with pytest.raises(Permanent) as caught:
+        [piece async for piece in shop.fetch(Attachment(type="video", ref="f1", size=5))]
+    assert caught.value.detail == "the file is too large"
+
+
 async def test_private_addresses_are_refused_where_they_are_guarded(bot_api: TelegramPeer) -> None:
     """A tenant names the server, and must not reach into ours by it."""
     async with connected(bot_api, guarded=True) as connector:
-        with pytest.raises(Retryable):
+        with pytest.raises(Retryable) as caught:
             await connector.check()
+    assert caught.value.detail == "ClientConnectorError: 127.0.0.1 is not a public address"
     assert bot_api.calls == []
 
 
@@ -477,7 +490,7 @@ async def test_calls_go_through_the_proxy(bot_api: TelegramPeer, quick: None) ->
                 await refused.send(TO, HELLO, 1)
     assert bot_api.texts(7) == ["Hello"]
     assert seen == [bot_api.base_url.removeprefix("http://")] * 2
-    assert caught.value.detail == "ProxyError"
+    assert caught.value.detail == "ProxyError: 407 Proxy Authentication Required"
 
 
 @asynccontextmanager

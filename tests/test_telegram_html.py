@@ -2,6 +2,7 @@
 
 import re
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -113,6 +114,31 @@ def test_a_long_answer_is_cut_between_blocks_and_sentences() -> None:
     assert letters(" ".join(read.text for read in reads)).startswith(letters(text))
     assert [entity.type for entity in reads[-2].entities] == ["pre"]
     assert len(parts) in range(7, 10)
+
+
+FAR = msgspec.structs.replace(SITE, url="https://a.example/" + "x" * 970)
+LIMITS = {
+    "emoji, which count twice": Said(text="😀" * 5_000, language="en"),
+    "styles, of which a hundred are kept": Said(text="**a** *b* `c` " * 150, language="en", is_markdown=True),
+    "long addresses in many paragraphs": Said(
+        text="\n\n".join(["Yes" + "[1]" * 20] * 9), language="en", citations=(FAR,)
+    ),
+    "long addresses in one paragraph": Said(text="Yes" + "[1]" * 90, language="en", citations=(FAR,)),
+    "an endless address": Said(
+        text="Yes [1].",
+        language="en",
+        citations=(msgspec.structs.replace(SITE, url="https://a.example/" + "y" * 40_000),),
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", LIMITS.values(), ids=LIMITS)
+def test_the_limits_are_kept(answer: Said) -> None:
+    """Of units, of bytes and of entities, each by an answer that meets it before the others."""
+    reads = [read_text(part.text, part.format.upper()) for part in render_html(answer)]
+    assert all(units(read.text) <= MOST_UNITS and len(read.entities) <= 90 for read in reads)
+    shown_letters = letters("".join(read.text for read in reads))
+    assert shown_letters.startswith(letters(answer.text))
 
 
 @pytest.mark.parametrize("count", [99, 400])

@@ -160,7 +160,16 @@ def send_error(error: Exception) -> SendError:
         return _from_telegram(error)
     if isinstance(error, ClientDecodeError):  # the page of some proxy, after which nobody knows
         return Uncertain("the answer is not Telegram's")
-    return (Retryable if isinstance(error, _NOT_SENT) else Uncertain)(type(error).__name__)
+    if isinstance(error, _NOT_SENT):
+        return Retryable(_why_not_sent(error))
+    return Uncertain(type(error).__name__)
+
+
+def _why_not_sent(error: Exception) -> str:
+    """Names hosts and never the path, in which the token is."""
+    if isinstance(error, ConnectionTimeoutError):
+        return type(error).__name__
+    return f"{type(error).__name__}: {error.os_error if isinstance(error, ClientConnectorError) else error}"
 
 
 def _from_telegram(error: TelegramAPIError) -> SendError:
