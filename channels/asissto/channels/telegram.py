@@ -32,8 +32,9 @@ from asissto.channels.telegram_html import render_html
 from asissto.platform.errors import HookRefused
 
 if TYPE_CHECKING:
-    from aiogram import Bot
     from aiogram.types import WebhookInfo
+
+    from asissto.channels.telegram_client import Client
 
 API_BASE = "https://api.telegram.org"
 POLL_SECONDS = 20
@@ -80,7 +81,7 @@ class Telegram(Connector):
         self._settings: TelegramSettings = account.settings
         self._secrets: TelegramSecrets = account.secrets
         self._bot_id = int(self._secrets.bot_token.partition(":")[0])
-        self._made: Bot | None = None
+        self._made: Client | None = None
 
     @property
     def polls(self) -> bool:
@@ -99,21 +100,22 @@ class Telegram(Connector):
 
     async def poll(self, cursor: dict[str, Any]) -> tuple[Sequence[Event], dict[str, Any]]:
         """`offset` and `username` in the cursor are those of `bot`; another token begins anew."""
-        from asissto.channels.telegram_client import FetchUpdates, HookIsSet, call
+        from asissto.channels.telegram_errors import HookIsSet
 
         if cursor.get("bot") != self._bot_id:
             return [], {"bot": self._bot_id, "username": await self._username()}
-        fetch = FetchUpdates(offset=cursor.get("offset"), timeout=POLL_SECONDS, allowed_updates=list(UPDATES))
         try:
-            updates = await call(self._bot, fetch, POLL_SECONDS + _IN_TIME)
+            found = await self._client.updates(
+                cursor.get("offset"), UPDATES, wait=POLL_SECONDS, seconds=POLL_SECONDS + _IN_TIME
+            )
         except HookIsSet:
-            await self._come_ourselves()
+            await self._client.delete_webhook(_IN_TIME)
             return [], cursor
-        if not updates:
+        if not found:
             return [], cursor
         reader = self._reader(cursor["username"])
-        next_offset = max(update["update_id"] for update in updates) + 1
-        return [event_of(update, reader) for update in updates], cursor | {"offset": next_offset}
+        next_offset = max(update["update_id"] for update in found) + 1
+        return [event_of(update, reader) for update in found], cursor | {"offset": next_offset}
 
     def render(self, said: Said) -> list[Part]:
         return render_html(said)
@@ -131,84 +133,51 @@ class Telegram(Connector):
             link_preview_options={"is_disabled": True},
             reply_parameters={"message_id": replied, "allow_sending_without_reply": True} if replied else None,
         )
-        sent = await self._call(message, _IN_TIME)
-        return Sent(external_id(chat_id, sent["message_id"]))
+        return Sent(external_id(chat_id, await self._client.send(message, _IN_TIME)))
 
     async def show_typing(self, to: Destination) -> None:
-        from aiogram.methods import SendChatAction
-
-        chat_id, topic = place_of(to.thread)
-        await self._call(SendChatAction(chat_id=chat_id, message_thread_id=topic, action="typing"), _TYPING_SECONDS)
+        await self._client.type(*place_of(to.thread), seconds=_TYPING_SECONDS)
 
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
-        from aiogram.methods import GetFile
-
-        from asissto.channels.telegram_client import download
-
         if (attachment.size or 0) > MOST_FILE_BYTES:
             raise Permanent("the file is too large")
-        found = await self._call(GetFile(file_id=attachment.ref), _IN_TIME)
-        if not found.file_path:
-            raise Permanent("Telegram does not give the file")
-        async for piece in download(self._bot, found.file_path, MOST_FILE_BYTES, _FILE_SECONDS):
+        path = await self._client.path_of(attachment.ref, _IN_TIME)
+        async for piece in self._client.download(path, MOST_FILE_BYTES, _FILE_SECONDS):
             yield piece
 
     async def check(self) -> Health:
-        from aiogram.methods import GetMe, GetWebhookInfo
-
-        bot = await self._call(GetMe(), _IN_TIME / 2)
-        hook = await self._call(GetWebhookInfo(), _IN_TIME / 2)
-        notes = self._notes_on(hook)
+        bot = await self._client.me(_IN_TIME / 2)
+        notes = self._notes_on(await self._client.webhook(_IN_TIME / 2))
         if self._settings.groups != "off" and not bot.can_join_groups:
             notes = (*notes, "telegram.no_groups")
         return Health(name=f"@{bot.username}", notes=notes)
 
     async def install(self) -> None:
-        from aiogram.methods import SetWebhook
-
         if self.polls:
-            await self._come_ourselves()
-            return
-        if self.account.hook_url is None:
+            await self._client.delete_webhook(_IN_TIME)
+        elif self.account.hook_url is None:
             raise ChannelBroken("a webhook needs a public address")
-        hook = SetWebhook(
-            url=f"{self.account.hook_url}?bot={await self._username()}",
-            secret_token=self._secrets.webhook_secret,
-            allowed_updates=list(UPDATES),
-        )
-        await self._call(hook, _IN_TIME)
+        else:
+            url = f"{self.account.hook_url}?bot={await self._username()}"
+            await self._client.set_webhook(url, self._secrets.webhook_secret, UPDATES, _IN_TIME)
 
     async def close(self) -> None:
         if self._made is not None:
-            await self._made.session.close()
+            await self._made.close()
             self._made = None
 
     @property
-    def _bot(self) -> "Bot":
+    def _client(self) -> "Client":
         if self._made is None:
-            from aiogram import Bot
+            from asissto.channels.telegram_client import Client
 
-            from asissto.channels.telegram_client import Session
-
-            is_guarded = self.account.guarded and self._settings.api_base != API_BASE
-            session = Session(self._settings.api_base, self._secrets.proxy, is_guarded=is_guarded)
-            self._made = Bot(self._secrets.bot_token, session=session)
+            base = self._settings.api_base
+            is_guarded = self.account.guarded and base != API_BASE
+            self._made = Client(self._secrets.bot_token, base, self._secrets.proxy, is_guarded=is_guarded)
         return self._made
 
-    async def _call(self, method: Any, seconds: float) -> Any:
-        from asissto.channels.telegram_client import call
-
-        return await call(self._bot, method, seconds)
-
-    async def _come_ourselves(self) -> None:
-        from aiogram.methods import DeleteWebhook
-
-        await self._call(DeleteWebhook(), _IN_TIME)
-
     async def _username(self) -> str:
-        from aiogram.methods import GetMe
-
-        return (await self._call(GetMe(), _IN_TIME)).username or ""
+        return (await self._client.me(_IN_TIME)).username or ""
 
     def _reader(self, username: str) -> Reader:
         return Reader(id=self._bot_id, username=username, in_groups=self._settings.groups != "off")

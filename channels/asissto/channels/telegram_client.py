@@ -2,79 +2,98 @@
 
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar, cast
 
 import certifi
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import (
-    AiogramError,
-    ClientDecodeError,
-    TelegramAPIError,
-    TelegramBadRequest,
-    TelegramConflictError,
-    TelegramForbiddenError,
-    TelegramMigrateToChat,
-    TelegramNotFound,
-    TelegramRetryAfter,
-    TelegramServerError,
-    TelegramUnauthorizedError,
+from aiogram.methods import (
+    DeleteWebhook,
+    GetFile,
+    GetMe,
+    GetWebhookInfo,
+    SendChatAction,
+    SetWebhook,
+    TelegramMethod,
 )
-from aiogram.methods import TelegramMethod
-from aiohttp import ClientConnectorError, ClientError, ClientResponseError, ClientTimeout, ConnectionTimeoutError
+from aiogram.types import User, WebhookInfo
+from aiohttp import ClientError, ClientTimeout
 from aiohttp.client_reqrep import ClientResponse
-from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
-from asissto.channels.send_errors import (
-    Blocked,
-    ChannelBroken,
-    Malformed,
-    Moved,
-    Permanent,
-    RateLimited,
-    Retryable,
-    SendError,
-    Uncertain,
-)
+from asissto.channels.send_errors import Permanent
+from asissto.channels.telegram_errors import FAILURES, download_error, send_error
 from asissto.platform.public_addresses import is_public
 
 CONNECT_SECONDS = 6.0
-FLOOD_SECONDS = 30.0
-"""Where Telegram does not say how long to wait."""
-
-CONFLICT_SECONDS = 30.0
-"""How long another program that fetches the same bot's messages is left alone."""
-
 _MOST_BYTES = 16_000_000  # getUpdates ends after 4 MB (telegram-bot-api, JsonUpdates)
-_NOT_SENT = (ClientConnectorError, ConnectionTimeoutError, ProxyError, ProxyConnectionError, ProxyTimeoutError)
-_FAILED = (AiogramError, ClientError, TimeoutError, OSError, *_NOT_SENT)
 _T = TypeVar("_T")
 
-_REFUSED = {
-    "chat not found": "unreachable",
-    "user not found": "unreachable",
-    "peer_id_invalid": "unreachable",
-    "message thread not found": "unreachable",
-    "topic_deleted": "unreachable",
-    "topic_closed": "not_allowed",
-    "not enough rights": "not_allowed",
-    "have no rights": "not_allowed",
-    "chat_write_forbidden": "not_allowed",
-    "chat_restricted": "not_allowed",
-    "user_is_blocked": "blocked",
-    "blocked by the user": "blocked",
-    "kicked": "blocked",
-    "not a member": "blocked",
-    "deactivated": "unreachable",
-    "was deleted": "unreachable",
-}
-"""What Telegram says in lower case, and why the customer cannot be written to."""
 
+class Client:
+    """Each call ends within the given seconds, and raises SendError; `is_guarded`: see Session."""
 
-class HookIsSet(Retryable):
-    """Updates cannot be fetched while Telegram brings them."""
+    def __init__(self, token: str, api_base: str, proxy: str | None, *, is_guarded: bool) -> None:
+        self._session = Session(api_base, proxy, is_guarded=is_guarded)
+        self._bot = Bot(token, session=self._session)
+
+    async def me(self, seconds: float) -> User:
+        return await self._call(GetMe(), seconds)
+
+    async def updates(
+        self, offset: int | None, kinds: Sequence[str], wait: int, seconds: float
+    ) -> list[dict[str, Any]]:
+        """Those from the offset on, which forgets all before it; Telegram waits until there is one."""
+        return await self._call(FetchUpdates(offset=offset, timeout=wait, allowed_updates=list(kinds)), seconds)
+
+    async def send(self, message: "SendText", seconds: float) -> int:
+        """The number of the message in its chat."""
+        return int((await self._call(message, seconds))["message_id"])
+
+    async def type(self, chat_id: int, topic: int | None, seconds: float) -> None:
+        await self._call(SendChatAction(chat_id=chat_id, message_thread_id=topic, action="typing"), seconds)
+
+    async def webhook(self, seconds: float) -> WebhookInfo:
+        return await self._call(GetWebhookInfo(), seconds)
+
+    async def set_webhook(self, url: str, secret: str, kinds: Sequence[str], seconds: float) -> None:
+        await self._call(SetWebhook(url=url, secret_token=secret, allowed_updates=list(kinds)), seconds)
+
+    async def delete_webhook(self, seconds: float) -> None:
+        await self._call(DeleteWebhook(), seconds)
+
+    async def path_of(self, file_id: str, seconds: float) -> str:
+        found = (await self._call(GetFile(file_id=file_id), seconds)).file_path
+        if not found:
+            raise Permanent("Telegram does not give the file")
+        return found
+
+    async def download(self, path: str, most_bytes: int, seconds: float) -> AsyncIterator[bytes]:
+        """Raises Permanent after `most_bytes`."""
+        session = await self._session.create_session()
+        url = self._session.api.file_url(self._bot.token, path)
+        left = most_bytes
+        try:
+            async with session.get(
+                url, timeout=_limits(seconds), allow_redirects=False, raise_for_status=True
+            ) as response:
+                async for piece in response.content.iter_chunked(65_536):
+                    left -= len(piece)
+                    if left < 0:
+                        raise Permanent("the file is too large")
+                    yield piece
+        except FAILURES as error:
+            raise download_error(error) from None
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def _call(self, method: TelegramMethod[_T], seconds: float) -> _T:
+        try:
+            return await self._bot(method, request_timeout=cast("int", seconds))
+        except FAILURES as error:  # what the errors of aiohttp quote may hold the token
+            raise send_error(error) from None
 
 
 class FetchUpdates(TelegramMethod[list[dict[str, Any]]]):
@@ -116,99 +135,14 @@ class Session(AiohttpSession):
         session = await self.create_session()
         url = self.api.api_url(token=bot.token, method=method.__api_method__)
         form = self.build_form_data(bot=bot, method=method)
-        limits = ClientTimeout(total=timeout, connect=CONNECT_SECONDS)
-        async with session.post(url, data=form, timeout=limits, allow_redirects=False) as response:
+        async with session.post(url, data=form, timeout=_limits(timeout), allow_redirects=False) as response:
             content = await _text_of(response)
         checked = self.check_response(bot=bot, method=method, status_code=response.status, content=content)
         return cast("_T", checked.result)
 
 
-async def call(bot: Bot, method: TelegramMethod[_T], seconds: float) -> _T:
-    """Raises SendError, of which HookIsSet is one."""
-    try:
-        return await bot(method, request_timeout=cast("int", seconds))
-    except TelegramConflictError as error:
-        if "webhook is active" in error.message or "setWebhook" in error.message:
-            raise HookIsSet from None
-        raise RateLimited(CONFLICT_SECONDS, "channel", error.message) from None
-    except _FAILED as error:  # what the errors of aiohttp quote may hold the token
-        raise send_error(error) from None
-
-
-async def download(bot: Bot, path: str, most_bytes: int, seconds: float) -> AsyncIterator[bytes]:
-    """Raises SendError, also for more bytes than `most_bytes`."""
-    session = await cast("Session", bot.session).create_session()
-    url = bot.session.api.file_url(bot.token, path)
-    limits = ClientTimeout(total=seconds, connect=CONNECT_SECONDS)
-    left = most_bytes
-    try:
-        async with session.get(url, timeout=limits, allow_redirects=False, raise_for_status=True) as response:
-            async for piece in response.content.iter_chunked(65_536):
-                left -= len(piece)
-                if left < 0:
-                    raise Permanent("the file is too large")
-                yield piece
-    except ClientResponseError as error:
-        raise (Permanent if error.status < 500 else Retryable)(f"HTTP {error.status}") from None
-    except _FAILED as error:
-        raise Retryable(type(error).__name__) from None
-
-
-def send_error(error: Exception) -> SendError:
-    """What a failed call means for what was to be sent."""
-    if isinstance(error, TelegramAPIError):
-        return _from_telegram(error)
-    if isinstance(error, ClientDecodeError):  # the page of some proxy, after which nobody knows
-        return Uncertain("the answer is not Telegram's")
-    if isinstance(error, _NOT_SENT):
-        return Retryable(_why_not_sent(error))
-    return Uncertain(type(error).__name__)
-
-
-def _why_not_sent(error: Exception) -> str:
-    """Names hosts and never the path, in which the token is."""
-    if isinstance(error, ConnectionTimeoutError):
-        return type(error).__name__
-    return f"{type(error).__name__}: {error.os_error if isinstance(error, ClientConnectorError) else error}"
-
-
-def _from_telegram(error: TelegramAPIError) -> SendError:
-    said = error.message
-    if isinstance(error, TelegramRetryAfter):
-        return RateLimited(error.retry_after, "chat" if getattr(error.method, "chat_id", None) else "channel", said)
-    if isinstance(error, TelegramMigrateToChat):
-        return Moved(str(error.migrate_to_chat_id), said)
-    if isinstance(error, TelegramUnauthorizedError | TelegramNotFound):
-        return ChannelBroken(said)
-    return _from_words(error, said)
-
-
-def _from_words(error: TelegramAPIError, said: str) -> SendError:
-    if isinstance(error, TelegramForbiddenError):
-        return Blocked(_reason(said) or "not_allowed", said)
-    if isinstance(error, TelegramBadRequest):
-        return _from_bad_request(said)
-    if isinstance(error, TelegramServerError):
-        return _from_server(said)
-    return RateLimited(FLOOD_SECONDS, "channel", said) if "Too Many Requests" in said else Permanent(said)
-
-
-def _from_bad_request(said: str) -> SendError:
-    if "can't parse entities" in said:
-        return Malformed(said)
-    reason = _reason(said)
-    return Permanent(said) if reason is None else Blocked(reason, said)
-
-
-def _from_server(said: str) -> SendError:
-    """The server's word that it did not do it, except where it was ended in the middle of it."""
-    if "immediately deleted" in said:
-        return Permanent(said)
-    return (Uncertain if "restart" in said or "aborted" in said else Retryable)(said)
-
-
-def _reason(said: str) -> str | None:
-    return next((reason for words, reason in _REFUSED.items() if words in said.lower()), None)
+def _limits(seconds: float | None) -> ClientTimeout:
+    return ClientTimeout(total=seconds, connect=CONNECT_SECONDS)
 
 
 async def _text_of(response: ClientResponse) -> str:

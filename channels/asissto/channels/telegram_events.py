@@ -1,19 +1,18 @@
 """Updates of Telegram, read as events without its client: a request is answered by a process that has none."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from asissto.channels.contract import Attachment, Event, Kind, Sender
+from asissto.channels.telegram_updates import Contact, Entity, File, Membership, Message, Update, User
 
 UPDATES = ("message", "edited_message", "my_chat_member")
 """What we ask Telegram for."""
 
 _FILES = ("voice", "audio", "video", "video_note", "animation", "document", "sticker")
 _OTHERS = ("poll", "dice", "story", "game", "checklist", "paid_media")
-_Seconds = Annotated[int, Meta(ge=0, lt=2**32)]
 _TYPES = {"video_note": "video", "animation": "video"}
 _GONE = {"kicked", "left"}
 
@@ -26,107 +25,12 @@ class Bot(msgspec.Struct, frozen=True):
     in_groups: bool = False
 
 
-class _User(msgspec.Struct):
-    id: int
-    is_bot: bool = False
-    first_name: str = ""
-    last_name: str = ""
-    language_code: str | None = None
-
-
-class _Chat(msgspec.Struct):
-    id: int
-    type: str
-
-
-class _Entity(msgspec.Struct):
-    """`offset` and `length` in UTF-16 units."""
-
-    type: str
-    offset: int
-    length: int
-    user: _User | None = None
-
-
-class _File(msgspec.Struct):
-    file_id: str
-    file_name: str = ""
-    mime_type: str = ""
-    file_size: int | None = None
-    duration: float | None = None
-
-
-class _Location(msgspec.Struct):
-    latitude: float
-    longitude: float
-
-
-class _Contact(msgspec.Struct):
-    phone_number: str
-    first_name: str = ""
-    last_name: str = ""
-    user_id: int | None = None
-
-
-class _RepliedTo(msgspec.Struct):
-    sender: _User | None = msgspec.field(name="from", default=None)
-
-
-class _Message(msgspec.Struct):
-    message_id: int
-    date: _Seconds
-    chat: _Chat
-    sender: _User | None = msgspec.field(name="from", default=None)
-    edit_date: _Seconds | None = None
-    message_thread_id: int | None = None
-    is_topic_message: bool = False
-    reply_to_message: _RepliedTo | None = None
-    text: str = ""
-    caption: str = ""
-    entities: list[_Entity] = []
-    caption_entities: list[_Entity] = []
-    photo: list[_File] = []
-    voice: _File | None = None
-    audio: _File | None = None
-    video: _File | None = None
-    video_note: _File | None = None
-    animation: _File | None = None
-    document: _File | None = None
-    sticker: _File | None = None
-    location: _Location | None = None
-    contact: _Contact | None = None
-    poll: Any = None
-    dice: Any = None
-    story: Any = None
-    game: Any = None
-    checklist: Any = None
-    paid_media: Any = None
-    migrate_to_chat_id: int | None = None
-
-
-class _Member(msgspec.Struct):
-    status: str
-
-
-class _Membership(msgspec.Struct):
-    chat: _Chat
-    date: _Seconds
-    new_chat_member: _Member
-
-
-class _Update(msgspec.Struct):
-    update_id: int
-    message: _Message | None = None
-    edited_message: _Message | None = None
-    my_chat_member: _Membership | None = None
-
-
 def event_of(update: dict[str, Any], bot: Bot) -> Event:
     """Of kind `ignored` where it is not for us, or of no shape that we know. Raises KeyError without an update_id."""
     key = f"{bot.id}:{update['update_id']}"
     nothing = Event(key=key, kind="ignored")
     try:
-        read = msgspec.convert(update, _Update)
+        read = msgspec.convert(update, Update)
     except msgspec.ValidationError:
         return nothing
     if read.message is not None and read.message.migrate_to_chat_id is not None:
@@ -154,7 +58,7 @@ def external_id(chat_id: int, message_id: int) -> str:
     return f"{chat_id}:{message_id}"
 
 
-def _said(key: str, kind: Kind, message: _Message, bot: Bot) -> Event | None:
+def _said(key: str, kind: Kind, message: Message, bot: Bot) -> Event | None:
     """None for what is not for us, and for news of a chat that nobody wrote (somebody joined, a title changed)."""
     attachments = tuple(_attachments(message))
     words = message.text or message.caption
@@ -174,12 +78,12 @@ def _said(key: str, kind: Kind, message: _Message, bot: Bot) -> Event | None:
     )
 
 
-def _moved(key: str, message: _Message) -> Event:
+def _moved(key: str, message: Message) -> Event:
     """A group became a supergroup, which has another id."""
     return Event(key=key, kind="moved", thread=str(message.chat.id), moved_to=str(message.migrate_to_chat_id))
 
 
-def _reach(key: str, changed: _Membership) -> Event:
+def _reach(key: str, changed: Membership) -> Event:
     is_gone = changed.new_chat_member.status in _GONE
     return Event(
         key=key,
@@ -190,7 +94,7 @@ def _reach(key: str, changed: _Membership) -> Event:
     )
 
 
-def _is_for(bot: Bot, message: _Message) -> bool:
+def _is_for(bot: Bot, message: Message) -> bool:
     if message.chat.type == "private":
         return True
     if not bot.in_groups or message.chat.type not in {"group", "supergroup"}:
@@ -201,7 +105,7 @@ def _is_for(bot: Bot, message: _Message) -> bool:
     )
 
 
-def _is_mention(entity: _Entity, message: _Message, bot: Bot) -> bool:
+def _is_mention(entity: Entity, message: Message, bot: Bot) -> bool:
     """`@shop_bot`, `/help@shop_bot`, or a mention by name."""
     if entity.type == "text_mention":
         return entity.user is not None and entity.user.id == bot.id
@@ -222,7 +126,7 @@ def _without_mention(words: str, bot: Bot) -> str:
     return " ".join(kept).strip()
 
 
-def _sender(user: _User, contact: _Contact | None) -> Sender:
+def _sender(user: User, contact: Contact | None) -> Sender:
     """A contact card that is their own tells the number."""
     is_own = contact is not None and contact.user_id == user.id
     return Sender(
@@ -233,7 +137,7 @@ def _sender(user: _User, contact: _Contact | None) -> Sender:
     )
 
 
-def _attachments(message: _Message) -> list[Attachment]:
+def _attachments(message: Message) -> list[Attachment]:
     if message.location is not None:
         place = f"{message.location.latitude}, {message.location.longitude}"
         return [Attachment(type="location", name=place)]
@@ -249,7 +153,7 @@ def _attachments(message: _Message) -> list[Attachment]:
     return [Attachment(type="other", name=kind) for kind in _OTHERS if getattr(message, kind) is not None]
 
 
-def _file(kind: str, found: _File) -> Attachment:
+def _file(kind: str, found: File) -> Attachment:
     return Attachment(
         type=kind,
         ref=found.file_id,
