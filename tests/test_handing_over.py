@@ -151,6 +151,9 @@ I need support for 5 users
 I need people to install it, how many?
 """
 GREETINGS = """
+/start
+/start ref_17
+/start@shop_test_bot
 привет
 Здравствуйте!
 Добрый день
@@ -176,6 +179,8 @@ got it
 Bye!
 """
 QUESTIONS = """
+/start where is my parcel?
+/startup costs
 привет, сколько стоит доставка?
 спасибо, а в Казань?
 Здравствуйте, где мой заказ
@@ -431,6 +436,7 @@ async def test_the_texts_of_courtesy_can_be_set(alice: Person, superuser: asyncp
     """They need no search, leave a receipt, and are no failures."""
     greeting = await ask(alice, "Добрый день!")
     assert (greeting["text"], greeting["mode"], greeting["answered"]) == (text("answer.greeting", "ru"), "canned", True)
+    assert (await ask(alice, "/start"))["text"] == text("answer.greeting", "en"), "a command has no language"
     assert (await ask(alice, "thanks!"))["text"] == text("answer.thanks", "en")
     await set_up(alice, greeting_text="Мяу!", thanks_text="Мур.")
     assert [(await ask(alice, said))["text"] for said in ("hi", "спасибо")] == ["Мяу!", "Мур."]

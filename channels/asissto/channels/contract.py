@@ -13,8 +13,8 @@ from asissto.platform.texts import Language
 SEND_SECONDS = 15.0
 """Within this time `send`, `find_sent` and `check` end, one way or the other."""
 
-Kind = Literal["message", "edit", "delete", "receipt", "blocked", "unblocked", "echo", "ignored"]
-"""Of an event; an echo is what the owner wrote in the provider's own app."""
+Kind = Literal["message", "edit", "delete", "receipt", "blocked", "unblocked", "moved", "echo", "ignored"]
+"""Of an event; an echo is what the owner wrote in the provider's own app, moved is a thread that has a new name."""
 
 Delivery = Literal["delivered", "read", "failed"]
 
@@ -63,6 +63,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery | None = None
     reason: str = ""
     """Of a failed delivery or a block, one of `send_errors.REASONS` where it is known."""
+    moved_to: str = ""
+    """Of a thread that moved: its name from now on."""
     own_key: int | None = None
     """Of an echo: the key that `send` was called with, where the channel gives it back."""
 

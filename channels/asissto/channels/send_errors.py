@@ -6,6 +6,7 @@ SendError
 ├── Uncertain       it may have happened: what follows is a matter of `Capabilities.again`
 ├── Malformed       the format was refused: the plain words once
 ├── Blocked         this customer cannot be written to, until they write again
+│   └── Moved       under this name of the thread: it has another one now
 ├── Permanent       this message will never be taken
 └── ChannelBroken   nothing can be sent before the owner repairs the channel
 """
@@ -53,6 +54,16 @@ class Blocked(SendError):
     def __init__(self, reason: str = "blocked", detail: str = "") -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class Moved(Blocked):
+    """Certainly not sent; `thread` is what the conversation is called from now on."""
+
+    code = "moved"
+
+    def __init__(self, thread: str, detail: str = "") -> None:
+        super().__init__("unreachable", detail)
+        self.thread = thread
 
 
 class Permanent(SendError):

@@ -573,6 +573,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         "That is more than I can answer at the moment. Please write again a little later.",
         "Сейчас сообщений больше, чем я успеваю обработать. Напишите, пожалуйста, немного позже.",
     ),
+    "telegram.hook_in_the_way": (
+        "Telegram still brings this bot's messages to another address. That ends when this channel fetches them.",
+        "Telegram пока доставляет сообщения этого бота на другой адрес. Это прекратится, когда канал начнёт получать их сам.",
+    ),
+    "telegram.hook_missing": (
+        "Telegram does not know where to bring this bot's messages. Set the channel up again.",
+        "Telegram не знает, куда доставлять сообщения этого бота. Настройте канал заново.",
+    ),
+    "telegram.hook_fails": (
+        "Telegram could not bring messages to this server lately, and they wait.",
+        "Telegram недавно не смог доставить сообщения на этот сервер, и они ждут.",
+    ),
+    "telegram.no_groups": (
+        "The bot may not join groups. Allow it in BotFather with /setjoingroups.",
+        "Боту нельзя вступать в группы. Разрешите это в BotFather командой /setjoingroups.",
+    ),
     "reach.blocked": ("The customer has blocked the channel.", "Клиент заблокировал канал."),
     "reach.opted_out": ("The customer wants no more messages.", "Клиент отказался от сообщений."),
     "reach.not_allowed": (

@@ -31,6 +31,7 @@ from asissto.retrieval.approved import find_approved
 from asissto.retrieval.at_once import reply_at_once
 from asissto.retrieval.claims import Claims
 from asissto.retrieval.confidence import gather, judge
+from asissto.retrieval.courtesies import opens_chat
 from asissto.retrieval.dense import Dense
 from asissto.retrieval.explaining import explain
 from asissto.retrieval.extractive import quote_answer, read
@@ -224,7 +225,7 @@ def _generate(
 def _language(question: str, scope: Scope) -> Language:
     if scope.settings.language != "auto":
         return scope.settings.language
-    found = language_of(question)
+    found = "und" if opens_chat(question) else language_of(question)
     return scope.language if found == "und" else found
 
 

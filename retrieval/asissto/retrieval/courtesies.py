@@ -33,13 +33,21 @@ _FILLER = (
 )
 _PARTS = re.compile(rf"(?:(?P<greeting>{_GREETING})|(?P<thanks>{_THANKS})|(?P<filler>{_FILLER}))(?!\w)\s*")
 _NO_WORD = re.compile(r"[^\w']+")
+_START = re.compile(r"/start(?:@\w+)?(?:\s+[\w-]{1,64})?")
 _THUMBS = re.compile("[\U0001f44d\U0001f64f\u2764\U0001f44c\U0001f91d\U0001f600-\U0001f60d\U0001f642\U0001f44b]")
+
+
+def opens_chat(message: str) -> bool:
+    """Whether it is the command that a messenger sends when a customer opens the chat, with or without a parameter."""
+    return _START.fullmatch(message.strip()) is not None
 
 
 def courtesy(message: str) -> Courtesy | None:
     """What the message is where it says nothing else; "hello, what does it cost?" is a question."""
     if len(message) > _LONGEST:
         return None
+    if opens_chat(message):
+        return "greeting"
     words = _NO_WORD.sub(" ", folded(message)).strip()
     if not words:
         return "thanks" if _THUMBS.search(message) else None
