@@ -119,6 +119,10 @@ class VkPeer:
         """Events so far can no longer be had, as after a long silence of ours."""
         self.oldest = len(self.updates)
 
+    async def until_called(self, times: int) -> None:
+        async with self._news:
+            await self._news.wait_for(lambda: len(self.calls) >= times)
+
     def said_to(self, peer_id: int) -> list[str]:
         return [each["text"] for each in self.messages if each["peer_id"] == peer_id and each["out"]]
 
@@ -192,6 +196,8 @@ class VkPeer:
 
     async def _call(self, writer: asyncio.StreamWriter, method: str, values: dict[str, str]) -> None:
         self.calls.append(Call(method, {k: v for k, v in values.items() if k != "access_token"}, time.monotonic()))
+        async with self._news:
+            self._news.notify_all()
         await asyncio.sleep(self.latency)
         fault = self._fault(method)
         if fault == "lost":

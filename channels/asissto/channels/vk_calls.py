@@ -27,7 +27,7 @@ SESSIONS = 8
 """A session of vk_api carries one call at a time: as many as the courier sends at once on one channel."""
 
 CALLS_PER_SECOND = 20
-"""What VK allows a community's token; sessions are used in turn, so that each may take its share."""
+"""What VK allows a community's token."""
 
 CONNECT_SECONDS = 5.0
 
@@ -35,9 +35,17 @@ _LIMITS = {6: (1.0, "channel"), 9: (60.0, "chat"), 29: (3_600.0, "channel")}
 _BROKEN = {5, 7, 14, 15, 17, 27, 28}
 """Token revoked, rights missing, captcha or a confirmation wanted: only the owner can go on."""
 
-_BLOCKED = {18: "unreachable", 900: "blocked", 901: "not_allowed", 902: "not_allowed"}
+_BLOCKED = {
+    18: "unreachable",
+    900: "blocked",
+    901: "not_allowed",
+    902: "not_allowed",
+    987: "not_allowed",
+    988: "not_allowed",
+}
 _MALFORMED = {911, 914}
-_PERMANENT = {3, 8, 100, 113, 125, 912, 913, 917, 945, 946, 950}
+_PERMANENT = {3, 8, 100, 104, 113, 912, 913, 917, 921, 922, 925, 936, 940, 943, 945, 946, 950, 962, 969, 985, 1012}
+_CAPTCHA = "[14] VK wants a captcha to be solved"
 
 
 class VkCalls:
@@ -46,6 +54,7 @@ class VkCalls:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._opened: _Opened | None = None
+        self._next_at = 0.0
 
     async def method(self, name: str, *, hurried: bool = False, **values: Any) -> Any:
         """VK's `response`; raises SendError within SEND_SECONDS. `hurried`: not at all where every session is busy."""
@@ -54,6 +63,7 @@ class VkCalls:
         opened = self._open()
         if hurried and opened.idle.empty():
             raise Retryable("every session is busy")
+        await self._pace(deadline)
         session = await _next(opened.idle, deadline)
         session.http.deadline = deadline
 
@@ -64,6 +74,15 @@ class VkCalls:
         running = opened.threads.submit(_call, session, name, values)
         running.add_done_callback(give_back)
         return await asyncio.wrap_future(running)
+
+    async def _pace(self, deadline: float) -> None:
+        """Calls begin evenly, so that VK need not refuse any."""
+        now = asyncio.get_running_loop().time()
+        mine = max(now, self._next_at)
+        if mine > deadline:
+            raise Retryable("more calls than VK allows")
+        self._next_at = mine + 1 / CALLS_PER_SECOND
+        await asyncio.sleep(mine - now)
 
     async def look(self, url: str, **params: Any) -> dict[str, Any]:
         """An answer of the Long Poll server."""
@@ -108,9 +127,9 @@ def _make_session(account: Account, client: httpx2.AsyncClient) -> Any:
     from vk_api import VkApi
 
     class Session(VkApi):  # type: ignore[misc]
-        """As it comes it waits and repeats by itself, and allows 3 calls a second."""
+        """As it comes it waits for its turn of 3 in a second, and repeats by itself."""
 
-        RPS_DELAY = SESSIONS / CALLS_PER_SECOND
+        RPS_DELAY = 0.0
 
         def too_many_rps_handler(self, error: Exception) -> None:
             raise error
@@ -170,13 +189,15 @@ def _call(session: Any, name: str, values: dict[str, Any]) -> Any:
     try:
         return session.method(name, values)
     except Captcha:
-        raise ChannelBroken("[14] VK wants a captcha to be solved") from None
+        raise ChannelBroken(_CAPTCHA) from None
     except ApiError as error:
         told = str(error.error.get("error_msg", "")).replace(session.token["access_token"], "…")
         raise refusal(error.code, told) from None
     except ApiHttpError as error:
         raise _refusal_of_http(error.response.status_code, error.response.retry_after) from None
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        if "captcha_" in str(error):  # vk_api wants its picture, which VK does not always send
+            raise ChannelBroken(_CAPTCHA) from None
         raise Uncertain("not an answer of VK") from None
 
 
