@@ -158,6 +158,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     again: Literal["idempotent", "lookup", "none"]
+    idempotent_seconds: float | None = None
+    """After the first attempt, where the provider forgets keys; from then on `find_sent` tells."""
     lookup_after: float = 10.0
     """Seconds after which the provider's list shows what was sent."""
     types: bool = False
@@ -273,8 +275,12 @@ class Connector:
         """Asks the provider who we are; raises SendError."""
         raise NotImplementedError
 
-    async def install(self) -> None:
-        """Tells the provider where to reach us, or that we come ourselves; raises SendError."""
+    async def install(self) -> dict[str, Any] | None:
+        """Tells the provider where to reach us, or that we come ourselves; raises SendError.
+
+        What it returns are settings that have to be stored before it is called again, by which it is finished.
+        """
+        return None
 
     async def close(self) -> None:
         """Ends its connections."""

@@ -7,6 +7,7 @@ from asissto.channels.contract import Connector
 TYPES = {
     "http": "asissto.channels.signed_http:SignedHttp",
     "telegram": "asissto.channels.telegram:Telegram",
+    "vk": "asissto.channels.vk:Vk",
 }
 
 
