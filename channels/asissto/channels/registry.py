@@ -4,7 +4,10 @@ from importlib import import_module
 
 from asissto.channels.contract import Connector
 
-TYPES: dict[str, str] = {}
+TYPES: dict[str, str] = {
+    "sms": "asissto.channels.twilio_sms:TwilioSms",
+    "whatsapp": "asissto.channels.twilio_sms:TwilioWhatsApp",
+}
 
 
 def connector_type(name: str) -> type[Connector]:
