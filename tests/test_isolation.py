@@ -93,6 +93,7 @@ class World:
     provider_id: UUID
     provider_name: str
     price_id: UUID
+    token: str = "guessed"
 
 
 PRICE: dict[str, Any] = {
@@ -227,6 +228,7 @@ CASES = {
     "assistants.ask": Case(HIDDEN, {"question": "Where is the spare key?", "conversation_id": "{conversation_id}"}),
     "channels.list": Case(OWN),
     "channels.read": Case(HIDDEN),
+    "answers.read": Case(404, is_open=True),  # test_answer_pages.py tells what a link opens
     "conversations.list": Case(OWN, query={"assistant_id": "{assistant_id}"}),
     "conversations.read": Case(HIDDEN),
     "conversations.messages": Case(HIDDEN),
@@ -482,8 +484,8 @@ async def secrets_of(connection: asyncpg.Connection, tenant_id: UUID, strangers_
 
 
 def hidden_operations() -> set[str]:
-    """Without the one that names somebody whom nobody knows."""
-    return {name for name, case in CASES.items() if case.status == HIDDEN} - {"members.add"}
+    """Without the ones that name somebody whom nobody knows, or bring a link that nobody made."""
+    return {name for name, case in CASES.items() if case.status == HIDDEN} - {"members.add", "answers.read"}
 
 
 def leaked(response: httpx.Response, secrets: set[str]) -> set[str]:

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.channels.answer_page_routes import HANDLERS as ANSWER_PAGES
 from asissto.channels.channels import api_channel, find_channel
 from asissto.channels.tables import Channel
 from asissto.ingestion.labels import DocumentFilter, LabelList
@@ -185,7 +186,7 @@ class AskController(Controller):
         return Response(AnswerOut.of(await ask(services, asked)))
 
 
-HANDLERS: list[ControllerRouterHandler] = [ChannelController, AskController]
+HANDLERS: list[ControllerRouterHandler] = [ChannelController, AskController, *ANSWER_PAGES]
 
 
 async def _events(
