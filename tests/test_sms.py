@@ -1,7 +1,10 @@
 """SMS and WhatsApp: requests are believed by their signature, answers fit into their price, errors are understood."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twilio.request_validator import HMAC_SHA1, HMAC_SHA256, RequestValidator
 
-from asissto.channels import twilio_client, twilio_sms
+from asissto.channels import calling, twilio_sms
 from asissto.channels.contract import (
     Account,
     Attachment,
@@ -102,6 +105,11 @@ def message(text: str = "Где мой заказ?", **fields: str) -> dict[str,
     return {**inbound(text, sender=CUSTOMER, to=NUMBER, sid=SID), **fields}
 
 
+FIELDS = (
+    *inbound("", sender="", to=""),
+    *("MessageStatus", "ErrorCode", "MediaUrl0", "MediaContentType0", "Latitude", "Longitude", "OptOutType", "New"),
+)
+
 ASKED = Event(
     key=SID,
     kind="message",
@@ -168,6 +176,19 @@ def test_a_request_is_not_asked_where_it_came_to() -> None:
         connector().take(msgspec.structs.replace(hook(message()), method="GET"))
 
 
+def test_the_example_of_twilios_documentation_is_believed() -> None:
+    """A signature that neither we nor the package's functions have made."""
+    form = {
+        "CallSid": "CA1234567890ABCDE",
+        "Caller": "+14158675309",
+        "Digits": "1234",
+        "From": "+14158675309",
+        "To": "+18005551212",
+    }
+    made = connector(hook_url="https://mycompany.com/myapp.php?foo=1&bar=2", auth_token="12345")
+    assert made.take(hook(form, signature="RSOYDt4T1cUTdK1PDd93/VVr8B8=")).events == []
+
+
 def test_a_shared_key_signs_with_sha256() -> None:
     """Twilio's newer scheme names itself in a header, and needs a key of its own."""
     settings = "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256"
@@ -183,6 +204,13 @@ def test_our_signature_is_the_one_that_twilio_checks() -> None:
     validator = RequestValidator(TOKEN)
     assert validator.validate(HOOK, form, sign(HOOK, form, TOKEN))
     assert not validator.validate(HOOK.replace("https", "http"), form, sign(HOOK, form, TOKEN))
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), st.text(max_size=30)), st.sampled_from(["sms", "whatsapp"]))
+def test_nothing_that_is_signed_breaks_us(fields: dict[str, str], kind: str) -> None:
+    """Twilio adds fields without notice, and leaves others out."""
+    fields = {name: value.encode(errors="ignore").decode() for name, value in fields.items()}
+    assert connector(kind).take(hook(fields)).reply.status == 200
 
 
 STOP = {"kind": "blocked", "key": f"{SID}:stop", "reason": "opted_out"}
@@ -284,6 +312,22 @@ def test_a_whatsapp_message_has_a_name_and_attachments() -> None:
         Attachment(type="voice", ref="https://api.twilio.com/m/1", mime="audio/ogg"),
         Attachment(type="location", name="55.75,37.61"),
     )
+
+
+def test_words_of_a_dialogue_end_nothing_in_a_messenger() -> None:
+    """Twilio takes “cancel” for “stop” by SMS alone."""
+    addresses = {"From": f"whatsapp:{CUSTOMER}", "To": f"whatsapp:{NUMBER}"}
+    kinds = {
+        (kind, word): [event.kind for event in connector(kind).take(hook(message(word, **fields))).events]
+        for kind, fields in (("sms", {}), ("whatsapp", addresses))
+        for word in ("cancel", "stop")
+    }
+    assert kinds == {
+        ("sms", "cancel"): ["message", "blocked"],
+        ("sms", "stop"): ["message", "blocked"],
+        ("whatsapp", "cancel"): ["message"],
+        ("whatsapp", "stop"): ["message", "blocked"],
+    }
 
 
 # What a message costs.
@@ -577,7 +621,7 @@ async def test_an_error_says_what_happens_next(
     twilio: TwilioPeer, sms: TwilioSms, fault: Fault | int, error: SendError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One call, one error, within the time; and no secret in what the owner reads."""
-    monkeypatch.setattr(twilio_client, "SEND_SECONDS", 0.3 if fault == "hang" else 15.0)
+    monkeypatch.setattr(calling, "SEND_SECONDS", 0.3 if fault == "hang" else 15.0)
     twilio.fail_with(fault, retry_after="7")
     with pytest.raises(SendError) as raised:
         await sms.send(TO, Part(text="Ваш заказ в пути."), 1)
@@ -745,6 +789,25 @@ def test_each_type_has_its_class() -> None:
     """WhatsApp has no segments to limit."""
     assert (connector_type("sms"), connector_type("whatsapp")) == (TwilioSms, TwilioWhatsApp)
     assert (TwilioSms.Settings, TwilioWhatsApp.Settings) == (SmsSettings, TwilioSettings)
+
+
+async def test_the_peer_runs_alone() -> None:
+    """For tests that kill processes: another one tells it what to do."""
+    script = Path(__file__).with_name("twilio_peer.py")
+    process = await asyncio.create_subprocess_exec(sys.executable, str(script), stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    peer = msgspec.json.decode(await process.stdout.readline())
+    made = connector(base=peer["address"])
+    async with httpx2.AsyncClient() as client:
+        await client.post(f"{peer['address']}/_control/fail", json={"fault": 20429, "retry_after": "2"})
+        with pytest.raises(RateLimited):
+            await made.send(TO, Part(text="Ваш заказ в пути."), 1)
+        await made.send(TO, Part(text="Ваш заказ в пути."), 1)
+        messages = (await client.get(f"{peer['address']}/_control/messages")).json()
+    assert [each["body"] for each in messages] == ["Ваш заказ в пути."]
+    await made.close()
+    process.kill()
+    await process.wait()
 
 
 # Against Twilio's own description of its API.

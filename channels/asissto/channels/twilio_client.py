@@ -1,6 +1,5 @@
 """Twilio's own client over our connections: its asynchronous one knows no time limit, and its errors no Retry-After."""
 
-import asyncio
 import logging
 from typing import Any
 
@@ -9,8 +8,7 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from asissto.channels.calling import call
-from asissto.channels.contract import SEND_SECONDS
+from asissto.channels.calling import call, in_time
 from asissto.channels.send_errors import Uncertain
 from asissto.channels.twilio_errors import refusal
 
@@ -33,11 +31,8 @@ class _Connections(AsyncHttpClient):  # type: ignore[misc]
     async def request(self, method: str, uri: str, **options: Any) -> Response:
         """`options` are Twilio's: of redirects and of time we have our own opinion."""
         asked = {name: options[name] for name in ("params", "data", "headers", "auth")}
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                response = await call(self._client, method, uri, **asked)
-        except TimeoutError as error:
-            raise Uncertain("TimeoutError") from error
+        async with in_time():
+            response = await call(self._client, method, uri, **asked)
         if not response.is_success:
             raise refusal(response)
         if not _is_json_object(response):

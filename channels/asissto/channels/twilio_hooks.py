@@ -24,10 +24,10 @@ _DELIVERIES: dict[str, Delivery] = {
     "undelivered": "failed",
     "canceled": "failed",
 }
-# Those of Twilio's that stop it by itself in some countries; “yes” is left out, which also answers a question.
-_STOPS = frozenset(
-    "stop stopall unsubscribe cancel end quit revoke optout стоп отписка отписаться отпишите".split()  # noqa: SIM905
-)
+_STOPS = frozenset("stop stopall unsubscribe optout стоп отписка отписаться отпишите".split())  # noqa: SIM905
+# Twilio obeys these too in some countries, but by SMS alone: in a messenger they are words of a dialogue.
+_STOPS_BY_SMS = _STOPS | {"cancel", "end", "quit", "revoke"}
+# Without Twilio's “yes”, which also answers a question.
 _STARTS = frozenset("start unstop старт подписка подписаться".split())  # noqa: SIM905
 
 
@@ -72,7 +72,8 @@ def events_of(fields: Fields, account_sid: str, prefix: str) -> list[Event]:
     phone = _phone(fields.get("From", ""), prefix)
     if phone is None or fields.get("AccountSid") != account_sid or fields.get("From") == fields.get("To"):
         return [Event(key=sid, kind="ignored", external_id=sid)]
-    return [_message(fields, sid, phone), *_choice(fields, sid, phone)]
+    command = _command(fields, _STOPS if prefix else _STOPS_BY_SMS)
+    return [_message(fields, sid, phone, command), *_choice(command, sid, phone)]
 
 
 def _receipt(fields: Fields, sid: str, status: str, prefix: str) -> Iterator[Event]:
@@ -88,33 +89,33 @@ def _receipt(fields: Fields, sid: str, status: str, prefix: str) -> Iterator[Eve
         )
 
 
-def _message(fields: Fields, sid: str, phone: str) -> Event:
-    text = fields.get("Body", "").replace("\x00", "")
-    is_command = _command(text) == "stop" or bool(fields.get("OptOutType"))
+def _message(fields: Fields, sid: str, phone: str, command: str) -> Event:
     return Event(
         key=sid,
         kind="message",
         thread=phone,
         sender=Sender(external_id=phone, name=fields.get("ProfileName") or None, phone=phone),
         external_id=sid,
-        text=text,
+        text=fields.get("Body", "").replace("\x00", ""),
         attachments=tuple(_attachments(fields)),
-        wants_answer=not is_command,
+        wants_answer=command != "stop" and not fields.get("OptOutType"),  # which Twilio has replied to
     )
 
 
-def _choice(fields: Fields, sid: str, phone: str) -> Iterator[Event]:
-    """Whether the customer wants no more messages, or wants them again: by Twilio's word, else by the message's."""
-    command = (fields.get("OptOutType") or "").lower() or _command(fields.get("Body", ""))
+def _choice(command: str, sid: str, phone: str) -> Iterator[Event]:
+    """Whether the customer wants no more messages, or wants them again."""
     if command == "stop":
         yield Event(key=f"{sid}:stop", kind="blocked", thread=phone, external_id=sid, reason="opted_out")
     elif command == "start":
         yield Event(key=f"{sid}:start", kind="unblocked", thread=phone, external_id=sid)
 
 
-def _command(text: str) -> str:
-    word = text.strip(" \t\r\n.,!\"'«»").casefold()
-    if word in _STOPS:
+def _command(fields: Fields, stops: frozenset[str]) -> str:
+    """stop, start, help or nothing: by Twilio's word, else by the message's."""
+    if told := fields.get("OptOutType"):
+        return told.lower()
+    word = fields.get("Body", "").strip(" \t\r\n.,!\"'«»").casefold()
+    if word in stops:
         return "stop"
     return "start" if word in _STARTS else ""
 

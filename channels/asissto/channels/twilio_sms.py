@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import httpx2
 from msgspec import Meta
 
-from asissto.channels.calling import make_client
+from asissto.channels.calling import in_time, make_client
 from asissto.channels.contract import (
     Account,
     Attachment,
@@ -125,10 +125,11 @@ class _Twilio(Connector):
 
     async def check(self) -> Health:
         """The account, and whether its number calls us."""
-        account = await self._twilio.api.accounts(self._settings.account_sid).fetch_async()
-        if account.status not in (None, "active"):
-            raise ChannelBroken(f"the account is {account.status}")
-        return Health(name=account.friendly_name or account.sid or "", notes=await self._notes())
+        async with in_time():
+            account = await self._twilio.api.accounts(self._settings.account_sid).fetch_async()
+            if account.status not in (None, "active"):
+                raise ChannelBroken(f"the account is {account.status}")
+            return Health(name=account.friendly_name or account.sid or "", notes=await self._notes())
 
     async def _notes(self) -> tuple[str, ...]:
         if self.account.hook_url is None:
