@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -424,6 +425,22 @@ def test_a_long_answer_ends_with_a_sentence_and_the_link() -> None:
     assert without.text == (sentence * 3).strip() + "…"
 
 
+@pytest.mark.parametrize("kind", ["sms", "whatsapp"])
+def test_a_very_long_answer_is_written_quickly(kind: str) -> None:
+    """Twenty thousand letters with pictures and code, which no customer should wait for."""
+    text = ("Текст 👍🏽 с `кодом` и **жирным** [1].\n\n```\nprint('😀')\n```\n\n" + "Слово за слово. " * 100) * 12
+    said = Said(text=text, language="ru", is_markdown=True, citations=HOURS.citations, link=LINK)
+    started = time.perf_counter()
+    parts = connector(kind).render(said)
+    assert time.perf_counter() - started < 1.0
+    if kind == "sms":
+        assert [(segments(part.text), part.text.endswith(LINK)) for part in parts] == [(4, True)]
+    else:
+        assert len(parts) == 4 + 1
+        assert parts[-1].text == f"Полный ответ с источниками: {LINK}"
+        assert len(connector(kind).render(msgspec.structs.replace(said, link=""))) == 25
+
+
 def test_markdown_becomes_plain_lines() -> None:
     """Marks of a model mean nothing in an SMS; links are written out once."""
     said = Said(
@@ -683,8 +700,10 @@ async def test_words_are_found_as_twilio_keeps_them(
 async def test_the_same_words_of_an_earlier_day_are_not_this_message(twilio: TwilioPeer, sms: TwilioSms) -> None:
     """A greeting is sent more than once in a life."""
     await sms.send(TO, Part(text="Здравствуйте!"), 1)
-    later = datetime.now(UTC) + timedelta(seconds=2)
+    later = datetime.now(UTC) + timedelta(seconds=12)
     assert await sms.find_sent(TO, Part(text="Здравствуйте!"), 2, later) is None
+    clock_ahead = datetime.now(UTC) + timedelta(seconds=5)
+    assert await sms.find_sent(TO, Part(text="Здравствуйте!"), 2, clock_ahead) is not None
 
 
 async def test_a_list_that_does_not_reach_back_proves_nothing(

@@ -10,6 +10,9 @@ from asissto.platform.texts import text
 WHATSAPP_UNITS = 1_600
 """Of one message, in UTF-16 units: the largest body that Twilio takes (error 21617)."""
 
+MOST_MESSAGES = 4
+"""Of one answer in WhatsApp, before the link takes its rest."""
+
 _MOST_LETTERS = 2_000
 """More than the ten segments of the largest limit hold in any alphabet."""
 
@@ -27,7 +30,7 @@ def one_sms(said: Said, max_segments: int, *, folds: bool) -> str:
 def _first_fitting(said: Said, fits: Callable[[str], bool]) -> str:
     blocks = blocks_of(said)
     bare = _plain(blocks, marks=False)
-    link = f"{text('channel.whole_answer', said.language)} {said.link}" if said.link else ""
+    link = _link_line(said)
     whole = _joined(_plain(blocks, marks=bool(said.citations)), said.notice, _sources(said))
     for words in (whole, _joined(bare, said.notice, link)):
         if fits(words):
@@ -36,6 +39,10 @@ def _first_fitting(said: Said, fits: Callable[[str], bool]) -> str:
         if (cut := _beginning(bare, ending, fits)) is not None:
             return cut
     return ""
+
+
+def _link_line(said: Said) -> str:
+    return f"{text('channel.whole_answer', said.language)} {said.link}" if said.link else ""
 
 
 def _beginning(words: str, ending: Sequence[str], fits: Callable[[str], bool]) -> str | None:
@@ -83,11 +90,14 @@ def _source_lines(said: Said, *, with_urls: bool) -> Iterator[str]:
 
 
 def whatsapp_messages(said: Said) -> list[str]:
-    """Cut between blocks, and inside of one only where it is longer than a message."""
+    """Cut between blocks, and inside of one only where it is longer than a message; after MOST_MESSAGES the link."""
     sources = [paragraph(line) for line in _source_lines(said, with_urls=True)]
     notice = [paragraph(said.notice)] if said.notice else []
     blocks = [*blocks_of(said), *notice, *sources]
-    return [_marked(message) for message in pack(blocks, lambda some: _units(_marked(some)) <= WHATSAPP_UNITS)]
+    packed = pack(blocks, lambda some: _units(_marked(some)) <= WHATSAPP_UNITS)
+    if len(packed) > MOST_MESSAGES and said.link:
+        packed = [*packed[:MOST_MESSAGES], [paragraph(_link_line(said))]]
+    return [_marked(message) for message in packed]
 
 
 def _units(words: str) -> int:

@@ -1,7 +1,7 @@
 """SMS and WhatsApp over Twilio: messages come by its webhook and go out through its API."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 _LISTED = 100
 """The newest messages to one customer that are looked through for one that may have been sent."""
+
+_SKEW = timedelta(seconds=10)
+"""By which Twilio's clock may be behind ours; the same words so shortly before would be no loss."""
 
 _TRIAL = "Sent from your Twilio trial account - "
 """Twilio puts it before every text of an account that has not paid yet."""
@@ -110,8 +113,9 @@ class _Twilio(Connector):
         sender = {"from_": self.prefix + self._settings.sender} if self._settings.sender else {}
         asked = {"to": self.prefix + to.thread, **sender, "limit": _LISTED, "page_size": _LISTED}
         listed = await self._twilio.messages.list_async(**asked)
-        since = since.replace(microsecond=0)  # Twilio's times are whole seconds
-        newer = [each for each in listed if not isinstance(each.date_created, datetime) or each.date_created >= since]
+        newer = [
+            each for each in listed if not isinstance(each.date_created, datetime) or each.date_created >= since - _SKEW
+        ]
         for message in newer:
             if message.direction != "inbound" and _says(message, part.text):
                 return _sent(message)
