@@ -296,7 +296,7 @@ def test_a_whatsapp_message_has_a_name_and_attachments() -> None:
         "\x00Смотрите",
         From=f"whatsapp:{CUSTOMER}",
         To=f"whatsapp:{NUMBER}",
-        ProfileName="Мария",
+        ProfileName="Мария\x00",
         NumMedia="3",
         MediaUrl0="https://api.twilio.com/m/0",
         MediaContentType0="image/jpeg",

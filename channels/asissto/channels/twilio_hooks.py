@@ -50,7 +50,7 @@ def signed_fields(hook: Hook, url: str | None, auth_token: str, shared_key: str 
     matches = [hmac.compare_digest(each.encode(), signature.encode()) for each in expected]
     if not any(matches):
         raise HookRefused
-    return fields
+    return MultiDict((name, value.replace("\x00", "")) for name, value in pairs)
 
 
 def _signatures(url: str, fields: Fields, secret: str, settings: str) -> list[str]:
@@ -96,7 +96,7 @@ def _message(fields: Fields, sid: str, phone: str, command: str) -> Event:
         thread=phone,
         sender=Sender(external_id=phone, name=fields.get("ProfileName") or None, phone=phone),
         external_id=sid,
-        text=fields.get("Body", "").replace("\x00", ""),
+        text=fields.get("Body", ""),
         attachments=tuple(_attachments(fields)),
         wants_answer=command != "stop" and not fields.get("OptOutType"),  # which Twilio has replied to
     )
