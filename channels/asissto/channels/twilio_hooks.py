@@ -73,7 +73,9 @@ def events_of(fields: Fields, account_sid: str, prefix: str) -> list[Event]:
     if phone is None or fields.get("AccountSid") != account_sid or fields.get("From") == fields.get("To"):
         return [Event(key=sid, kind="ignored", external_id=sid)]
     command = _command(fields, _STOPS if prefix else _STOPS_BY_SMS)
-    return [_message(fields, sid, phone, command), *_choice(command, sid, phone)]
+    events = [_message(fields, sid, phone, command), *_choice(command, sid, phone)]
+    # A conversation that a START has opened again is open for the answer to it, and a STOP is its last word.
+    return events[::-1] if command == "start" else events
 
 
 def _receipt(fields: Fields, sid: str, status: str, prefix: str) -> Iterator[Event]:
