@@ -94,6 +94,7 @@ class World:
     provider_id: UUID
     provider_name: str
     price_id: UUID
+    token: str = "guessed"
 
 
 PRICE: dict[str, Any] = {
@@ -239,6 +240,7 @@ CASES = {
     "channels.check": Case(HIDDEN),
     "channels.install": Case(HIDDEN),
     "channels.hook": Case(403, {"conversation": "stolen", "text": "An intruder was here."}, is_open=True),
+    "answers.read": Case(404, is_open=True),  # test_answer_pages.py tells what a link opens
     "conversations.list": Case(OWN, query={"assistant_id": "{assistant_id}"}),
     "conversations.read": Case(HIDDEN),
     "conversations.messages": Case(HIDDEN),
@@ -504,8 +506,8 @@ async def secrets_of(connection: asyncpg.Connection, tenant_id: UUID, strangers_
 
 
 def hidden_operations() -> set[str]:
-    """Without the one that names somebody whom nobody knows."""
-    return {name for name, case in CASES.items() if case.status == HIDDEN} - {"members.add"}
+    """Without the ones that name somebody whom nobody knows, or bring a link that nobody made."""
+    return {name for name, case in CASES.items() if case.status == HIDDEN} - {"members.add", "answers.read"}
 
 
 def leaked(response: httpx.Response, secrets: set[str]) -> set[str]:

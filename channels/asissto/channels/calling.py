@@ -1,5 +1,8 @@
 """Calls to a provider over HTTP, whose failures are told apart by whether the request may have been carried out."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
@@ -28,3 +31,13 @@ async def call(client: httpx2.AsyncClient, method: str, url: str, **options: Any
         raise Retryable(type(error).__name__) from error
     except httpx2.HTTPError as error:
         raise Uncertain(type(error).__name__) from error
+
+
+@asynccontextmanager
+async def in_time() -> AsyncIterator[None]:
+    """All within has SEND_SECONDS, also an answer that comes drop by drop; raises Uncertain."""
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise Uncertain("TimeoutError") from error

@@ -59,6 +59,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str = ""
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
+    wants_answer: bool = True
+    """Else the message is stored and shown, and not answered: a word such as STOP."""
     at: datetime | None = None
     delivery: Delivery | None = None
     reason: str = ""

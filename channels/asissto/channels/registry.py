@@ -6,8 +6,10 @@ from asissto.channels.contract import Connector
 
 TYPES = {
     "http": "asissto.channels.signed_http:SignedHttp",
+    "sms": "asissto.channels.twilio_sms:TwilioSms",
     "telegram": "asissto.channels.telegram:Telegram",
     "vk": "asissto.channels.vk:Vk",
+    "whatsapp": "asissto.channels.twilio_sms:TwilioWhatsApp",
 }
 
 

@@ -589,6 +589,27 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The bot may not join groups. Allow it in BotFather with /setjoingroups.",
         "Боту нельзя вступать в группы. Разрешите это в BotFather командой /setjoingroups.",
     ),
+    "answer_page.title": ("Answer", "Ответ"),
+    "answer_page.expired": (
+        "This link has expired. Ask the question again to get a new one.",
+        "Срок действия ссылки истёк. Задайте вопрос ещё раз, чтобы получить новую.",
+    ),
+    "answer_page.unknown": ("There is no answer behind this link.", "По этой ссылке ответа нет."),
+    # What a test of a connection tells the owner.
+    "twilio.no_public_url": (
+        "The server has no public address, so Twilio cannot deliver messages. Set ASISSTO_PUBLIC_URL.",
+        "У сервера нет публичного адреса, и Twilio не может доставлять сообщения. Задайте ASISSTO_PUBLIC_URL.",
+    ),
+    "twilio.enter_address": (
+        "In the Twilio console, open the sender or the messaging service, and enter the address of this channel under "
+        "“A message comes in” (or “Webhook URL for incoming messages”), method HTTP POST.",
+        "В консоли Twilio откройте отправителя или Messaging Service и впишите адрес этого канала в поле "
+        "«A message comes in» (или «Webhook URL for incoming messages»), метод HTTP POST.",
+    ),
+    "twilio.not_installed": (
+        "The number in Twilio does not call this channel yet: install the channel.",
+        "Номер в Twilio пока не обращается к этому каналу: установите канал.",
+    ),
     "reach.blocked": ("The customer has blocked the channel.", "Клиент заблокировал канал."),
     "reach.opted_out": ("The customer wants no more messages.", "Клиент отказался от сообщений."),
     "reach.not_allowed": (
