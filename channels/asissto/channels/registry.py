@@ -4,7 +4,9 @@ from importlib import import_module
 
 from asissto.channels.contract import Connector
 
-TYPES: dict[str, str] = {}
+TYPES: dict[str, str] = {
+    "mail": "asissto.channels.mailbox:Mailbox",
+}
 
 
 def connector_type(name: str) -> type[Connector]:

@@ -553,6 +553,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     # What channels say below and around an answer.
     "channel.sources": ("Sources", "Источники"),
     "channel.whole_answer": ("Whole answer with its sources:", "Полный ответ с источниками:"),
+    "channel.note.senders_unverified": (
+        "No sender counts as verified: the settings do not name the mail server whose checks may be trusted (authserv_id).",
+        "Ни один отправитель не считается проверенным: в настройках не указан почтовый сервер, проверкам которого можно доверять (authserv_id).",
+    ),
     "reach.blocked": ("The customer has blocked the channel.", "Клиент заблокировал канал."),
     "reach.opted_out": ("The customer wants no more messages.", "Клиент отказался от сообщений."),
     "reach.not_allowed": (
