@@ -68,7 +68,7 @@ class Inbox:
         with told():
             self._box.client.noop()
 
-    def look(self, place: Place | None, most_bytes: int, idle: float = IDLE_SECONDS) -> tuple[list[Fetched], Place]:
+    def look(self, place: Place | None, most_bytes: int) -> tuple[list[Fetched], Place]:
         """What came since, waiting for it a while where there is nothing yet. Blocks.
 
         A mailbox that is new to us begins at its present end: old mail is not answered.
@@ -79,7 +79,7 @@ class Inbox:
             place = self._resumed(place)
             found, place = self._new(place, most_bytes)
             if not found:
-                self._wait(idle)
+                self._wait()
                 found, place = self._new(place, most_bytes)
             return found, place
 
@@ -157,11 +157,11 @@ class Inbox:
         check_command_status(result, UnexpectedCommandStatusError)
         return list(result[1])
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self) -> None:
         if self._can_idle:
-            self._box.idle.wait(timeout=seconds)
+            self._box.idle.wait(timeout=IDLE_SECONDS)
         else:
-            time.sleep(seconds / 3)
+            time.sleep(IDLE_SECONDS / 3)
 
 
 def _decoded(head: bytes, content: bytes) -> bytes:

@@ -47,7 +47,7 @@ def new_part(text: str) -> str:
     """The whole text where nothing would be left, such as of a mail that was passed on without a word."""
     lines = [_UNSEEN.sub("", line).replace("\xa0", " ").rstrip() for line in text.splitlines()]
     passed_on = next((index for index, line in enumerate(lines) if _FORWARDED.fullmatch(line)), len(lines))
-    kept = _without_signature(_without_quote(lines[:passed_on])) + lines[passed_on:]
+    kept = [*_without_signature(_without_quote(lines[:passed_on])), "", *lines[passed_on:]]
     return _tidy(kept) or _tidy(lines)
 
 

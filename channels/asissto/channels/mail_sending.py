@@ -71,7 +71,8 @@ def _reply_subject(subject: str) -> str:
 
 
 def _named(name: str, address: str) -> Address:
-    return Address("".join(char for char in name if char.isprintable()), addr_spec=address)
+    local, _, domain = address.rpartition("@")
+    return Address("".join(char for char in name if char.isprintable()), local, domain)
 
 
 def _ascii_domain(address: str) -> str:
@@ -169,9 +170,11 @@ def _told(stage: _Stage) -> Iterator[None]:
     except SMTPResponseException as error:
         is_login = isinstance(error, SMTPAuthenticationError)
         raise _refusal("login" if is_login else stage.name, error.code, error.message) from None
-    except SMTPNotSupported as error:  # no STARTTLS, or no way to sign in that both know
+    except SMTPNotSupported as error:  # no STARTTLS
         raise ChannelBroken(error.message) from None
     except (SMTPException, OSError, TimeoutError) as error:
+        if type(error) is SMTPException:  # the server lets nobody sign in, or in no way that we know
+            raise ChannelBroken(error.message) from None
         kind = Uncertain if stage.name == "content" else Retryable
         raise kind(f"{stage.name}: {type(error.__cause__ or error).__name__}") from None
 

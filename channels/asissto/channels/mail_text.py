@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,6 +22,7 @@ Mail: TypeAlias = "Message[str, str]"
 _LONGEST = 400_000
 """Characters of one body that are read: 200 printed pages."""
 
+_LARGEST_LOGO = 30_000  # bytes
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 _BLOCKS = re.compile(
     "address|article|blockquote|body|center|dd|div|dl|dt|fieldset|footer|form|h[1-6]|header|hr|li|main|ol|p|pre|section"
@@ -81,9 +83,11 @@ def raw_header(mail: Mail, name: str) -> str:
 
 
 def decoded(raw: str) -> str:
-    pieces = [
-        _in_charset(piece, charset) if isinstance(piece, bytes) else piece for piece, charset in decode_header(raw)
-    ]
+    try:
+        found = decode_header(raw)
+    except HeaderParseError:
+        found = [(raw, None)]
+    pieces = [_in_charset(piece, charset) if isinstance(piece, bytes) else piece for piece, charset in found]
     return " ".join("".join(pieces).split())
 
 
@@ -109,7 +113,7 @@ def parts_of(part: Mail, section: str = "") -> Iterator[tuple[str, Mail]]:
 
 
 def attachments_of(mail: Mail, place: str) -> tuple[Attachment, ...]:
-    """`place` and the section make the `ref`. Pictures within the text, such as logos, are none."""
+    """`place` and the section make the `ref`. Logos within the text are none."""
     return tuple(
         Attachment(
             type=_type(part),
@@ -124,8 +128,9 @@ def attachments_of(mail: Mail, place: str) -> tuple[Attachment, ...]:
 
 
 def _belongs_to_text(part: Mail) -> bool:
-    is_shown = part.get_content_disposition() != "attachment" and "content-id" in part
-    return part.get_content_type() in _SIGNATURES or (is_shown and part.get_content_maintype() == "image")
+    """Of the pictures within the text, customers' photographs are larger than logos."""
+    is_logo = part.get_content_maintype() == "image" and "content-id" in part and (_size(part) or 0) < _LARGEST_LOGO
+    return is_logo or part.get_content_type() in _SIGNATURES
 
 
 def _type(part: Mail) -> str:
