@@ -130,6 +130,20 @@ style="margin:0 0 0 .8ex"><div>{OURS_RU}</div></blockquote></div>""",
         "Можно оплатить картой?",
     ),
     Reply(
+        "yandex, with the fields of the mail",
+        "plain",
+        f"""Добрый день, а где трек-номер?
+
+----------------
+Кому: help@shop.example;
+Тема: Заказ 1024;
+20.11.2026, 12:04, "Магазин" <help@shop.example>:
+
+{OURS_RU}
+""",
+        "Добрый день, а где трек-номер?",
+    ),
+    Reply(
         "yandex mobile ru",
         "plain",
         f"""Да, подходит

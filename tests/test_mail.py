@@ -136,7 +136,9 @@ def test_attachments_are_named_and_logos_are_not() -> None:
     message = message_from_bytes(mail(), policy=modern)
     assert isinstance(message, EmailMessage)
     message.add_alternative('<p>Как вернуть чайник? <img src="cid:logo"></p>', subtype="html")
-    message.get_payload(1).add_related(b"logo", "image", "png", cid="<logo>", filename="logo.png")
+    html = message.get_payload(1)
+    assert isinstance(html, EmailMessage)
+    html.add_related(b"logo", "image", "png", cid="<logo>", filename="logo.png")
     message.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="../чек.pdf")
     message.add_attachment(b"photo", maintype="image", subtype="jpeg", filename="box.jpg")
     message.add_attachment(message_from_bytes(mail("Внутри", subject="Старое"), policy=modern))
@@ -167,8 +169,8 @@ def test_no_mail_breaks_the_reader() -> None:
 # Conversations
 
 
-def reply_to(event: Event, key: int = 7, **headers: str) -> bytes:
-    ours = THREADS.message_id(key, event.thread)
+def reply_to(event: Event, **headers: str) -> bytes:
+    ours = THREADS.message_id(7, event.thread)
     named = {"message_id": "<2@mail.example>", "in_reply_to": ours, "references": f"<1@mail.example> {ours}"}
     return mail("И без чека?", **(named | headers))
 

@@ -66,9 +66,17 @@ def _without_quote(lines: Sequence[str]) -> list[str]:
             if not lines[index].startswith(">"):
                 kept.append(lines[index])
             index += 1
-    while kept and (not kept[-1] or _RULE.fullmatch(kept[-1])):
-        kept.pop()
-    return kept
+    return kept[: _end(kept)]
+
+
+def _end(lines: Sequence[str]) -> int:
+    """Before a rule that the quote stood below, also where fields of the mail are named between the two."""
+    for index in reversed(range(len(lines))):
+        if _RULE.fullmatch(lines[index]):
+            return index
+        if lines[index] and not _FIELD.match(lines[index]):
+            break
+    return len(lines)
 
 
 def _attribution(lines: Sequence[str], index: int) -> int:
