@@ -22,6 +22,7 @@ Delivery = Literal["delivered", "read", "failed"]
 class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`type` is photo, voice, audio, video, document, sticker, location, contact or other; `size` in bytes.
 
+    An `original` is no work of the customer's: the whole mail, of which the event's text is the new part.
     `ref` is what `Connector.fetch` finds the content by.
     """
 

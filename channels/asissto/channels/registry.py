@@ -6,6 +6,7 @@ from asissto.channels.contract import Connector
 
 TYPES = {
     "http": "asissto.channels.signed_http:SignedHttp",
+    "mail": "asissto.channels.mailbox:Mailbox",
     "sms": "asissto.channels.twilio_sms:TwilioSms",
     "telegram": "asissto.channels.telegram:Telegram",
     "vk": "asissto.channels.vk:Vk",

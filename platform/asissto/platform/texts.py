@@ -610,6 +610,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The number in Twilio does not call this channel yet: install the channel.",
         "Номер в Twilio пока не обращается к этому каналу: установите канал.",
     ),
+    "channel.note.senders_unverified": (
+        "No sender counts as verified: the settings do not name the mail server whose checks may be trusted (authserv_id).",
+        "Ни один отправитель не считается проверенным: в настройках не указан почтовый сервер, проверкам которого можно доверять (authserv_id).",
+    ),
     "reach.blocked": ("The customer has blocked the channel.", "Клиент заблокировал канал."),
     "reach.opted_out": ("The customer wants no more messages.", "Клиент отказался от сообщений."),
     "reach.not_allowed": (
