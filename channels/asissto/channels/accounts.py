@@ -77,7 +77,7 @@ def connector_of(services: Services, row: Channel, language: Language = "en") ->
 
 def hook_url(services: Services, tenant_id: UUID, channel_id: UUID) -> str | None:
     public = services.settings.public_url
-    return f"{public}{HOOKS}/{tenant_id}/{channel_id}" if public else None
+    return f"{public.rstrip('/')}{HOOKS}/{tenant_id}/{channel_id}" if public else None
 
 
 def _about(row: Channel) -> str:

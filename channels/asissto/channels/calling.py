@@ -8,9 +8,9 @@ from typing import Any
 import httpx2
 
 from asissto.channels.contract import SEND_SECONDS, Account
-from asissto.channels.send_errors import Retryable, Uncertain
+from asissto.channels.send_errors import ChannelBroken, Retryable, Uncertain
 from asissto.platform.errors import AddressRefused
-from asissto.platform.guarded_transport import GuardedTransport
+from asissto.platform.guarded_transport import GuardedTransport, public_addresses_of
 
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
@@ -21,6 +21,17 @@ def make_client(account: Account, *, is_own_address: bool = False, **options: An
     if is_own_address and account.guarded and proxy is None:
         options["transport"] = GuardedTransport()
     return httpx2.AsyncClient(proxy=proxy, timeout=SEND_SECONDS, follow_redirects=False, **options)
+
+
+async def check_proxy(account: Account) -> None:
+    """Raises ChannelBroken for a proxy inside the operator's network: a tenant could reach into it through its port."""
+    if account.secrets.proxy is None or not account.guarded:
+        return
+    address = httpx2.URL(account.secrets.proxy)
+    try:
+        await public_addresses_of(address.host, address.port)
+    except (AddressRefused, httpx2.ConnectError) as error:
+        raise ChannelBroken("the proxy has no public address") from error
 
 
 async def call(client: httpx2.AsyncClient, method: str, url: str, **options: Any) -> httpx2.Response:

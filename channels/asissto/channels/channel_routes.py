@@ -13,12 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.accounts import connector_of
+from asissto.channels.calling import check_proxy
 from asissto.channels.changing import ChannelIn, ChannelPatch, change_channel, create_channel, revive
 from asissto.channels.channels import API, find_channel
-from asissto.channels.contract import Connector, Health
+from asissto.channels.contract import Health
 from asissto.channels.events import TOPIC
 from asissto.channels.outbox import wake
-from asissto.channels.send_errors import SendError
+from asissto.channels.send_errors import Retryable, SendError
 from asissto.channels.shown_channels import ChannelOut
 from asissto.channels.tables import Channel
 from asissto.platform.audit import record
@@ -30,6 +31,7 @@ from asissto.platform.permissions import need
 from asissto.platform.services import Services
 from asissto.platform.texts import Language, Phrase, text
 
+_MOST_STEPS = 5
 Caller = NamedDependency[Principal]
 Session = NamedDependency[AsyncSession]
 Open = SkipValidation[NamedDependency[Services]]
@@ -125,32 +127,46 @@ HANDLERS: list[ControllerRouterHandler] = [ChannelController]
 async def _try(
     services: Services, principal: Principal, channel_id: UUID, language: Language, *, installs: bool
 ) -> TrialOut:
-    """No transaction waits for the provider."""
-    async with services.database.tenant(principal.tenant_id) as session:
-        row = await find_channel(session, principal.tenant_id, channel_id)
-        _refuse_api(row)
-    outcome: Health | SendError
-    try:
-        outcome = await _ask(connector_of(services, row, language), installs=installs)
-    except SendError as error:
-        outcome = error
+    """No transaction waits for the provider, who may teach us settings until it is finished."""
+    outcome: Health | SendError = Retryable("the provider asks for one step after the other")
+    learned: dict[str, Any] = {}
+    for _ in range(_MOST_STEPS):
+        async with services.database.tenant(principal.tenant_id) as session:
+            row = await find_channel(session, principal.tenant_id, channel_id)
+            _refuse_api(row)
+            if learned:
+                await change_channel(session, services, row, ChannelPatch(settings=learned))
+        told = await _ask(services, row, language, installs=installs)
+        if not isinstance(told, dict):
+            outcome = told
+            break
+        learned = told
     async with services.database.tenant(principal.tenant_id) as session:
         row = await find_channel(session, principal.tenant_id, channel_id)
         if isinstance(outcome, Health):
             revive(row)
             await wake(session)
         action = "channels.install" if installs else "channels.check"
-        told = {"ok": isinstance(outcome, Health), "code": getattr(outcome, "code", None)}
-        await record(session, principal, action, "channel", channel_id, **told)
+        result = {"ok": isinstance(outcome, Health), "code": getattr(outcome, "code", None)}
+        await record(session, principal, action, "channel", channel_id, **result)
         await announce(session, principal.tenant_id, TOPIC, channel_id)
     return TrialOut.of(outcome, language)
 
 
-async def _ask(connector: Connector, *, installs: bool) -> Health:
+async def _ask(
+    services: Services, row: Channel, language: Language, *, installs: bool
+) -> Health | SendError | dict[str, Any]:
+    """Settings have to be stored before it is asked again."""
     try:
-        if installs:
-            await connector.install()
-        return await connector.check()
+        connector = connector_of(services, row, language)
+    except SendError as error:
+        return error
+    try:
+        await check_proxy(connector.account)
+        learned = await connector.install() if installs else None
+        return learned or await connector.check()
+    except SendError as error:
+        return error
     finally:
         await connector.close()
 

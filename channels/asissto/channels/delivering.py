@@ -10,6 +10,7 @@ import structlog
 
 from asissto.channels import outbox
 from asissto.channels.accounts import connector_of
+from asissto.channels.calling import check_proxy
 from asissto.channels.contract import SEND_SECONDS, Connector, Sent
 from asissto.channels.outbox import Claimed
 from asissto.channels.outcomes import Errand, Outcome, prepare, settle
@@ -87,7 +88,7 @@ class Courier:
                 found = await _patiently(lambda: self._errand(claimed))
                 if found is not None:
                     outcome = await _send(*found)
-                    await _patiently(lambda: self._finish(found[0], outcome))
+                    await _patiently(lambda: self._finish(*found, outcome))
             except Exception as error:  # its lease runs out, and another attempt finds out what became of it
                 log.exception("a part was not delivered", error=repr(error))
 
@@ -114,9 +115,11 @@ class Courier:
         self._connectors[key] = (channel.revision, fresh)
         return fresh
 
-    async def _finish(self, errand: Errand, outcome: Outcome) -> None:
+    async def _finish(self, errand: Errand, connector: Connector, outcome: Outcome) -> None:
+        can = connector.capabilities
+        pause = can.lookup_after if can.again == "lookup" else 0.0
         async with self._services.database.tenant(errand.claimed.tenant_id) as session:
-            await settle(session, errand.claimed, outcome, revision=errand.revision)
+            await settle(session, errand.claimed, outcome, revision=errand.revision, lookup_after=pause)
 
 
 def _close(connector: Connector) -> None:
@@ -140,7 +143,8 @@ async def _send(errand: Errand, connector: Connector) -> Outcome:
 async def _once(errand: Errand, connector: Connector) -> Sent:
     if errand.is_stale:
         raise Permanent("stale")
-    if errand.claimed.may_have_arrived and connector.capabilities.again == "lookup":
+    await check_proxy(connector.account)
+    if errand.must_look:
         found = await connector.find_sent(errand.to, errand.content, errand.key, errand.since)
         if found is not None:
             return found

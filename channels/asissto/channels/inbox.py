@@ -16,7 +16,7 @@ from asissto.channels.outbox import cancel_queue
 from asissto.channels.revisions import delete_message, edit_message
 from asissto.channels.tables import Channel, InboundEvent, StoredAttachment, Thread
 from asissto.channels.telling import language_for, tell
-from asissto.channels.threads import OPEN, find_thread, open_thread
+from asissto.channels.threads import OPEN, find_thread, move_thread, open_thread
 from asissto.platform import jobs
 from asissto.platform.events import announce
 from asissto.platform.tables import new_id
@@ -73,6 +73,8 @@ async def _act(session: AsyncSession, channel: Channel, event: Event, row_id: UU
         await receipts.take_receipt(session, channel, event)
     elif event.kind == "echo":
         await _take_echo(session, channel, event, row_id)
+    elif event.kind == "moved":
+        await move_thread(session, channel, event.thread, event.moved_to)
     elif event.kind in ("blocked", "unblocked"):
         await _change_reach(session, channel, event)
 
@@ -85,7 +87,7 @@ async def _take_message(session: AsyncSession, channel: Channel, event: Event, r
     thread.heard_at, thread.address = func.now(), event.address
     if thread.reach not in (OPEN, "opted_out"):  # whoever writes can be written to
         thread.reach = OPEN
-    is_for_bot = conversation.status == "bot" and bool(event.text.strip()) and thread.reach == OPEN
+    is_for_bot = conversation.status == "bot" and _asks(event) and thread.reach == OPEN
     limit = await may_be_answered(session, channel, thread) if is_for_bot else None
     message = _message(event, conversation, waits=is_for_bot and limit is None)
     session.add(message)
@@ -112,6 +114,10 @@ async def _take_message(session: AsyncSession, channel: Channel, event: Event, r
             _language(event),
         )
     await announce(session, channel.tenant_id, TOPIC, conversation.id)
+
+
+def _asks(event: Event) -> bool:
+    return event.wants_answer and bool(event.text.strip())
 
 
 def _message(event: Event, conversation: Conversation, *, waits: bool) -> Message:

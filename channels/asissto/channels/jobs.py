@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels import outbox
 from asissto.channels.accounts import connector_of
+from asissto.channels.answer_links import answer_link
 from asissto.channels.contract import Connector, Destination
 from asissto.channels.inbox import ANSWER
 from asissto.channels.saying import said_of
@@ -50,7 +51,8 @@ async def answer(services: Services, job: ClaimedJob) -> None:
         if told.answer.mode == SILENT or not told.answer.text:
             return
         locked = await session.get_one(Thread, (job.tenant_id, conversation_id), populate_existing=True)
-        said = await said_of(session, job.tenant_id, told.answer, connector.account.settings.hours)
+        link = answer_link(services, job.tenant_id, told.message_id)
+        said = await said_of(session, job.tenant_id, told.answer, connector.account.settings.hours, link)
         await outbox.put(session, locked, told.message_id, connector.render(said))
 
     again = None

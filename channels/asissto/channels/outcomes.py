@@ -8,20 +8,21 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels.contract import Connector, Destination, Part, Sent
+from asissto.channels.contract import Capabilities, Connector, Destination, Part, Sent
 from asissto.channels.events import TOPIC as CHANNELS
 from asissto.channels.outbox import Claimed, cancel_queue, wake
 from asissto.channels.send_errors import (
     Blocked,
     ChannelBroken,
     Malformed,
+    Moved,
     RateLimited,
     Retryable,
     SendError,
     Uncertain,
 )
 from asissto.channels.tables import Channel, Outgoing, Thread
-from asissto.channels.threads import destination, lock_channel
+from asissto.channels.threads import destination, lock_channel, move_thread
 from asissto.platform.events import announce
 from asissto.retrieval.conversations import TOPIC as CONVERSATIONS
 
@@ -35,7 +36,10 @@ Outcome = Sent | SendError
 
 
 class Errand(msgspec.Struct, frozen=True):
-    """A claimed part with everything that is needed to send it; `revision` is that of the channel's settings."""
+    """A claimed part with everything that is needed to send it; `revision` is that of the channel's settings.
+
+    `must_look`: an earlier attempt may have arrived, and only the provider's list tells.
+    """
 
     claimed: Claimed
     to: Destination
@@ -43,6 +47,7 @@ class Errand(msgspec.Struct, frozen=True):
     key: int
     since: datetime
     is_stale: bool
+    must_look: bool
     revision: int
 
 
@@ -60,10 +65,28 @@ async def prepare(session: AsyncSession, claimed: Claimed, revision: int, connec
     since = row.first_sent_at or row.created_at
     oldest = datetime.now(UTC) - timedelta(hours=connector.account.settings.max_age_hours)
     content = msgspec.convert(row.content, Part)
-    return Errand(claimed, destination(thread), content, row.key, since, row.created_at < oldest, revision)
+    return Errand(
+        claimed=claimed,
+        to=destination(thread),
+        content=content,
+        key=row.key,
+        since=since,
+        is_stale=row.created_at < oldest,
+        must_look=claimed.may_have_arrived and _must_look(connector.capabilities, since),
+        revision=revision,
+    )
 
 
-async def settle(session: AsyncSession, claimed: Claimed, outcome: Outcome, *, revision: int) -> None:
+def _must_look(capabilities: Capabilities, since: datetime) -> bool:
+    """Also where the provider has forgotten the key by now."""
+    if capabilities.again == "idempotent" and capabilities.idempotent_seconds is not None:
+        return datetime.now(UTC) - since > timedelta(seconds=capabilities.idempotent_seconds)
+    return capabilities.again == "lookup"
+
+
+async def settle(
+    session: AsyncSession, claimed: Claimed, outcome: Outcome, *, revision: int, lookup_after: float = 0.0
+) -> None:
     """Changes nothing where the part was claimed by another courier meanwhile."""
     mine = (Outgoing.tenant_id == claimed.tenant_id, Outgoing.id == claimed.id)
     held = (Outgoing.worker == claimed.worker, Outgoing.state == "sending", Outgoing.attempts == claimed.attempts)
@@ -77,17 +100,19 @@ async def settle(session: AsyncSession, claimed: Claimed, outcome: Outcome, *, r
         _finish(row, "sent")
     else:
         row.error_code, row.error = outcome.code, outcome.detail
-        await _take_no(session, row, outcome, revision)
+        await _take_no(session, row, outcome, revision, lookup_after)
     await wake(session)
 
 
-async def _take_no(session: AsyncSession, row: Outgoing, error: SendError, revision: int) -> None:
+async def _take_no(session: AsyncSession, row: Outgoing, error: SendError, revision: int, lookup_after: float) -> None:
     if isinstance(error, Uncertain):
         row.is_uncertain = True
-        await _again_or_never(session, row, _backoff(row.attempts))
+        await _again_or_never(session, row, max(_backoff(row.attempts), lookup_after))
         return
     row.repeats = max(0, row.repeats - 1)  # this time it certainly did not arrive
-    if isinstance(error, RateLimited):
+    if isinstance(error, Moved):
+        await _move(session, row, error)
+    elif isinstance(error, RateLimited):
         await _rest(session, row, error)
     elif isinstance(error, Retryable):
         await _again_or_never(session, row, _backoff(row.attempts))
@@ -117,6 +142,16 @@ async def _rest(session: AsyncSession, row: Outgoing, error: RateLimited) -> Non
         (await session.get_one(Channel, (row.tenant_id, row.channel_id))).paused_until = until
     else:
         (await session.get_one(Thread, (row.tenant_id, row.conversation_id))).paused_until = until
+
+
+async def _move(session: AsyncSession, row: Outgoing, error: Moved) -> None:
+    thread = await session.get_one(Thread, (row.tenant_id, row.conversation_id))
+    channel = await session.get_one(Channel, (row.tenant_id, row.channel_id))
+    await move_thread(session, channel, thread.external_key, error.thread)
+    if thread.external_key == error.thread:
+        _again(row, 0)
+    else:
+        await _refuse(session, row, error)
 
 
 async def _break(session: AsyncSession, row: Outgoing, error: ChannelBroken, revision: int) -> None:

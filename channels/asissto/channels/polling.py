@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import and_, func, or_, select, update
 
 from asissto.channels.accounts import connector_of
+from asissto.channels.calling import check_proxy
 from asissto.channels.contract import Connector
 from asissto.channels.inbox import take_in
 from asissto.channels.outcomes import break_channel
@@ -92,6 +93,7 @@ class Poller:
             try:
                 channel = await self._channel(polled)
                 connector = connector_of(self._services, channel)
+                await check_proxy(connector.account)
                 revision = channel.revision
                 while True:
                     try:

@@ -57,6 +57,13 @@ async def answering_assistant(session: AsyncSession, channel: Channel) -> UUID:
     return oldest
 
 
+async def move_thread(session: AsyncSession, channel: Channel, old: str, new: str) -> None:
+    """The conversation goes on under its new name, unless one has begun there."""
+    thread = await find_thread(session, channel, old)
+    if thread is not None and await find_thread(session, channel, new) is None:
+        thread.external_key = new
+
+
 async def _meet(session: AsyncSession, channel: Channel, sender: Sender) -> UUID:
     """What the channel newly knows of the contact replaces what it knew."""
     known: dict[str, Any] = {
