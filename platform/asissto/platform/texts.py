@@ -553,6 +553,17 @@ TEXTS: dict[str, tuple[str, str]] = {
     # What channels say below and around an answer.
     "channel.sources": ("Sources", "Источники"),
     "channel.whole_answer": ("Whole answer with its sources:", "Полный ответ с источниками:"),
+    "reach.blocked": ("The customer has blocked the channel.", "Клиент заблокировал канал."),
+    "reach.opted_out": ("The customer wants no more messages.", "Клиент отказался от сообщений."),
+    "reach.not_allowed": (
+        "The customer has not allowed messages from the channel.",
+        "Клиент не разрешил каналу писать ему.",
+    ),
+    "reach.window_closed": (
+        "The messenger allows free text only within 24 hours after the customer’s last message.",
+        "Мессенджер разрешает обычный текст только в течение 24 часов после последнего сообщения клиента.",
+    ),
+    "reach.unreachable": ("The provider cannot reach the customer.", "Провайдер не может доставить сообщение клиенту."),
     "telegram.hook_in_the_way": (
         "Telegram still brings this bot's messages to another address. That ends when this channel fetches them.",
         "Telegram пока доставляет сообщения этого бота на другой адрес. Это прекратится, когда канал начнёт получать их сам.",
@@ -569,17 +580,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The bot may not join groups. Allow it in BotFather with /setjoingroups.",
         "Боту нельзя вступать в группы. Разрешите это в BotFather командой /setjoingroups.",
     ),
-    "reach.blocked": ("The customer has blocked the channel.", "Клиент заблокировал канал."),
-    "reach.opted_out": ("The customer wants no more messages.", "Клиент отказался от сообщений."),
-    "reach.not_allowed": (
-        "The customer has not allowed messages from the channel.",
-        "Клиент не разрешил каналу писать ему.",
-    ),
-    "reach.window_closed": (
-        "The messenger allows free text only within 24 hours after the customer’s last message.",
-        "Мессенджер разрешает обычный текст только в течение 24 часов после последнего сообщения клиента.",
-    ),
-    "reach.unreachable": ("The provider cannot reach the customer.", "Провайдер не может доставить сообщение клиенту."),
     "answer.refused": (
         "I cannot answer questions about this.",
         "На вопросы об этом я не отвечаю.",
