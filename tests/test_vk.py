@@ -346,6 +346,24 @@ async def test_typing_takes_no_place_of_an_answer(peer: VkPeer, vk: Vk, monkeypa
     assert peer.typed == [ANNA]
 
 
+async def test_sixty_messages_through_a_bad_hour_arrive_once_each(peer: VkPeer, vk: Vk) -> None:
+    """Each is sent with its key until VK answers, as the courier does; a third of the attempts fails in some way."""
+    peer.be_flaky(reset=0.1, lost=0.1, html=0.05, e10=0.05, page=0.05)
+
+    async def deliver(number: int) -> int:
+        for attempt in range(20):
+            try:
+                await send(vk, f"message {number}", number)
+            except (Uncertain, Retryable):
+                continue
+            return attempt
+        raise AssertionError
+
+    repeated = sum(await asyncio.gather(*map(deliver, range(1, 61))))
+    assert repeated > 10
+    assert sorted(peer.said_to(ANNA)) == sorted(f"message {number}" for number in range(1, 61))
+
+
 # The Callback API.
 
 
