@@ -382,6 +382,7 @@ def test_a_request_without_the_secret_is_refused() -> None:
         Hook(method="POST", query="", headers={}, body=json.dumps(update).encode()),
         Hook(method="POST", query="", headers={}, body=b"[1]"),
         Hook(method="POST", query="", headers={}, body=b"\xff{"),
+        Hook(method="POST", query="", headers={}, body=b'{"a":' + b"[" * 100_000),
         Hook(method="GET", query="", headers={}, body=b""),
     ]
     for request in refused:
@@ -653,6 +654,20 @@ def test_nothing_that_vk_could_say_is_raised(told: Any) -> None:
     for kind in ("message_new", "message_edit", "message_reply", "message_read", "message_allow"):
         update = {"type": kind, "group_id": GROUP_ID, "event_id": "e1", "object": told}
         assert len(vk.take(hook(update)).events) == 1
+
+
+async def test_what_the_database_cannot_hold_is_left_out(peer: VkPeer, vk: Vk) -> None:
+    """Else one message with a zero byte or half a character would come again and again, and hold up all others."""
+    _, cursor = await vk.poll({})
+    update = await peer.write(ANNA, "Hi\x00 \ud83d there", attachments=[{"type": "doc", "doc": {"title": "a\x00.txt"}}])
+    [event], _ = await vk.poll(cursor)
+    assert (event.text, event.attachments[0].name) == ("Hi ? there", "a.txt")
+    assert list(vk.take(hook(update)).events) == [event]
+    long = {"type": "message_reply", "object": update["object"]["message"] | {"random_id": 2**40, "out": 1}}
+    [echo] = vk.take(hook({**long, "group_id": GROUP_ID, "event_id": "e" * 5000})).events
+    assert (echo.own_key, echo.text) == (None, "Hi ? there")
+    [odd] = vk.take(hook({"type": "odd", "group_id": GROUP_ID, "event_id": "e" * 5000})).events
+    assert len(odd.key) == 64
 
 
 # Files.
