@@ -346,6 +346,24 @@ async def test_typing_takes_no_place_of_an_answer(peer: VkPeer, vk: Vk, monkeypa
     assert peer.typed == [ANNA]
 
 
+async def test_sixty_messages_through_a_bad_hour_arrive_once_each(peer: VkPeer, vk: Vk) -> None:
+    """Each is sent with its key until VK answers, as the courier does; a third of the attempts fails in some way."""
+    peer.be_flaky(reset=0.1, lost=0.1, html=0.05, e10=0.05, page=0.05)
+
+    async def deliver(number: int) -> int:
+        for attempt in range(20):
+            try:
+                await send(vk, f"message {number}", number)
+            except (Uncertain, Retryable):
+                continue
+            return attempt
+        raise AssertionError
+
+    repeated = sum(await asyncio.gather(*map(deliver, range(1, 61))))
+    assert repeated > 10
+    assert sorted(peer.said_to(ANNA)) == sorted(f"message {number}" for number in range(1, 61))
+
+
 # The Callback API.
 
 
@@ -364,6 +382,7 @@ def test_a_request_without_the_secret_is_refused() -> None:
         Hook(method="POST", query="", headers={}, body=json.dumps(update).encode()),
         Hook(method="POST", query="", headers={}, body=b"[1]"),
         Hook(method="POST", query="", headers={}, body=b"\xff{"),
+        Hook(method="POST", query="", headers={}, body=b'{"a":' + b"[" * 100_000),
         Hook(method="GET", query="", headers={}, body=b""),
     ]
     for request in refused:
@@ -635,6 +654,20 @@ def test_nothing_that_vk_could_say_is_raised(told: Any) -> None:
     for kind in ("message_new", "message_edit", "message_reply", "message_read", "message_allow"):
         update = {"type": kind, "group_id": GROUP_ID, "event_id": "e1", "object": told}
         assert len(vk.take(hook(update)).events) == 1
+
+
+async def test_what_the_database_cannot_hold_is_left_out(peer: VkPeer, vk: Vk) -> None:
+    """Else one message with a zero byte or half a character would come again and again, and hold up all others."""
+    _, cursor = await vk.poll({})
+    update = await peer.write(ANNA, "Hi\x00 \ud83d there", attachments=[{"type": "doc", "doc": {"title": "a\x00.txt"}}])
+    [event], _ = await vk.poll(cursor)
+    assert (event.text, event.attachments[0].name) == ("Hi ? there", "a.txt")
+    assert list(vk.take(hook(update)).events) == [event]
+    long = {"type": "message_reply", "object": update["object"]["message"] | {"random_id": 2**40, "out": 1}}
+    [echo] = vk.take(hook({**long, "group_id": GROUP_ID, "event_id": "e" * 5000})).events
+    assert (echo.own_key, echo.text) == (None, "Hi ? there")
+    [odd] = vk.take(hook({"type": "odd", "group_id": GROUP_ID, "event_id": "e" * 5000})).events
+    assert len(odd.key) == 64
 
 
 # Files.

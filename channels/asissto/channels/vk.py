@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 import httpx2
-import msgspec
 from msgspec import Meta
 
 from asissto.channels.blocks import Block, Span, blocks_of, pack, paragraph
@@ -31,7 +30,7 @@ from asissto.channels.contract import (
 from asissto.channels.plain_words import plain_blocks, plain_sources
 from asissto.channels.send_errors import ChannelBroken, Permanent, Retryable, Uncertain
 from asissto.channels.vk_calls import API_VERSION, VkCalls, field
-from asissto.channels.vk_events import WANTED, read_update
+from asissto.channels.vk_events import WANTED, decoded, read_update
 from asissto.channels.vk_polling import PAGE, messages_of, poll
 from asissto.platform.errors import AddressRefused, HookRefused
 
@@ -82,8 +81,8 @@ class Vk(Connector):
     def take(self, hook: Hook) -> Taken:
         """The request for the confirmation may come without the secret, which VK learns of only afterwards."""
         try:
-            update = msgspec.json.decode(hook.body, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            update = decoded(hook.body)
+        except ValueError:
             raise HookRefused from None
         asks = update.get("type") == "confirmation"
         has_secret = "secret" in update or not asks
@@ -94,9 +93,7 @@ class Vk(Connector):
         return Taken([read_update(update, self._group_id)], Reply(body=b"ok"))
 
     def _proves(self, secret: object) -> bool:
-        return isinstance(secret, str) and hmac.compare_digest(
-            secret.encode(errors="replace"), self._secret_key.encode()
-        )
+        return isinstance(secret, str) and hmac.compare_digest(secret.encode(), self._secret_key.encode())
 
     @property
     def _secret_key(self) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-import msgspec
 
 from asissto.channels.calling import call, make_client
 from asissto.channels.contract import SEND_SECONDS, Account
@@ -21,6 +20,7 @@ from asissto.channels.send_errors import (
     SendError,
     Uncertain,
 )
+from asissto.channels.vk_events import decoded
 
 API_VERSION = "5.199"
 SESSIONS = 8
@@ -92,8 +92,8 @@ class VkCalls:
         if not response.is_success:
             raise _refusal_of_http(response.status_code, response.headers.get("retry-after", ""))
         try:
-            return msgspec.json.decode(response.content, type=dict[str, Any])
-        except msgspec.DecodeError:
+            return decoded(response.content)
+        except ValueError:
             raise Retryable("not an answer of VK") from None
 
     @property

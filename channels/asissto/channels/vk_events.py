@@ -1,6 +1,7 @@
 """Reads what VK tells of a community: updates of its Callback API and Long Poll, and messages of its history."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,8 +16,12 @@ from asissto.channels.vk_attachments import attachments_of
 FIRST_CHAT = 2_000_000_000
 """Conversations of several people have numbers from here on."""
 
+LONGEST_KEY = 200
 LANGUAGES = {0: "ru", 1: "uk", 2: "be", 3: "en"}
-_MENTION = re.compile(r"\[(club|public|event|id)(\d+)\|([^\]]*)\]")
+_MENTION = re.compile(r"\[(club|public|event|id)(\d{1,15})\|([^\]]*)\]")
+
+
+Id = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 
 
 class Foreign(msgspec.Struct, frozen=True):
@@ -29,11 +34,11 @@ class Foreign(msgspec.Struct, frozen=True):
 class Message(msgspec.Struct, frozen=True):
     """Of `messages_message` what we read; `id` is 0 in chats, where `conversation_message_id` counts."""
 
-    peer_id: int
-    from_id: int
+    peer_id: Id
+    from_id: Id
     date: Annotated[int, Meta(ge=0, le=32_503_680_000)]
-    id: int = 0
-    conversation_message_id: int = 0
+    id: Id = 0
+    conversation_message_id: Id = 0
     text: str = ""
     out: int = 0
     random_id: int | None = None
@@ -59,19 +64,47 @@ class NewMessage(msgspec.Struct, frozen=True):
 
 
 class Permission(msgspec.Struct, frozen=True):
-    user_id: int
+    user_id: Id
 
 
 class Reading(msgspec.Struct, frozen=True):
-    from_id: int
-    peer_id: int
-    read_message_id: int
+    from_id: Id
+    peer_id: Id
+    read_message_id: Id
+
+
+def decoded(body: bytes) -> dict[str, Any]:
+    """A JSON object in words that the database takes; raises ValueError where it is none.
+
+    msgspec would refuse it as a whole for half a character.
+    """
+    try:
+        told = json.loads(body)
+    except RecursionError:
+        raise ValueError from None
+    if not isinstance(told, dict):
+        raise ValueError  # noqa: TRY004 - it is the sender's mistake
+    return dict(storable(told))
+
+
+def storable(told: Any) -> Any:
+    """Without zero bytes and halves of characters."""
+    if isinstance(told, str):
+        return told.replace("\x00", "").encode(errors="replace").decode()
+    if isinstance(told, list):
+        return [storable(each) for each in told]
+    if isinstance(told, dict):
+        return {storable(name): storable(each) for name, each in told.items()}
+    return told
 
 
 def read_update(update: dict[str, Any], group_id: int) -> Event:
     """What is not understood becomes an event of kind `ignored`."""
     named = update.get("event_id")
-    key = named if isinstance(named, str) and named else hashlib.sha256(msgspec.json.encode(update)).hexdigest()
+    if isinstance(named, str) and 0 < len(named) <= LONGEST_KEY:
+        key = named
+    else:
+        key = hashlib.sha256(json.dumps(update).encode()).hexdigest()
     read = _READERS.get(str(update.get("type")))
     try:
         found = read(update.get("object"), group_id) if read else None
@@ -112,7 +145,7 @@ def read_reply(message: Message) -> Event | None:
         external_id=message.name,
         text=message.text,
         at=datetime.fromtimestamp(message.date, UTC),
-        own_key=message.random_id or None,
+        own_key=message.random_id if 0 < (message.random_id or 0) < 2**31 else None,
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from asissto.channels.contract import SEND_SECONDS, Event
 from asissto.channels.send_errors import Retryable
 from asissto.channels.vk_calls import VkCalls, field
-from asissto.channels.vk_events import Message, read_message, read_reply, read_update
+from asissto.channels.vk_events import Message, read_message, read_reply, read_update, storable
 
 WAIT_SECONDS = int(SEND_SECONDS) - 5
 """How long VK holds a request open while nothing happens."""
@@ -113,7 +113,7 @@ async def _history(calls: VkCalls, group_id: int, peer_id: int, since: int) -> l
 
 def messages_of(told: Any) -> list[Message]:
     """Of a history; what is no message is left out."""
-    return [message for each in field(told, "items") if (message := _message(each)) is not None]
+    return [message for each in field(storable(told), "items") if (message := _message(each)) is not None]
 
 
 def _message(told: Any) -> Message | None:
