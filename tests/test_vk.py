@@ -516,6 +516,22 @@ async def test_events_that_vk_has_lost_come_from_the_history(peer: VkPeer, vk: V
     assert "behind" not in cursor
 
 
+async def test_a_conversation_without_a_history_holds_up_no_other(peer: VkPeer, vk: Vk) -> None:
+    """VK shows no history of chats to communities, and may refuse another one."""
+    _, cursor = await vk.poll({})
+    for user in (ANNA, 502):
+        await peer.write(user, f"From {user}")
+    await peer.write(ANNA, "[club1001|@test] hi", peer_id=CHAT)
+    peer.forget_updates()
+    peer.fail_with(936, method="messages.getHistory")
+    found, cursor = await drain(vk, cursor, 6)
+    assert (found, "behind" in cursor) == ([("new:1", "From 501")], False)
+    asked = [call.values["peer_id"] for call in peer.calls if call.method == "messages.getHistory"]
+    assert asked == ["502", "501"]
+    error = await failure(vk.find_sent(Destination(str(CHAT), {}), Part(text="Hi"), 1, datetime.now(UTC)))
+    assert type(error) is Uncertain
+
+
 async def test_an_event_ends_the_wait_for_it(peer: VkPeer, vk: Vk, monkeypatch: pytest.MonkeyPatch) -> None:
     """VK holds the request open until something happens."""
     monkeypatch.setattr(vk_polling, "WAIT_SECONDS", 10)

@@ -297,7 +297,10 @@ class VkPeer:
         return 1
 
     def _history(self, values: dict[str, str]) -> dict[str, Any]:
-        mine = [each for each in reversed(self.messages) if each["peer_id"] == int(values["peer_id"])]
+        peer_id = int(values["peer_id"])
+        if peer_id >= 2_000_000_000:  # not for communities, as VK's page of the method says
+            raise Refused(917)
+        mine = [each for each in reversed(self.messages) if each["peer_id"] == peer_id]
         return {"count": len(mine), "items": mine[: int(values["count"])]}
 
     def _conversations(self, values: dict[str, str]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from asissto.channels.contract import (
 from asissto.channels.plain_words import plain_blocks, plain_sources
 from asissto.channels.send_errors import ChannelBroken, Permanent, Retryable, Uncertain
 from asissto.channels.vk_calls import API_VERSION, VkCalls, field
-from asissto.channels.vk_events import WANTED, decoded, read_update
+from asissto.channels.vk_events import FIRST_CHAT, WANTED, decoded, read_update
 from asissto.channels.vk_polling import PAGE, messages_of, poll
 from asissto.platform.errors import AddressRefused, HookRefused
 
@@ -127,6 +127,8 @@ class Vk(Connector):
         return Sent(str(number) if number else f"{to.thread}:{key}")  # in chats VK gives messages no number
 
     async def find_sent(self, to: Destination, part: Part, key: int, since: datetime) -> Sent | None:
+        if _peer(to) >= FIRST_CHAT:
+            raise Uncertain("VK shows no history of chats to communities")
         told = await self._calls.method("messages.getHistory", group_id=self._group_id, peer_id=_peer(to), count=PAGE)
         messages = messages_of(told)
         begin = since.timestamp() - CLOCK_SECONDS

@@ -10,16 +10,8 @@ import httpx2
 
 from asissto.channels.calling import call, make_client
 from asissto.channels.contract import SEND_SECONDS, Account
-from asissto.channels.send_errors import (
-    Blocked,
-    ChannelBroken,
-    Malformed,
-    Permanent,
-    RateLimited,
-    Retryable,
-    SendError,
-    Uncertain,
-)
+from asissto.channels.send_errors import ChannelBroken, Retryable, Uncertain
+from asissto.channels.vk_errors import refusal, refusal_of_http
 from asissto.channels.vk_events import decoded
 
 API_VERSION = "5.199"
@@ -31,20 +23,6 @@ CALLS_PER_SECOND = 20
 
 CONNECT_SECONDS = 5.0
 
-_LIMITS = {6: (1.0, "channel"), 9: (60.0, "chat"), 29: (3_600.0, "channel")}
-_BROKEN = {5, 7, 14, 15, 17, 27, 28}
-"""Token revoked, rights missing, captcha or a confirmation wanted: only the owner can go on."""
-
-_BLOCKED = {
-    18: "unreachable",
-    900: "blocked",
-    901: "not_allowed",
-    902: "not_allowed",
-    987: "not_allowed",
-    988: "not_allowed",
-}
-_MALFORMED = {911, 914}
-_PERMANENT = {3, 8, 100, 104, 113, 912, 913, 917, 921, 922, 925, 936, 940, 943, 945, 946, 950, 962, 969, 985, 1012}
 _CAPTCHA = "[14] VK wants a captcha to be solved"
 
 
@@ -90,7 +68,7 @@ class VkCalls:
             call(self._open().client, "GET", url, params=params), asyncio.get_running_loop().time() + SEND_SECONDS
         )
         if not response.is_success:
-            raise _refusal_of_http(response.status_code, response.headers.get("retry-after", ""))
+            raise refusal_of_http(response.status_code, response.headers.get("retry-after", ""))
         try:
             return decoded(response.content)
         except ValueError:
@@ -194,7 +172,7 @@ def _call(session: Any, name: str, values: dict[str, Any]) -> Any:
         told = str(error.error.get("error_msg", "")).replace(session.token["access_token"], "…")
         raise refusal(error.code, told) from None
     except ApiHttpError as error:
-        raise _refusal_of_http(error.response.status_code, error.response.retry_after) from None
+        raise refusal_of_http(error.response.status_code, error.response.retry_after) from None
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         if "captcha_" in str(error):  # vk_api wants its picture, which VK does not always send
             raise ChannelBroken(_CAPTCHA) from None
@@ -209,25 +187,3 @@ def field(told: Any, *path: str | int) -> Any:
     except (LookupError, TypeError):
         raise Uncertain("not an answer of VK") from None
     return told
-
-
-def refusal(code: int, message: str) -> SendError:
-    """What VK's code means for the message; one that is not known is tried again a number of times."""
-    detail = f"[{code}] {message}"
-    if code in _LIMITS:
-        seconds, scope = _LIMITS[code]
-        return RateLimited(seconds, "chat" if scope == "chat" else "channel", detail)
-    if code in _BROKEN:
-        return ChannelBroken(detail)
-    if code in _BLOCKED:
-        return Blocked(_BLOCKED[code], detail)
-    if code in _MALFORMED:
-        return Malformed(detail)
-    return Permanent(detail) if code in _PERMANENT else Retryable(detail)
-
-
-def _refusal_of_http(status: int, retry_after: str) -> SendError:
-    detail = f"HTTP {status}"
-    if status == httpx2.codes.TOO_MANY_REQUESTS:
-        return RateLimited(float(retry_after) if retry_after.isdigit() else 1.0, "channel", detail)
-    return Uncertain(detail) if status >= 500 else Retryable(detail)

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from asissto.channels.contract import SEND_SECONDS, Event
-from asissto.channels.send_errors import Retryable
+from asissto.channels.send_errors import Blocked, Permanent, Retryable
 from asissto.channels.vk_calls import VkCalls, field
-from asissto.channels.vk_events import Message, read_message, read_reply, read_update, storable
+from asissto.channels.vk_events import FIRST_CHAT, Message, read_message, read_reply, read_update, storable
 
 WAIT_SECONDS = int(SEND_SECONDS) - 5
 """How long VK holds a request open while nothing happens."""
@@ -93,18 +93,21 @@ async def _catch_up(calls: VkCalls, group_id: int, cursor: Cursor, behind: Behin
 
 
 async def _conversations(calls: VkCalls, group_id: int, behind: Behind, offset: int) -> Behind:
-    """The next page of those that something was said in; VK gives the newest first."""
+    """The next page of those that something was said in; VK gives the newest first, and no history of chats."""
     told = await calls.method("messages.getConversations", group_id=group_id, count=PAGE, offset=offset)
     items = field(told, "items")
     recent = (item for item in items if field(item, "last_message", "date") >= behind.since)
-    peers = [field(item, "conversation", "peer", "id") for item in recent]
+    peers = [int(field(item, "conversation", "peer", "id")) for item in recent]
     has_more = len(items) == PAGE and bool(peers)
-    return Behind(behind.since, offset + PAGE if has_more else None, peers)
+    return Behind(behind.since, offset + PAGE if has_more else None, [peer for peer in peers if peer < FIRST_CHAT])
 
 
 async def _history(calls: VkCalls, group_id: int, peer_id: int, since: int) -> list[Event]:
     """In the order in which it was said; of one conversation at most the newest PAGE messages."""
-    told = await calls.method("messages.getHistory", group_id=group_id, peer_id=peer_id, count=PAGE)
+    try:
+        told = await calls.method("messages.getHistory", group_id=group_id, peer_id=peer_id, count=PAGE)
+    except (Blocked, Permanent):  # one conversation that is closed to us must not hold up all events
+        return []
     messages = [message for message in messages_of(told) if message.date >= since]
     messages.sort(key=lambda message: message.conversation_message_id)
     read = (read_reply(each) if each.out else read_message(each, group_id) for each in messages)
