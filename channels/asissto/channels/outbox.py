@@ -14,8 +14,8 @@ from asissto.channels.tables import Outgoing, Thread
 from asissto.platform.tables import new_id
 
 CHANNEL = "asissto_outbox"
-LEASE = timedelta(seconds=3 * SEND_SECONDS)
-"""Longer than any call to a provider takes: a sender that is merely slow is never doubled."""
+LEASE = timedelta(seconds=SEND_SECONDS + 10)
+"""Longer than a courier waits for a call and writes down what became of it: one that is merely slow is never doubled."""
 
 MOST_AT_ONCE = 8
 """Parts of one channel on their way at the same time, so that a provider that stalls takes no more places."""
