@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.channels import receipts
 from asissto.channels.contract import Event
 from asissto.channels.limits import may_be_answered
-from asissto.channels.outbox import cancel_queue
+from asissto.channels.outbox import cancel_queue, silence_assistant
 from asissto.channels.revisions import delete_message, edit_message
 from asissto.channels.tables import Channel, InboundEvent, StoredAttachment, Thread
 from asissto.channels.telling import language_for, tell
@@ -23,9 +23,10 @@ from asissto.platform.tables import new_id
 from asissto.platform.texts import Language
 from asissto.retrieval.answering import MOST_CHARACTERS
 from asissto.retrieval.assistants import AssistantSettings
-from asissto.retrieval.bursts import withdraw
+from asissto.retrieval.changing_hands import reopen, take_over
 from asissto.retrieval.conversations import TOPIC
 from asissto.retrieval.tables import Assistant, Conversation, Message
+from asissto.retrieval.who_said import FROM
 
 ANSWER, FETCH = "channels.answer", "channels.fetch"
 _HEARD = timedelta(minutes=1)  # every message would lock the channel's row until its transaction ends
@@ -79,9 +80,7 @@ async def _act(session: AsyncSession, channel: Channel, event: Event, row_id: UU
 
 async def _take_message(session: AsyncSession, channel: Channel, event: Event, row_id: UUID) -> None:
     thread, conversation = await open_thread(session, channel, event)
-    if conversation.status == "closed":
-        conversation.status, conversation.failures = "bot", 0
-        conversation.handed_over_reason = conversation.handed_over_at = None
+    await reopen(session, conversation)
     thread.heard_at, thread.address = func.now(), event.address
     if thread.reach not in (OPEN, "opted_out"):  # whoever writes can be written to
         thread.reach = OPEN
@@ -163,22 +162,20 @@ async def _take_echo(session: AsyncSession, channel: Channel, event: Event, row_
     if await receipts.is_ours(session, channel, event):
         return
     thread, conversation = await open_thread(session, channel, msgspec.structs.replace(event, sender=None))
+    await take_over(session, conversation, None)
+    await silence_assistant(session, channel.tenant_id, thread.id)
     message = Message(
         tenant_id=channel.tenant_id,
         id=new_id(),
         conversation_id=conversation.id,
         sender_kind="user",
         content=event.text[:MOST_CHARACTERS],
-        metadata_={"from": "provider"},
+        metadata_={FROM: "provider"},
     )
+    conversation.updated_at = func.now()
     session.add(message)
     await session.flush()
     await _link(session, row_id, channel, conversation.id, message.id)
-    await withdraw(session, conversation)
-    await cancel_queue(session, channel.tenant_id, thread.id, "taken_over")
-    conversation.status, conversation.updated_at = "human", func.now()
-    if conversation.handed_over_at is None:
-        conversation.handed_over_at = func.now()
     await announce(session, channel.tenant_id, TOPIC, conversation.id)
 
 

@@ -1,4 +1,4 @@
-"""The jobs of channels: answering what waits in a conversation."""
+"""The jobs of channels: answering what waits in a conversation, and fetching what customers send besides words."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels import outbox
+from asissto.channels import attachments, outbox
 from asissto.channels.accounts import connector_of
 from asissto.channels.contract import Connector, Destination
-from asissto.channels.inbox import ANSWER
+from asissto.channels.inbox import ANSWER, FETCH
 from asissto.channels.saying import said_of
 from asissto.channels.send_errors import SendError
 from asissto.channels.tables import Channel, Thread
@@ -26,10 +26,11 @@ from asissto.platform.services import Services
 from asissto.platform.texts import Language
 from asissto.platform.worker import Handler
 from asissto.retrieval.bursts import withdraw
-from asissto.retrieval.conversations import CUSTOMERS, TOPIC, lock_conversation
+from asissto.retrieval.conversations import TOPIC, lock_conversation
 from asissto.retrieval.handing_over import HandOverReason
 from asissto.retrieval.tables import Conversation, Message
 from asissto.retrieval.turns import SILENT, Told, collect_turn
+from asissto.retrieval.who_said import by_customer
 
 _TYPING_SECONDS = 5.0
 _PAUSED = timedelta(minutes=1)
@@ -85,7 +86,7 @@ async def hand_to_person(session: AsyncSession, job: ClaimedJob, _error: Asissto
 async def _language(session: AsyncSession, conversation: Conversation) -> Language:
     """Of what the customer wrote last."""
     mine = (Message.tenant_id == conversation.tenant_id, Message.conversation_id == conversation.id)
-    newest = select(Message.content).where(*mine, Message.sender_kind.in_(CUSTOMERS)).order_by(Message.id.desc())
+    newest = select(Message.content).where(*mine, by_customer()).order_by(Message.id.desc())
     return language_for(await session.scalar(newest.limit(1)) or "", None)
 
 
@@ -111,4 +112,7 @@ async def _show_typing(connector: Connector, to: Destination) -> None:
             await asyncio.sleep(_TYPING_SECONDS)
 
 
-HANDLERS = {ANSWER: Handler(answer, hand_to_person, lane="turns")}
+HANDLERS = {
+    ANSWER: Handler(answer, hand_to_person, lane="turns"),
+    FETCH: Handler(attachments.fetch, attachments.give_up),
+}

@@ -6,12 +6,13 @@ from datetime import timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.contract import SEND_SECONDS, Part
 from asissto.channels.tables import Outgoing, Thread
 from asissto.platform.tables import new_id
+from asissto.retrieval.tables import Message
 
 CHANNEL = "asissto_outbox"
 LEASE = timedelta(seconds=3 * SEND_SECONDS)
@@ -120,8 +121,22 @@ async def claim(session: AsyncSession, worker: UUID, lease: timedelta = LEASE) -
     return None if row is None else Claimed(*row)
 
 
+async def silence_assistant(session: AsyncSession, tenant_id: UUID, conversation_id: UUID) -> None:
+    """What it still has to say there is not sent, because a person has taken over; the words of persons are."""
+    its = (Message.conversation_id == conversation_id, Message.sender_kind == "assistant")
+    words = select(Message.id).where(Message.tenant_id == tenant_id, *its)
+    await _cancel(session, tenant_id, conversation_id, "taken_over", Outgoing.message_id.in_(words))
+    await wake(session)
+
+
 async def cancel_queue(session: AsyncSession, tenant_id: UUID, conversation_id: UUID, reason: str) -> None:
     """Whatever waits in the conversation will not be sent; what is on its way goes on."""
+    await _cancel(session, tenant_id, conversation_id, reason, true())
+
+
+async def _cancel(
+    session: AsyncSession, tenant_id: UUID, conversation_id: UUID, reason: str, which: ColumnElement[bool]
+) -> None:
     mine = (Outgoing.tenant_id == tenant_id, Outgoing.conversation_id == conversation_id, Outgoing.state == "pending")
     over = {"state": "cancelled", "error_code": reason, "finished_at": func.now()}
-    await session.execute(update(Outgoing).where(*mine).values(**over))
+    await session.execute(update(Outgoing).where(*mine, which).values(**over))

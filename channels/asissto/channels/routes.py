@@ -13,7 +13,15 @@ from litestar.types import ControllerRouterHandler
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels import channel_routes, hook_routes
+from asissto.channels import (
+    attachment_routes,
+    channel_routes,
+    contact_routes,
+    conversation_routes,
+    delivery_routes,
+    hook_routes,
+    inbox_routes,
+)
 from asissto.channels.channels import api_channel
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.authentication import Principal
@@ -153,7 +161,16 @@ class AskController(Controller):
         return Response(AnswerOut.of(await ask(services, asked)))
 
 
-HANDLERS: list[ControllerRouterHandler] = [AskController, *channel_routes.HANDLERS, *hook_routes.HANDLERS]
+HANDLERS: list[ControllerRouterHandler] = [
+    AskController,
+    *channel_routes.HANDLERS,
+    *hook_routes.HANDLERS,
+    *inbox_routes.HANDLERS,
+    *conversation_routes.HANDLERS,
+    *delivery_routes.HANDLERS,
+    *attachment_routes.HANDLERS,
+    *contact_routes.HANDLERS,
+]
 
 
 async def _events(

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.ingestion.documents import sweep_later
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
@@ -23,7 +24,6 @@ from asissto.retrieval import (
     citation_routes,
     draft_routes,
     gate_routes,
-    hand_over_routes,
     playground_routes,
     question_set_routes,
     run_routes,
@@ -67,6 +67,11 @@ class MessageOut(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
     citations: list[CitationOut]
     created_at: datetime
+
+    @classmethod
+    def of(cls, row: Message, citations: list[CitationOut]) -> Self:
+        same = ("id", "conversation_id", "sender_kind", "sender_id", "content", "created_at")
+        return cls(**{name: getattr(row, name) for name in same}, metadata=row.metadata_, citations=citations)
 
 
 class ReceiptOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +128,7 @@ class AssistantController(Controller):
         """Its conversations go with it."""
         row = await find_assistant(session, principal.tenant_id, assistant_id)
         await session.delete(row)
+        await sweep_later(session, principal.tenant_id)
         await record(session, principal, "assistants.delete", "assistant", row.id, name=row.name)
 
 
@@ -167,7 +173,7 @@ class ConversationController(Controller):
         mine = select(Message).where(Message.tenant_id == principal.tenant_id)
         found = await page(session, mine.where(Message.conversation_id == conversation_id), Message.id, limit, after)
         cited = await _citations(session, principal.tenant_id, [message.id for message in found.items])
-        return found.map(lambda message: _show(message, cited.get(message.id, [])))
+        return found.map(lambda message: MessageOut.of(message, cited.get(message.id, [])))
 
     @get(
         "/{conversation_id:uuid}/messages/{message_id:uuid}/receipt",
@@ -197,7 +203,6 @@ HANDLERS: list[ControllerRouterHandler] = [
     *case_file_routes.HANDLERS,
     *run_routes.HANDLERS,
     *gate_routes.HANDLERS,
-    *hand_over_routes.HANDLERS,
 ]
 
 
@@ -209,9 +214,3 @@ async def _citations(
     for row in await session.scalars(mine.order_by(Citation.number)):
         cited.setdefault(row.message_id, []).append(CitationOut.of(row))
     return cited
-
-
-def _show(message: Message, citations: "list[CitationOut]") -> MessageOut:
-    same = ("id", "conversation_id", "sender_kind", "sender_id", "content", "created_at")
-    values = {name: getattr(message, name) for name in same}
-    return MessageOut(**values, metadata=message.metadata_, citations=citations)
