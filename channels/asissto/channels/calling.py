@@ -1,11 +1,12 @@
 """Calls to a provider over HTTP, whose failures are told apart by whether the request may have been carried out."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 
 from asissto.channels.contract import SEND_SECONDS, Account
-from asissto.channels.send_errors import Retryable, Uncertain
+from asissto.channels.send_errors import Permanent, Retryable, Uncertain
 from asissto.platform.errors import AddressRefused
 from asissto.platform.guarded_transport import GuardedTransport
 
@@ -28,3 +29,20 @@ async def call(client: httpx2.AsyncClient, method: str, url: str, **options: Any
         raise Retryable(type(error).__name__) from error
     except httpx2.HTTPError as error:
         raise Uncertain(type(error).__name__) from error
+
+
+async def download(client: httpx2.AsyncClient, url: str) -> AsyncIterator[bytes]:
+    """The content in pieces. Asking again harms nobody: raises Retryable, and Permanent where it is refused."""
+    try:
+        async with client.stream("GET", url) as response:
+            status = response.status_code
+            if status in (408, 429) or status >= 500:
+                raise Retryable(f"HTTP {status}")
+            if not response.is_success:
+                raise Permanent(f"HTTP {status}")
+            async for piece in response.aiter_bytes():
+                yield piece
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, AddressRefused) as error:
+        raise Permanent(type(error).__name__) from error
+    except httpx2.HTTPError as error:
+        raise Retryable(type(error).__name__) from error

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, post, put
+from litestar import Controller, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, HeaderParameter, JSONBody, SkipValidation
 from litestar.types import ControllerRouterHandler
@@ -18,12 +18,13 @@ from asissto.channels.replying import MOST_CHARACTERS, ReplyIn, reply
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.events import announce
+from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page
 from asissto.platform.permissions import need
 from asissto.platform.services import Services
 from asissto.retrieval.changing_hands import close, give_back, lock_open, take_over
 from asissto.retrieval.conversations import TOPIC, lock_conversation
-from asissto.retrieval.routes import MessageOut
 from asissto.retrieval.shown_conversations import ConversationOut
+from asissto.retrieval.shown_messages import MessageOut, read_messages
 from asissto.retrieval.tables import Conversation
 
 Session = NamedDependency[AsyncSession]
@@ -52,6 +53,18 @@ class ConversationMembersController(Controller):
 
     path = "/api/v1/conversations/{conversation_id:uuid}"
     tags = ("conversations",)
+
+    @get("/messages", operation_id="conversations.messages", guards=[need("conversations.read")])
+    async def messages(
+        self,
+        conversation_id: FromPath[UUID],
+        principal: Caller,
+        session: Session,
+        limit: Limit = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> Page[MessageOut]:
+        """In the order in which they were said, with notes and messages of the system."""
+        return await read_messages(session, principal.tenant_id, conversation_id, limit, after)
 
     @post("/messages", operation_id="conversations.reply", guards=WRITE)
     async def reply(

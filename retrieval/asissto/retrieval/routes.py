@@ -33,45 +33,10 @@ from asissto.retrieval.conversations import find_conversation
 from asissto.retrieval.publishing import AssistantPatch, change_at_once
 from asissto.retrieval.shown_assistants import AssistantOut
 from asissto.retrieval.shown_conversations import ConversationOut
-from asissto.retrieval.tables import Assistant, Citation, Conversation, Message, Receipt
+from asissto.retrieval.tables import Assistant, Conversation, Message, Receipt
 
 Session = NamedDependency[AsyncSession]
 Caller = NamedDependency[Principal]
-
-
-class CitationOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`quote` is the text of the document's version from `start` to `end`."""
-
-    number: int
-    document_id: UUID
-    version_id: UUID
-    title: str
-    locator: str
-    page: int | None
-    quote: str
-    start: int
-    end: int
-
-    @classmethod
-    def of(cls, row: Citation) -> Self:
-        same = ("number", "document_id", "version_id", "title", "locator", "page", "quote")
-        return cls(**{name: getattr(row, name) for name in same}, start=row.start_offset, end=row.end_offset)
-
-
-class MessageOut(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    conversation_id: UUID
-    sender_kind: str
-    sender_id: UUID | None
-    content: str
-    metadata: dict[str, Any]
-    citations: list[CitationOut]
-    created_at: datetime
-
-    @classmethod
-    def of(cls, row: Message, citations: list[CitationOut]) -> Self:
-        same = ("id", "conversation_id", "sender_kind", "sender_id", "content", "created_at")
-        return cls(**{name: getattr(row, name) for name in same}, metadata=row.metadata_, citations=citations)
 
 
 class ReceiptOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,26 +121,6 @@ class ConversationController(Controller):
         return ConversationOut.of(await find_conversation(session, principal.tenant_id, conversation_id))
 
     @get(
-        "/{conversation_id:uuid}/messages",
-        operation_id="conversations.messages",
-        guards=[need("conversations.read")],
-    )
-    async def messages(
-        self,
-        conversation_id: FromPath[UUID],
-        principal: Caller,
-        session: Session,
-        limit: Limit = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> Page[MessageOut]:
-        """In the order in which they were said."""
-        await find_conversation(session, principal.tenant_id, conversation_id)
-        mine = select(Message).where(Message.tenant_id == principal.tenant_id)
-        found = await page(session, mine.where(Message.conversation_id == conversation_id), Message.id, limit, after)
-        cited = await _citations(session, principal.tenant_id, [message.id for message in found.items])
-        return found.map(lambda message: MessageOut.of(message, cited.get(message.id, [])))
-
-    @get(
         "/{conversation_id:uuid}/messages/{message_id:uuid}/receipt",
         operation_id="conversations.receipt",
         guards=[need("conversations.read")],
@@ -204,13 +149,3 @@ HANDLERS: list[ControllerRouterHandler] = [
     *run_routes.HANDLERS,
     *gate_routes.HANDLERS,
 ]
-
-
-async def _citations(
-    session: AsyncSession, tenant_id: UUID, message_ids: "list[UUID]"
-) -> "dict[UUID, list[CitationOut]]":
-    mine = select(Citation).where(Citation.tenant_id == tenant_id, Citation.message_id.in_(message_ids))
-    cited: dict[UUID, list[CitationOut]] = {}
-    for row in await session.scalars(mine.order_by(Citation.number)):
-        cited.setdefault(row.message_id, []).append(CitationOut.of(row))
-    return cited
