@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from asissto.ingestion import sweeping
-from asissto.ingestion.documents import SWEEP_FILES
+from asissto.ingestion.documents import SWEEP_AFTER, SWEEP_FILES
 from asissto.platform import jobs
 from asissto.platform.counting import keep_forgetting
 from asissto.platform.entrypoints.web import build_app
@@ -19,6 +19,7 @@ from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.services import Services
 from asissto.platform.texts import text
 from asissto.retrieval import turns
+from asissto.retrieval.answering import answer_in_pieces
 from asissto.retrieval.conversations import find_conversation, read_history
 from asissto.retrieval.generation import Turn
 from channels_at_work import Json, bring, everything_at_work, make_gateway, until
@@ -75,7 +76,13 @@ class Desk:
         return [item["contact"]["external_id"] for item in await self.items(**query)]
 
     async def id_of(self, thread: str) -> str:
-        return next(item["id"] for item in await self.items() if item["contact"]["external_id"] == thread)
+        return str((await self._item(thread))["id"])
+
+    async def contact_of(self, thread: str) -> str:
+        return str((await self._item(thread))["contact"]["id"])
+
+    async def _item(self, thread: str) -> Json:
+        return next(item for item in await self.items() if item["contact"]["external_id"] == thread)
 
     async def post(self, thread: str, what: str, **body: Any) -> httpx.Response:
         return await self.alice.client.post(f"/api/v1/conversations/{await self.id_of(thread)}/{what}", json=body)
@@ -145,7 +152,7 @@ async def test_an_answer_in_the_making_is_not_delivered(
     private: Services, desk: Desk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even where the member has said all and given the conversation back before it is ready."""
-    begun, may_end, make = asyncio.Event(), asyncio.Event(), turns.answer_in_pieces
+    begun, may_end, make = asyncio.Event(), asyncio.Event(), answer_in_pieces
 
     async def slowly(*args: Any) -> AsyncGenerator[Any, None]:
         begun.set()
@@ -341,10 +348,7 @@ async def test_two_contacts_become_one_person_and_part_again(desk: Desk, alice: 
     """With the conversations of all of them; what a member corrects is not undone by a messenger."""
     for thread in ("ann", "annie", "bea"):
         await desk.hear(thread, "Hello!", sender={"external_id": thread, "name": thread})
-    ann, annie, bea = (
-        next(item["contact"]["id"] for item in await desk.items(q=thread) if item["contact"]["name"] == thread)
-        for thread in ("ann", "annie", "bea")
-    )
+    ann, annie, bea = [await desk.contact_of(thread) for thread in ("ann", "annie", "bea")]
     person = (await alice.client.post(f"/api/v1/contacts/{ann}/merge", json={"with": annie})).json()["person_id"]
     assert await desk.threads(person_id=person) == ["annie", "ann"]
     await alice.client.post(f"/api/v1/contacts/{bea}/merge", json={"with": annie})
@@ -389,7 +393,7 @@ async def test_what_a_customer_sends_is_fetched_and_kept(
         await until(lambda: is_so(states, expected))
     photo = (await client.get(place)).json()[0]
     assert (photo["type"], photo["size"]) == ("photo", 4)
-    monkeypatch.setattr(sweeping, "SWEEP_AFTER", -sweeping.SWEEP_AFTER)
+    monkeypatch.setattr(sweeping, "SWEEP_AFTER", -SWEEP_AFTER)
     async with private.database.tenant(desk.alice.tenant_id) as session:
         await jobs.bring_forward(session, desk.alice.tenant_id, SWEEP_FILES, "")
     assert await make_worker(private).run_one([SWEEP_FILES])
@@ -432,7 +436,7 @@ async def test_parts_and_contacts_are_in_the_trail(desk: Desk, superuser: asyncp
     await desk.hear("bea", "Hello!")
     await desk.post("ann", "messages", text="One")
     [part] = await desk.deliveries("ann")
-    ann, bea = ((await desk.items(q="Hello"))[place]["contact"]["id"] for place in (0, 1))
+    ann, bea = [await desk.contact_of(thread) for thread in ("ann", "bea")]
     await superuser.execute("TRUNCATE audit_log")
     await desk.part("ann", part, "cancel")
     await desk.part("ann", part, "retry")

@@ -132,7 +132,14 @@ async def _last_said(session: AsyncSession, tenant_id: UUID, ids: Sequence[UUID]
 async def _unanswered(session: AsyncSession, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, datetime]:
     """When the customer wrote the first message that no person has answered yet."""
     own = (Message.tenant_id == tenant_id, Message.conversation_id == Conversation.id)
-    answered = select(Message.id).where(*own, by_person()).order_by(Message.id.desc()).limit(1).scalar_subquery()
+    answered = (
+        select(Message.id)
+        .where(*own, by_person())
+        .order_by(Message.id.desc())
+        .limit(1)
+        .correlate(Conversation)
+        .scalar_subquery()
+    )
     asked = select(Message.created_at.label("at")).where(
         *own, by_customer(), func.coalesce(Message.id > answered, true())
     )
