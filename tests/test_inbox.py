@@ -221,6 +221,24 @@ async def test_a_refused_part_is_sent_again_and_one_that_waits_is_cancelled(
     assert gateway.said("ann") == ["One", "Three"]
 
 
+async def test_what_was_taken_but_did_not_arrive_is_sent_again_as_something_new(
+    private: Services, desk: Desk, gateway: Gateway
+) -> None:
+    """The provider would take the same key for a repetition, and do nothing."""
+    await desk.hear("ann", "Hello!")
+    async with everything_at_work(private):
+        await desk.post("ann", "messages", text="One")
+        await gateway.wait_for(1)
+        await until(lambda: states_are(desk, ["sent"]))
+        [taken] = gateway.copies
+        await desk.hear("ann", "", type="receipt", message_id=taken, delivery="failed", reason="unreachable")
+        [lost] = await desk.deliveries("ann")
+        assert (lost["state"], lost["delivery"], lost["error"]) == ("failed", "failed", text("reach.unreachable", "en"))
+        await desk.part("ann", lost, "retry")
+        await gateway.wait_for(2)
+    assert gateway.said("ann") == ["One", "One"]
+
+
 async def test_a_part_of_another_conversation_is_not_found(desk: Desk) -> None:
     """An id alone opens nothing."""
     await desk.hear("ann", "Hello!")
@@ -335,13 +353,16 @@ async def test_conversations_are_found_by_what_is_known_of_them(desk: Desk, alic
     assert (one, one["tags"]) == (first["items"][0], ["vip"])
 
 
-async def test_a_stranger_cannot_be_assigned(desk: Desk, charlie: Person, alice: Person) -> None:
-    """Only members of the workspace; what happened stands in the conversation."""
+async def test_marks_have_limits(desk: Desk, charlie: Person, alice: Person) -> None:
+    """Only members are assigned, which stands in the conversation; tags are few and short."""
     await desk.hear("ann", "Hello!")
     assert (await desk.post("ann", "assign", user_id=str(charlie.user_id))).status_code == 404
     for user_id in (str(alice.user_id), str(alice.user_id), None):
         assert (await desk.post("ann", "assign", user_id=user_id)).json()["assignee_id"] == user_id
     assert await desk.said("ann") == [("contact", "Hello!"), ("system", "assigned"), ("system", "assigned")]
+    address = f"/api/v1/conversations/{await desk.id_of('ann')}/tags"
+    for tags in ([str(number) for number in range(21)], ["x" * 51], [""]):
+        assert (await alice.client.put(address, json={"tags": tags})).status_code == 400
 
 
 async def test_two_contacts_become_one_person_and_part_again(desk: Desk, alice: Person) -> None:
@@ -402,6 +423,21 @@ async def test_what_a_customer_sends_is_fetched_and_kept(
     assert content.headers["content-disposition"].startswith('attachment; filename="')
     gone = (await client.get(place)).json()[1]
     assert (await client.get(f"{place}/{gone['id']}/content")).status_code == 404
+
+
+async def test_the_team_hears_in_its_chat_of_a_hand_over(private: Services, desk: Desk, gateway: Gateway) -> None:
+    """With the reason and the question; what it says there is not answered, and the customer does not see it."""
+    settings = {"settings": {"notify": ["team", "never-wrote"]}}
+    (await desk.alice.client.patch(f"/api/v1/channels/{desk.channel['id']}", json=settings)).raise_for_status()
+    services = structs.replace(private, settings=structs.replace(private.settings, public_url="https://help.example"))
+    async with everything_at_work(services):
+        await desk.hear("team", "Hello!")
+        await desk.hear("ann", "operator!")
+        await gateway.wait_for(2)
+        await asyncio.sleep(0.3)
+    assert gateway.said("ann") == [text("hand_over.done", "en")]
+    notice = text("hand_over.notice", "en", reason=text("reason.asked_for_person", "en"), question="operator!")
+    assert gateway.said("team") == [f"{notice}\nhttps://help.example/inbox/{await desk.id_of('ann')}"]
 
 
 async def is_so(what: Any, expected: object) -> bool:

@@ -8,12 +8,13 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels.outbox import wake
+from asissto.channels.outbox import key_of, wake
 from asissto.channels.replying import check_reach
 from asissto.channels.tables import Outgoing
 from asissto.channels.threads import thread_of
 from asissto.platform.errors import Conflict, NotFound
 from asissto.platform.events import announce
+from asissto.platform.tables import new_id
 from asissto.platform.texts import TEXTS, Language, Phrase, text
 from asissto.retrieval.conversations import TOPIC
 
@@ -88,6 +89,8 @@ async def send_again(session: AsyncSession, row: Outgoing) -> None:
     thread = await thread_of(session, row.tenant_id, row.conversation_id)
     assert thread is not None, "only conversations with a thread have an outbox"
     check_reach(thread)
+    if row.provider_message_id is not None:  # it was taken and did not arrive: the same key again would do nothing
+        row.key, row.provider_message_id, row.first_sent_at, row.is_uncertain = key_of(new_id()), None, None, False
     row.state, row.attempts, row.repeats = "pending", 0, 0
     row.error_code = row.error = row.finished_at = row.delivery = None
     row.next_attempt_at = row.created_at = func.now()  # what a person sends anew is not too old to be sent

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.channels import receipts
 from asissto.channels.contract import Event
 from asissto.channels.limits import may_be_answered
+from asissto.channels.notifying import is_teams
 from asissto.channels.outbox import cancel_queue, silence_assistant
 from asissto.channels.revisions import delete_message, edit_message
 from asissto.channels.tables import Channel, InboundEvent, StoredAttachment, Thread
@@ -84,7 +85,8 @@ async def _take_message(session: AsyncSession, channel: Channel, event: Event, r
     thread.heard_at, thread.address = func.now(), event.address
     if thread.reach not in (OPEN, "opted_out"):  # whoever writes can be written to
         thread.reach = OPEN
-    is_for_bot = conversation.status == "bot" and bool(event.text.strip()) and thread.reach == OPEN
+    is_heard = conversation.status == "bot" and thread.reach == OPEN and not is_teams(channel, event.thread)
+    is_for_bot = is_heard and bool(event.text.strip())
     limit = await may_be_answered(session, channel, thread) if is_for_bot else None
     message = _message(event, conversation, waits=is_for_bot and limit is None)
     session.add(message)
@@ -102,7 +104,7 @@ async def _take_message(session: AsyncSession, channel: Channel, event: Event, r
             "channel.too_many",
             _language(event),
         )
-    elif conversation.status == "bot" and event.attachments and not event.text.strip() and thread.reach == OPEN:
+    elif is_heard and event.attachments and not event.text.strip():
         await tell(
             session,
             thread,

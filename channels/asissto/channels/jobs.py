@@ -13,6 +13,7 @@ from asissto.channels import attachments, outbox
 from asissto.channels.accounts import connector_of
 from asissto.channels.contract import Connector, Destination
 from asissto.channels.inbox import ANSWER, FETCH
+from asissto.channels.notifying import notify_team
 from asissto.channels.saying import said_of
 from asissto.channels.send_errors import SendError
 from asissto.channels.tables import Channel, Thread
@@ -50,7 +51,11 @@ async def answer(services: Services, job: ClaimedJob) -> None:
     async def write_parts(session: AsyncSession, told: Told) -> None:
         if told.answer.mode == SILENT or not told.answer.text:
             return
+        await announce(session, job.tenant_id, TOPIC, conversation_id)
         locked = await session.get_one(Thread, (job.tenant_id, conversation_id), populate_existing=True)
+        if told.answer.hand_over is not None and told.answer.hand_over.is_done:
+            conversation = await session.get_one(Conversation, (job.tenant_id, conversation_id))
+            await notify_team(session, channel, conversation, services.settings.public_url)
         said = await said_of(session, job.tenant_id, told.answer, connector.account.settings.hours)
         await outbox.put(session, locked, told.message_id, connector.render(said))
 
@@ -79,7 +84,10 @@ async def hand_to_person(session: AsyncSession, job: ClaimedJob, _error: Asissto
     await withdraw(session, conversation)
     conversation.status, conversation.failures = "pending", 0
     conversation.handed_over_reason, conversation.handed_over_at = HandOverReason.REPEATED_FAILURE, func.now()
+    await session.flush()
     await tell(session, thread, conversation, "hand_over.done", await _language(session, conversation))
+    channel = await session.get_one(Channel, (job.tenant_id, thread.channel_id))
+    await notify_team(session, channel, conversation, None)
     await announce(session, job.tenant_id, TOPIC, conversation.id)
 
 

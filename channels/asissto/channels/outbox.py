@@ -54,7 +54,7 @@ async def put(session: AsyncSession, thread: Thread, message_id: UUID, parts: Se
                 seq=thread.seq,
                 part=number,
                 content=msgspec.to_builtins(part),
-                key=_key(row_id),
+                key=key_of(row_id),
             )
         )
     await session.flush()
@@ -66,8 +66,8 @@ async def wake(session: AsyncSession) -> None:
     await session.execute(select(func.pg_notify(CHANNEL, "")))
 
 
-def _key(row_id: UUID) -> int:
-    """VK takes 32 bits, of which it keeps 0 for no key at all."""
+def key_of(row_id: UUID) -> int:
+    """By which a provider knows a repetition. VK takes 32 bits, of which it keeps 0 for no key at all."""
     return int.from_bytes(hashlib.sha256(row_id.bytes).digest()[:4]) % (2**31 - 1) + 1
 
 

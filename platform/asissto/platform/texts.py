@@ -573,6 +573,17 @@ TEXTS: dict[str, tuple[str, str]] = {
         "I cannot pass you on to a person here: I only answer from the documents. Ask your question, and I will look.",
         "Я не могу позвать сотрудника: здесь отвечаю только я, по документам. Задайте вопрос, и я поищу ответ.",
     ),
+    "hand_over.notice": (
+        "A customer waits for a person ({reason}):\n{question}",
+        "Клиент ждёт сотрудника ({reason}):\n{question}",
+    ),
+    "reason.asked_for_person": ("asked for one", "сам попросил"),
+    "reason.no_knowledge": ("the documents say nothing about it", "в документах нет ответа"),
+    "reason.low_confidence": ("the assistant is not sure", "ассистент не уверен в ответе"),
+    "reason.guardrail": ("a rule of the assistant", "по правилу ассистента"),
+    "reason.repeated_failure": ("several failures in a row", "несколько неудач подряд"),
+    "reason.provider_down": ("the model is not available", "модель недоступна"),
+    "reason.quota": ("the quota is used up", "исчерпана квота"),
     "hand_over.waiting": (
         "Your message has reached a person, who will answer here.",
         "Ваше сообщение передано сотруднику, он ответит вам здесь.",
