@@ -13,7 +13,6 @@ from msgspec import structs
 from asissto.ingestion import sweeping
 from asissto.ingestion.documents import SWEEP_AFTER, SWEEP_FILES
 from asissto.platform import jobs
-from asissto.platform.counting import keep_forgetting
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.services import Services
@@ -151,25 +150,29 @@ async def test_a_member_takes_over_and_gives_back(private: Services, desk: Desk,
 async def test_an_answer_in_the_making_is_not_delivered(
     private: Services, desk: Desk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even where the member has said all and given the conversation back before it is ready."""
-    begun, may_end, make = asyncio.Event(), asyncio.Event(), answer_in_pieces
+    """Not even where it was begun anew, and the member has given the conversation back before it is ready."""
+    begun, may_end = asyncio.Semaphore(0), asyncio.Semaphore(0)
 
     async def slowly(*args: Any) -> AsyncGenerator[Any, None]:
-        begun.set()
-        await may_end.wait()
-        async for event in make(*args):
+        begun.release()
+        await may_end.acquire()
+        async for event in answer_in_pieces(*args):
             yield event
 
     monkeypatch.setattr(turns, "answer_in_pieces", slowly)
     async with everything_at_work(private):
         await desk.hear("ann", "Hello!")
-        await asyncio.wait_for(begun.wait(), 10)
+        await asyncio.wait_for(begun.acquire(), 10)
+        await desk.hear("ann", "Thank you")
+        may_end.release()
+        await asyncio.wait_for(begun.acquire(), 10)
         await desk.post("ann", "messages", text="I am Alice.")
         await desk.post("ann", "return")
-        may_end.set()
+        may_end.release()
         await gateway.wait_for(1)
         await asyncio.sleep(0.5)
         assert gateway.said("ann") == ["I am Alice."]
+        may_end.release()
         await desk.hear("ann", "Hello!")
         await gateway.wait_for(2)
     assert gateway.said("ann") == ["I am Alice.", GREETING]
@@ -497,9 +500,8 @@ async def test_counts_of_old_days_are_forgotten(
     row = "INSERT INTO usage_counters VALUES ($1, $2, now() - $3::text::interval, 1)"
     await superuser.execute(row, alice.tenant_id, "old", "3 days")
     await superuser.execute(row, alice.tenant_id, "new", "1 day")
-    forgetting = asyncio.create_task(keep_forgetting(services.database))
-    await until(lambda: only_new_is_left(superuser))
-    forgetting.cancel()
+    async with everything_at_work(services):
+        await until(lambda: only_new_is_left(superuser))
 
 
 async def only_new_is_left(superuser: asyncpg.Connection) -> bool:
