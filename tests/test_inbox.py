@@ -10,6 +10,9 @@ import httpx
 import pytest
 from msgspec import structs
 
+from asissto.channels.contract import Connector
+from asissto.channels.inbox import FETCH
+from asissto.channels.signed_http import SignedHttp
 from asissto.ingestion import sweeping
 from asissto.ingestion.documents import SWEEP_AFTER, SWEEP_FILES
 from asissto.platform import jobs
@@ -426,6 +429,17 @@ async def test_what_a_customer_sends_is_fetched_and_kept(
     assert content.headers["content-disposition"].startswith('attachment; filename="')
     gone = (await client.get(place)).json()[1]
     assert (await client.get(f"{place}/{gone['id']}/content")).status_code == 404
+
+
+async def test_a_channel_that_fetches_nothing_says_so(
+    services: Services, desk: Desk, monkeypatch: pytest.MonkeyPatch, superuser: asyncpg.Connection
+) -> None:
+    """And the job is over."""
+    monkeypatch.setattr(SignedHttp, "fetch", Connector.fetch)
+    await desk.hear("ann", "", attachments=[{"type": "voice", "ref": "1"}])
+    assert await make_worker(services).run_one([FETCH])
+    assert await superuser.fetch("SELECT state, error FROM attachments") == [("failed", "unsupported")]
+    assert await count(superuser, "jobs WHERE kind = 'channels.fetch'") == 0
 
 
 async def test_the_team_hears_in_its_chat_of_a_hand_over(private: Services, desk: Desk, gateway: Gateway) -> None:
