@@ -233,7 +233,7 @@ async def sms(room: Room) -> AsyncIterator[Side]:
                 return (await peer.say(hook, words, sender=_phone(customer), MessageSid=sid, SmsSid=sid)).status
 
             if chance.random() < 0.1:
-                peer.fail_with(chance.choice(["take_and_drop", "drop", 20429]))  # type: ignore[arg-type]
+                peer.fail_with(chance.choice(["take_and_drop", "drop", 20429]))
             await until_taken(once)
 
         def said(customer: int) -> list[str]:
@@ -258,7 +258,7 @@ async def http(room: Room) -> AsyncIterator[Side]:
                 return (await bring(room.client, channel, room.tenant_id, key, body)).status_code
 
             if chance.random() < 0.1:
-                gateway.fail(str(customer), chance.choice([500, "drop", "reset", 429]))  # type: ignore[arg-type]
+                gateway.fail(str(customer), chance.choice([500, "drop", "reset", 429]))
             await until_taken(once)
 
         yield Side(say, lambda customer: gateway.said(str(customer)), 1)
@@ -318,7 +318,7 @@ async def _converse(side: Side, channel: str, customer: int, messages: int) -> N
         await side.say(customer, _question(channel, customer, number), f"{channel}-{customer}-{number}")
         last = f"{customer}-{number}-{side.parts - 1}"
         deadline = time.monotonic() + PATIENCE
-        while last not in _marks(side.said(customer)) and time.monotonic() < deadline:
+        while last not in _marks(side.said(customer)) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 
@@ -333,7 +333,7 @@ async def _until_quiet(room: Room) -> None:
     """Nothing is on its way any more, nor to be sent again."""
     with suppress(TimeoutError):
         async with asyncio.timeout(outbox.LEASE.total_seconds() + 30):
-            while set(await room.counted(_ROWS)) & set(outbox.IN_QUEUE):
+            while set(await room.counted(_ROWS)) & set(outbox.IN_QUEUE):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
 
 

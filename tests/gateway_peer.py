@@ -29,6 +29,8 @@ class Gateway:
         self.times: list[float] = []
         self.unsigned = 0
         self._faults: dict[str, deque[tuple[Fault, Mapping[str, str]]]] = {}
+        self.files: dict[str, list[bytes | int]] = {}
+        """What is given out for a name, one after the other: content, or a status; the last one stays."""
         self._came = asyncio.Condition()
 
     def fail(self, conversation: str, fault: Fault, headers: Mapping[str, str] = NOTHING, *, times: int = 1) -> None:
@@ -50,11 +52,13 @@ class Gateway:
     async def __aenter__(self) -> Self:
         app = web.Application()
         app.router.add_post("/answers", self._take)
+        app.router.add_get("/files/{name}", self._give)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/answers"
+        self.place = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.url = f"{self.place}/answers"
         return self
 
     async def __aexit__(
@@ -81,6 +85,11 @@ class Gateway:
             return web.Response(status=fault, headers=headers)
         await self._keep(name, body)
         return self._end(request) if fault == "drop" else web.Response()
+
+    async def _give(self, request: web.Request) -> web.StreamResponse:
+        given = self.files.get(request.match_info["name"], [404])
+        content = given.pop(0) if len(given) > 1 else given[0]
+        return web.Response(status=content) if isinstance(content, int) else web.Response(body=content)
 
     async def _keep(self, name: str, body: dict[str, Any]) -> None:
         self.copies[name] = self.copies.get(name, 0) + 1

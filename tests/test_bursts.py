@@ -376,4 +376,4 @@ async def test_a_person_who_takes_over_wins(customer: Person, model: Gated) -> N
     model.open.set()
     answer = await turn
     assert (answer["mode"], answer["answered"], answer["citations"]) == ("silent", False, [])
-    assert await said_in(customer, conversation_id) == [("user", ABOUT_REFUND)]
+    assert await said_in(customer, conversation_id) == [("user", ABOUT_REFUND), ("system", "")]

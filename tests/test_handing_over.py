@@ -325,7 +325,7 @@ async def change(person: Person, conversation_id: str, what: str) -> Json:
 
 async def said_in(person: Person, conversation_id: str) -> list[str]:
     items = (await person.client.get(f"/api/v1/conversations/{conversation_id}/messages")).json()["items"]
-    return [item["content"] for item in items]
+    return [item["content"] for item in items if item["sender_kind"] != "system"]
 
 
 UNKNOWN = ("Кто написал оперу про рыбака?", "Who is the president of the chess federation?")

@@ -18,6 +18,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from asissto.channels.channels import api_channel
+from asissto.channels.tables import Contact, Outgoing, StoredAttachment, Thread
 from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.documents import newest_version, tenant_number
 from asissto.ingestion.source_tables import SourcePage, SourceSync
@@ -40,7 +41,7 @@ from asissto.retrieval.gating import put_gate
 from asissto.retrieval.quality_tables import QuestionSet
 from asissto.retrieval.question_sets import CaseIn, SetIn, add_case, create_set
 from asissto.retrieval.set_runs import start_run
-from asissto.retrieval.tables import Citation
+from asissto.retrieval.tables import Citation, Conversation
 from copies import copied, open_at, signed_in
 from people import PASSWORD, People, Person, bearer, make_client
 
@@ -85,6 +86,10 @@ class World:
     channel_name: str
     conversation_id: UUID
     message_id: UUID
+    part_id: UUID
+    attachment_id: UUID
+    contact_id: UUID
+    other_contact_id: UUID
     finding_id: UUID
     number: int
     set_id: UUID
@@ -247,6 +252,22 @@ CASES = {
     "conversations.receipt": Case(HIDDEN),
     "conversations.citation": Case(HIDDEN),
     "conversations.replay": Case(HIDDEN, {}),
+    "conversations.reply": Case(HIDDEN, {"text": "An intruder was here.", "key": "k1"}),
+    "conversations.note": Case(HIDDEN, {"text": "An intruder was here."}),
+    "conversations.assign": Case(HIDDEN, {"user_id": "{user_id}"}),
+    "conversations.tag": Case(HIDDEN, {"tags": ["stolen"]}),
+    "inbox.list": Case(OWN, query={"person_id": "{contact_id}", "status": "human"}),
+    "inbox.read": Case(HIDDEN),
+    "deliveries.list": Case(HIDDEN),
+    "deliveries.retry": Case(HIDDEN),
+    "deliveries.cancel": Case(HIDDEN),
+    "attachments.list": Case(HIDDEN),
+    "attachments.content": Case(HIDDEN),
+    "contacts.list": Case(OWN, query={"channel_id": "{channel_id}"}),
+    "contacts.read": Case(HIDDEN),
+    "contacts.update": Case(HIDDEN, {"name": "An intruder"}),
+    "contacts.merge": Case(HIDDEN, {"with": "{other_contact_id}"}),
+    "contacts.unmerge": Case(HIDDEN),
     "conversations.hand_over": Case(HIDDEN),
     "conversations.return": Case(HIDDEN),
     "conversations.close": Case(HIDDEN),
@@ -367,6 +388,7 @@ async def build_world(services: Services, alice: Person) -> World:
         await store_calls(session, alice.tenant_id, [spent], message_id)
     gateway = {"name": "Alice's own gateway", "type": "http", **GATEWAY}
     gateway = (await alice.client.post("/api/v1/channels", json=gateway)).raise_for_status().json()
+    written = await something_through(services, UUID(gateway["id"]), conversation.id, message_id, alice.tenant_id)
     return World(
         user_id=alice.user_id,
         tenant_id=alice.tenant_id,
@@ -386,6 +408,10 @@ async def build_world(services: Services, alice: Person) -> World:
         channel_name=gateway["name"],
         conversation_id=conversation.id,
         message_id=message_id,
+        part_id=written["part_id"],
+        attachment_id=written["attachment_id"],
+        contact_id=written["contact_id"],
+        other_contact_id=written["other_contact_id"],
         finding_id=finding.id,
         number=1,
         set_id=question_set.id,
@@ -396,6 +422,33 @@ async def build_world(services: Services, alice: Person) -> World:
         provider_name=shop["name"],
         price_id=UUID(price.raise_for_status().json()["id"]),
     )
+
+
+async def something_through(
+    services: Services, channel_id: UUID, conversation_id: UUID, message_id: UUID, tenant_id: UUID
+) -> dict[str, UUID]:
+    """Two contacts of the gateway, what one of them sent with a file, and a part that did not reach them."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"alice's secret picture"
+
+    stored = await services.files.save(tenant_id, "picture", pieces(), limit_mb=1)
+    ids = {name: new_id() for name in ("part_id", "attachment_id", "contact_id", "other_contact_id")}
+    mine = {"tenant_id": tenant_id, "channel_id": channel_id}
+    async with services.database.tenant(tenant_id) as session:
+        for name in ("contact_id", "other_contact_id"):
+            session.add(Contact(**mine, id=ids[name], external_id=f"alices-{name}", name="Alice's best customer"))
+        session.add(Thread(**mine, id=conversation_id, external_key="alices-thread"))
+        content = {"text": "The spare key is under the flowerpot."}
+        about = {"message_id": message_id, "conversation_id": conversation_id}
+        session.add(Outgoing(**mine, **about, id=ids["part_id"], seq=1, part=0, content=content, key=1, state="failed"))
+        picture = {"content": {"type": "photo"}, "state": "stored", "file_key": stored.key, "size": stored.bytes}
+        attachment_id = ids["attachment_id"]
+        session.add(StoredAttachment(tenant_id=tenant_id, id=attachment_id, message_id=message_id, **picture))
+        await session.flush()
+        (await session.get_one(Conversation, (tenant_id, conversation_id))).contact_id = ids["contact_id"]
+        (await session.get_one(Thread, (tenant_id, conversation_id))).seq = 1
+    return ids
 
 
 async def question_and_run(services: Services, alice: Person, assistant_id: UUID) -> tuple[QuestionSet, UUID, UUID]:

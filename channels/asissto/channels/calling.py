@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from asissto.channels.contract import SEND_SECONDS, Account
-from asissto.channels.send_errors import ChannelBroken, Retryable, Uncertain
+from asissto.channels.send_errors import ChannelBroken, Permanent, Retryable, Uncertain
 from asissto.platform.errors import AddressRefused
 from asissto.platform.guarded_transport import GuardedTransport, public_addresses_of
 
@@ -52,3 +52,20 @@ async def in_time() -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise Uncertain("TimeoutError") from error
+
+
+async def download(client: httpx2.AsyncClient, url: str) -> AsyncIterator[bytes]:
+    """The content in pieces. Asking again harms nobody: raises Retryable, and Permanent where it is refused."""
+    try:
+        async with client.stream("GET", url) as response:
+            status = response.status_code
+            if status in (408, 429) or status >= 500:
+                raise Retryable(f"HTTP {status}")
+            if not response.is_success:
+                raise Permanent(f"HTTP {status}")
+            async for piece in response.aiter_bytes():
+                yield piece
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, AddressRefused) as error:
+        raise Permanent(type(error).__name__) from error
+    except httpx2.HTTPError as error:
+        raise Retryable(type(error).__name__) from error

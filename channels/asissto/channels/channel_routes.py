@@ -22,6 +22,7 @@ from asissto.channels.outbox import wake
 from asissto.channels.send_errors import Retryable, SendError
 from asissto.channels.shown_channels import ChannelOut
 from asissto.channels.tables import Channel
+from asissto.ingestion.documents import sweep_later
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import Conflict
@@ -100,6 +101,7 @@ class ChannelController(Controller):
         row = await find_channel(session, principal.tenant_id, channel_id)
         _refuse_api(row)
         await session.delete(row)
+        await sweep_later(session, principal.tenant_id)
         await record(session, principal, "channels.delete", "channel", row.id, name=row.name)
         await announce(session, principal.tenant_id, TOPIC, row.id)
 

@@ -200,6 +200,8 @@ class CommonSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     limits: Limits = Limits()
     max_age_hours: Annotated[int, Meta(ge=1, le=720)] = 24
     """An answer that could not be sent for so long is not sent any more."""
+    notify: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=500)], ...], Meta(max_length=10)] = ()
+    """Chats of the team on this channel, by the provider's id, that hear of each hand-over; the bot must be in them."""
 
 
 class CommonSecrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

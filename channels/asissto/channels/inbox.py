@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.channels import receipts
 from asissto.channels.contract import Event
 from asissto.channels.limits import may_be_answered
-from asissto.channels.outbox import cancel_queue
+from asissto.channels.notifying import is_teams
+from asissto.channels.outbox import cancel_queue, silence_assistant
 from asissto.channels.revisions import delete_message, edit_message
 from asissto.channels.tables import Channel, InboundEvent, StoredAttachment, Thread
 from asissto.channels.telling import language_for, tell
@@ -23,9 +24,10 @@ from asissto.platform.tables import new_id
 from asissto.platform.texts import Language
 from asissto.retrieval.answering import MOST_CHARACTERS
 from asissto.retrieval.assistants import AssistantSettings
-from asissto.retrieval.bursts import withdraw
+from asissto.retrieval.changing_hands import reopen, take_over
 from asissto.retrieval.conversations import TOPIC
 from asissto.retrieval.tables import Assistant, Conversation, Message
+from asissto.retrieval.who_said import FROM
 
 ANSWER, FETCH = "channels.answer", "channels.fetch"
 _HEARD = timedelta(minutes=1)  # every message would lock the channel's row until its transaction ends
@@ -81,13 +83,12 @@ async def _act(session: AsyncSession, channel: Channel, event: Event, row_id: UU
 
 async def _take_message(session: AsyncSession, channel: Channel, event: Event, row_id: UUID) -> None:
     thread, conversation = await open_thread(session, channel, event)
-    if conversation.status == "closed":
-        conversation.status, conversation.failures = "bot", 0
-        conversation.handed_over_reason = conversation.handed_over_at = None
+    await reopen(session, conversation)
     thread.heard_at, thread.address = func.now(), event.address
     if thread.reach not in (OPEN, "opted_out"):  # whoever writes can be written to
         thread.reach = OPEN
-    is_for_bot = conversation.status == "bot" and _asks(event) and thread.reach == OPEN
+    is_heard = conversation.status == "bot" and thread.reach == OPEN and not is_teams(channel, event.thread)
+    is_for_bot = is_heard and event.wants_answer and bool(event.text.strip())
     limit = await may_be_answered(session, channel, thread) if is_for_bot else None
     message = _message(event, conversation, waits=is_for_bot and limit is None)
     session.add(message)
@@ -105,7 +106,7 @@ async def _take_message(session: AsyncSession, channel: Channel, event: Event, r
             "channel.too_many",
             _language(event),
         )
-    elif conversation.status == "bot" and event.attachments and not event.text.strip() and thread.reach == OPEN:
+    elif is_heard and event.attachments and not event.text.strip():
         await tell(
             session,
             thread,
@@ -114,10 +115,6 @@ async def _take_message(session: AsyncSession, channel: Channel, event: Event, r
             _language(event),
         )
     await announce(session, channel.tenant_id, TOPIC, conversation.id)
-
-
-def _asks(event: Event) -> bool:
-    return event.wants_answer and bool(event.text.strip())
 
 
 def _message(event: Event, conversation: Conversation, *, waits: bool) -> Message:
@@ -169,22 +166,20 @@ async def _take_echo(session: AsyncSession, channel: Channel, event: Event, row_
     if await receipts.is_ours(session, channel, event):
         return
     thread, conversation = await open_thread(session, channel, msgspec.structs.replace(event, sender=None))
+    await take_over(session, conversation, None)
+    await silence_assistant(session, channel.tenant_id, thread.id)
     message = Message(
         tenant_id=channel.tenant_id,
         id=new_id(),
         conversation_id=conversation.id,
         sender_kind="user",
         content=event.text[:MOST_CHARACTERS],
-        metadata_={"from": "provider"},
+        metadata_={FROM: "provider"},
     )
+    conversation.updated_at = func.now()
     session.add(message)
     await session.flush()
     await _link(session, row_id, channel, conversation.id, message.id)
-    await withdraw(session, conversation)
-    await cancel_queue(session, channel.tenant_id, thread.id, "taken_over")
-    conversation.status, conversation.updated_at = "human", func.now()
-    if conversation.handed_over_at is None:
-        conversation.handed_over_at = func.now()
     await announce(session, channel.tenant_id, TOPIC, conversation.id)
 
 

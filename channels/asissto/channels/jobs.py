@@ -1,4 +1,4 @@
-"""The jobs of channels: answering what waits in a conversation."""
+"""The jobs of channels: answering what waits in a conversation, and fetching what customers send besides words."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,11 +9,12 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels import outbox
+from asissto.channels import attachments, outbox
 from asissto.channels.accounts import connector_of
 from asissto.channels.answer_links import answer_link
 from asissto.channels.contract import Connector, Destination
-from asissto.channels.inbox import ANSWER
+from asissto.channels.inbox import ANSWER, FETCH
+from asissto.channels.notifying import notify_team
 from asissto.channels.saying import said_of
 from asissto.channels.send_errors import SendError
 from asissto.channels.tables import Channel, Thread
@@ -27,10 +28,11 @@ from asissto.platform.services import Services
 from asissto.platform.texts import Language
 from asissto.platform.worker import Handler
 from asissto.retrieval.bursts import withdraw
-from asissto.retrieval.conversations import CUSTOMERS, TOPIC, lock_conversation
+from asissto.retrieval.conversations import TOPIC, lock_conversation
 from asissto.retrieval.handing_over import HandOverReason
 from asissto.retrieval.tables import Conversation, Message
 from asissto.retrieval.turns import SILENT, Told, collect_turn
+from asissto.retrieval.who_said import by_customer
 
 _TYPING_SECONDS = 5.0
 _PAUSED = timedelta(minutes=1)
@@ -50,7 +52,11 @@ async def answer(services: Services, job: ClaimedJob) -> None:
     async def write_parts(session: AsyncSession, told: Told) -> None:
         if told.answer.mode == SILENT or not told.answer.text:
             return
+        await announce(session, job.tenant_id, TOPIC, conversation_id)
         locked = await session.get_one(Thread, (job.tenant_id, conversation_id), populate_existing=True)
+        if told.answer.hand_over is not None and told.answer.hand_over.is_done:
+            conversation = await session.get_one(Conversation, (job.tenant_id, conversation_id))
+            await notify_team(session, channel, conversation, services.settings.public_url)
         link = answer_link(services, job.tenant_id, told.message_id)
         said = await said_of(session, job.tenant_id, told.answer, connector.account.settings.hours, link)
         await outbox.put(session, locked, told.message_id, connector.render(said))
@@ -80,14 +86,17 @@ async def hand_to_person(session: AsyncSession, job: ClaimedJob, _error: Asissto
     await withdraw(session, conversation)
     conversation.status, conversation.failures = "pending", 0
     conversation.handed_over_reason, conversation.handed_over_at = HandOverReason.REPEATED_FAILURE, func.now()
+    await session.flush()
     await tell(session, thread, conversation, "hand_over.done", await _language(session, conversation))
+    channel = await session.get_one(Channel, (job.tenant_id, thread.channel_id))
+    await notify_team(session, channel, conversation, None)
     await announce(session, job.tenant_id, TOPIC, conversation.id)
 
 
 async def _language(session: AsyncSession, conversation: Conversation) -> Language:
     """Of what the customer wrote last."""
     mine = (Message.tenant_id == conversation.tenant_id, Message.conversation_id == conversation.id)
-    newest = select(Message.content).where(*mine, Message.sender_kind.in_(CUSTOMERS)).order_by(Message.id.desc())
+    newest = select(Message.content).where(*mine, by_customer()).order_by(Message.id.desc())
     return language_for(await session.scalar(newest.limit(1)) or "", None)
 
 
@@ -113,4 +122,7 @@ async def _show_typing(connector: Connector, to: Destination) -> None:
             await asyncio.sleep(_TYPING_SECONDS)
 
 
-HANDLERS = {ANSWER: Handler(answer, hand_to_person, lane="turns")}
+HANDLERS = {
+    ANSWER: Handler(answer, hand_to_person, lane="turns"),
+    FETCH: Handler(attachments.fetch, attachments.give_up),
+}

@@ -6,16 +6,17 @@ from datetime import timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, text, update
+from sqlalchemy import ColumnElement, func, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.contract import SEND_SECONDS, Part
 from asissto.channels.tables import Outgoing, Thread
 from asissto.platform.tables import new_id
+from asissto.retrieval.tables import Message
 
 CHANNEL = "asissto_outbox"
 LEASE = timedelta(seconds=SEND_SECONDS + 10)
-"""Longer than a courier waits for a call and writes down what became of it: one that is merely slow is never doubled."""
+"""Longer than a courier waits for a call and writes down what came of it: a slow one is never doubled."""
 
 MOST_AT_ONCE = 8
 """Parts of one channel on their way at the same time, so that a provider that stalls takes no more places."""
@@ -53,7 +54,7 @@ async def put(session: AsyncSession, thread: Thread, message_id: UUID, parts: Se
                 seq=thread.seq,
                 part=number,
                 content=msgspec.to_builtins(part),
-                key=_key(row_id),
+                key=key_of(row_id),
             )
         )
     await session.flush()
@@ -65,8 +66,8 @@ async def wake(session: AsyncSession) -> None:
     await session.execute(select(func.pg_notify(CHANNEL, "")))
 
 
-def _key(row_id: UUID) -> int:
-    """VK takes 32 bits, of which it keeps 0 for no key at all."""
+def key_of(row_id: UUID) -> int:
+    """By which a provider knows a repetition. VK takes 32 bits, of which it keeps 0 for no key at all."""
     return int.from_bytes(hashlib.sha256(row_id.bytes).digest()[:4]) % (2**31 - 1) + 1
 
 
@@ -120,8 +121,22 @@ async def claim(session: AsyncSession, worker: UUID, lease: timedelta = LEASE) -
     return None if row is None else Claimed(*row)
 
 
+async def silence_assistant(session: AsyncSession, tenant_id: UUID, conversation_id: UUID) -> None:
+    """What it still has to say there is not sent, because a person has taken over; the words of persons are."""
+    its = (Message.conversation_id == conversation_id, Message.sender_kind == "assistant")
+    words = select(Message.id).where(Message.tenant_id == tenant_id, *its)
+    await _cancel(session, tenant_id, conversation_id, "taken_over", Outgoing.message_id.in_(words))
+    await wake(session)
+
+
 async def cancel_queue(session: AsyncSession, tenant_id: UUID, conversation_id: UUID, reason: str) -> None:
     """Whatever waits in the conversation will not be sent; what is on its way goes on."""
+    await _cancel(session, tenant_id, conversation_id, reason, true())
+
+
+async def _cancel(
+    session: AsyncSession, tenant_id: UUID, conversation_id: UUID, reason: str, which: ColumnElement[bool]
+) -> None:
     mine = (Outgoing.tenant_id == tenant_id, Outgoing.conversation_id == conversation_id, Outgoing.state == "pending")
     over = {"state": "cancelled", "error_code": reason, "finished_at": func.now()}
-    await session.execute(update(Outgoing).where(*mine).values(**over))
+    await session.execute(update(Outgoing).where(*mine, which).values(**over))

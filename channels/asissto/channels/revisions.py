@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.contract import Event
-from asissto.channels.tables import Channel, InboundEvent
+from asissto.channels.tables import Channel, InboundEvent, StoredAttachment
+from asissto.ingestion.documents import sweep_later
 from asissto.platform.events import announce
 from asissto.retrieval.answering import MOST_CHARACTERS
 from asissto.retrieval.conversations import TOPIC, lock_conversation
@@ -27,12 +28,16 @@ async def edit_message(session: AsyncSession, channel: Channel, event: Event) ->
 
 
 async def delete_message(session: AsyncSession, channel: Channel, event: Event) -> None:
-    """Its words are gone, and where it waits it is not answered."""
+    """Its words and attachments are gone, and where it waits it is not answered."""
     message = await _original(session, channel, event)
     if message is None:
         return
     message.content, message.waits = "", False
     message.metadata_ = {"deleted_at": datetime.now(UTC).isoformat()}
+    mine = (StoredAttachment.tenant_id == channel.tenant_id, StoredAttachment.message_id == message.id)
+    gone = await session.scalars(delete(StoredAttachment).where(*mine).returning(StoredAttachment.id))
+    if gone.all():
+        await sweep_later(session, channel.tenant_id)
     await announce(session, channel.tenant_id, TOPIC, message.conversation_id)
 
 

@@ -13,7 +13,16 @@ from litestar.types import ControllerRouterHandler
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels import answer_page_routes, channel_routes, hook_routes
+from asissto.channels import (
+    answer_page_routes,
+    attachment_routes,
+    channel_routes,
+    contact_routes,
+    conversation_routes,
+    delivery_routes,
+    hook_routes,
+    inbox_routes,
+)
 from asissto.channels.channels import api_channel
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.authentication import Principal
@@ -158,6 +167,11 @@ HANDLERS: list[ControllerRouterHandler] = [
     *channel_routes.HANDLERS,
     *hook_routes.HANDLERS,
     *answer_page_routes.HANDLERS,
+    *inbox_routes.HANDLERS,
+    *conversation_routes.HANDLERS,
+    *delivery_routes.HANDLERS,
+    *attachment_routes.HANDLERS,
+    *contact_routes.HANDLERS,
 ]
 
 

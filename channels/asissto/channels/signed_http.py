@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from asissto.channels.blocks import blocks_of
-from asissto.channels.calling import call, make_client
+from asissto.channels.calling import call, download, make_client
 from asissto.channels.contract import (
     Attachment,
     Capabilities,
@@ -123,6 +124,10 @@ class SignedHttp(Connector):
         _raise_for(response)
         return Sent(name)
 
+    def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
+        """`ref` is the address of the content, which is asked for without a signature."""
+        return download(self._opened(), attachment.ref)
+
     async def check(self) -> Health:
         """Sends a signed `ping`, which any 2xx answers."""
         now = datetime.now(UTC)
@@ -131,8 +136,6 @@ class SignedHttp(Connector):
         return Health(name=self.account.settings.callback_url)
 
     async def _post(self, name: str, body: bytes) -> httpx2.Response:
-        if self._client is None:
-            self._client = make_client(self.account, is_own_address=True)
         now = int(time.time())
         headers = {
             "webhook-id": name,
@@ -140,7 +143,12 @@ class SignedHttp(Connector):
             "webhook-signature": sign(self.account.secrets.secret, name, now, body),
             "content-type": "application/json",
         }
-        return await call(self._client, "POST", self.account.settings.callback_url, content=body, headers=headers)
+        return await call(self._opened(), "POST", self.account.settings.callback_url, content=body, headers=headers)
+
+    def _opened(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            self._client = make_client(self.account, is_own_address=True)
+        return self._client
 
     async def close(self) -> None:
         if self._client is not None:

@@ -1,5 +1,6 @@
 """Says something of our own in a conversation: a message and its parts in the outbox, in the caller's transaction."""
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels import outbox
@@ -31,5 +32,6 @@ async def tell(session: AsyncSession, thread: Thread, conversation: Conversation
         metadata_={"notice": key},
     )
     session.add(message)
+    conversation.updated_at = func.now()
     await session.flush()
     await outbox.put(session, thread, message.id, [Part(text=message.content)])

@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.channels.contacts import CORRECTED
 from asissto.channels.contract import Destination, Event, Sender
 from asissto.channels.tables import Channel, Contact, Thread
 from asissto.platform.errors import NotFound
@@ -79,8 +80,15 @@ async def _meet(session: AsyncSession, channel: Channel, sender: Sender) -> UUID
         **known,
     )
     same = ["tenant_id", "channel_id", "external_id"]
-    told = row.on_conflict_do_update(index_elements=same, set_=known or {"external_id": sender.external_id})
+    newer = {name: _unless_corrected(name, value) for name, value in known.items()}
+    told = row.on_conflict_do_update(index_elements=same, set_=newer or {"external_id": sender.external_id})
     return (await session.execute(told.returning(Contact.id))).scalar_one()
+
+
+def _unless_corrected(name: str, value: str) -> ColumnElement[str]:
+    """What a member has set is right."""
+    is_corrected = Contact.metadata_[CORRECTED].has_key(name)
+    return case((is_corrected, getattr(Contact, name)), else_=value)
 
 
 async def _begin(session: AsyncSession, channel: Channel, event: Event, contact_id: UUID | None) -> Thread:

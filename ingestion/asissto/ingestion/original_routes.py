@@ -35,7 +35,7 @@ async def original(
         await find_document(session, principal.tenant_id, document_id)
         version = await newest_version(session, principal.tenant_id, document_id)
     assert version is not None, "a document is made together with its first version"
-    content = await _begun(services.files.read(version.storage_key))
+    content = await begun(services.files.read(version.storage_key))
     headers = {"content-disposition": attachment(version.file_name), "content-length": str(version.size)}
     return Stream(content, media_type=version.media_type, headers=headers)
 
@@ -49,7 +49,7 @@ def attachment(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The first piece is read before the status is sent, so that a missing file is still an error."""
     first = await anext(pieces, b"")
 

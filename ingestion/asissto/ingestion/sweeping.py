@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import column, select, table
 
 from asissto.ingestion.documents import SWEEP_AFTER, sweep_later
 from asissto.ingestion.tables import DocumentVersion
@@ -12,6 +12,9 @@ from asissto.platform import jobs
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 from asissto.platform.stored_files import FoundFile
+
+_ATTACHMENTS = table("attachments", column("tenant_id"), column("file_key"))
+"""Of channels, which this component does not import: their files are nobody's leftovers either."""
 
 
 async def sweep_files(services: Services, job: ClaimedJob) -> None:
@@ -30,7 +33,10 @@ async def sweep_files(services: Services, job: ClaimedJob) -> None:
 
 
 async def _unknown(services: Services, tenant_id: UUID, files: Sequence[FoundFile]) -> list[FoundFile]:
-    keys = select(DocumentVersion.storage_key).where(DocumentVersion.tenant_id == tenant_id)
+    keys = [file.key for file in files]
+    version, attached = DocumentVersion, _ATTACHMENTS.c
+    documents = select(version.storage_key).where(version.tenant_id == tenant_id, version.storage_key.in_(keys))
+    messages = select(attached.file_key).where(attached.tenant_id == tenant_id, attached.file_key.in_(keys))
     async with services.database.tenant(tenant_id) as session:
-        known = set(await session.scalars(keys.where(DocumentVersion.storage_key.in_([file.key for file in files]))))
+        known = {*await session.scalars(documents), *await session.scalars(messages)}
     return [file for file in files if file.key not in known]

@@ -1,5 +1,7 @@
 """Counts what happens in a minute or a day, for limits: one upsert on an unlogged table."""
 
+import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -8,9 +10,12 @@ from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.platform.database import Database
+from asissto.platform.errors import DatabaseDown
 from asissto.platform.tables import UsageCounter
 
 Window = Literal["minute", "day"]
+_HOUR = 3600.0
 
 
 async def count(session: AsyncSession, tenant_id: UUID, name: str, window: Window) -> int:
@@ -25,6 +30,15 @@ async def count(session: AsyncSession, tenant_id: UUID, name: str, window: Windo
 async def forget_old_windows(session: AsyncSession) -> None:
     """Of more than two days ago."""
     await session.execute(delete(UsageCounter).where(UsageCounter.window_start < datetime.now(UTC) - timedelta(days=2)))
+
+
+async def keep_forgetting(database: Database) -> None:
+    """Every hour, until cancelled; a database that is away is asked the next time."""
+    while True:
+        with suppress(DatabaseDown):
+            async with database.system() as session:
+                await forget_old_windows(session)
+        await asyncio.sleep(_HOUR)
 
 
 def _start(window: Window) -> datetime:

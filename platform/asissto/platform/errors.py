@@ -304,6 +304,10 @@ class ConversationClosed(Conflict):
     code = "conversation_closed"
 
 
+class CustomerUnreachable(Conflict):
+    code = "customer_unreachable"
+
+
 class SpaceChanged(Conflict):
     """The tenant's embedding model was switched while vectors were made: they belong to the old one."""
 

@@ -2,12 +2,13 @@
 
 import base64
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
-from sqlalchemy import Select
+from sqlalchemy import Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -20,6 +21,7 @@ Other = TypeVar("Other")
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many items a page may have.")]
 After = Annotated[str | None, QueryParameter(max_length=64, description="`next` of the page before.")]
 DEFAULT_LIMIT = 50
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -50,6 +52,25 @@ async def newest_first(
     return await _cut(session, query.order_by(id_column.desc()), id_column, limit)
 
 
+async def latest_first(
+    session: AsyncSession,
+    query: Select[T],
+    by: tuple[InstrumentedAttribute[datetime], InstrumentedAttribute[UUID]],
+    limit: int,
+    after: str | None,
+) -> Page[T]:
+    """By a moment that changes, and the id, the latest first: for lists whose items move to the top."""
+    at_column, id_column = by
+    if after is not None:
+        query = query.where(tuple_(at_column, id_column) < tuple_(*_read_moment(after)))
+    ordered = query.order_by(at_column.desc(), id_column.desc()).limit(limit + 1)
+    rows: list[Any] = list(await session.scalars(ordered))
+    more = len(rows) > limit
+    last = rows[limit - 1] if more else None
+    at = None if last is None else getattr(last, at_column.key)
+    return Page(rows[:limit], _moment_cursor(at, getattr(last, id_column.key)) if at is not None else None)
+
+
 async def _cut(session: AsyncSession, query: Select[T], id_column: InstrumentedAttribute[UUID], limit: int) -> Page[T]:
     """Asks for one row more than shown: its presence tells that another page follows."""
     rows: list[Any] = list(await session.scalars(query.limit(limit + 1)))
@@ -59,6 +80,20 @@ async def _cut(session: AsyncSession, query: Select[T], id_column: InstrumentedA
 
 def _cursor(last: UUID) -> str:
     return base64.urlsafe_b64encode(last.bytes).decode().rstrip("=")
+
+
+def _moment_cursor(at: datetime, last: UUID) -> str:
+    """Postgres and Python both count microseconds."""
+    moment = ((at - _EPOCH) // timedelta(microseconds=1)).to_bytes(8)
+    return base64.urlsafe_b64encode(moment + last.bytes).decode()
+
+
+def _read_moment(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        raw = base64.urlsafe_b64decode(cursor)
+        return _EPOCH + timedelta(microseconds=int.from_bytes(raw[:8])), UUID(bytes=raw[8:])
+    except (ValueError, OverflowError):
+        raise InvalidInput(field="after", detail=Phrase("invalid.cursor")) from None
 
 
 def _read_cursor(cursor: str) -> UUID:

@@ -22,6 +22,8 @@ Permission = Literal[
     "documents.write",
     "channels.read",
     "channels.write",
+    "contacts.read",
+    "contacts.write",
     "models.read",
     "models.write",
     "conversations.read",
@@ -42,10 +44,11 @@ _ANALYST: frozenset[Permission] = frozenset(
         "assistants.read",
         "documents.read",
         "conversations.read",
+        "contacts.read",
         "quality.read",
     )
 )
-_OPERATOR: frozenset[Permission] = _ANALYST | {"ask", "conversations.write"}
+_OPERATOR: frozenset[Permission] = _ANALYST | {"ask", "conversations.write", "contacts.write"}
 _EDITOR: frozenset[Permission] = _OPERATOR | {
     "assistants.write",
     "documents.write",

@@ -353,6 +353,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "This question set guards what an assistant publishes. Take the gate away first.",
         "Этот набор вопросов охраняет публикацию ассистента. Сначала снимите охрану.",
     ),
+    "error.customer_unreachable": (
+        "The message cannot be sent. {reason} Wait until the customer writes again, or reach them another way.",
+        "Сообщение отправить нельзя. {reason} Дождитесь, пока клиент напишет сам, или свяжитесь с ним иначе.",
+    ),
     "error.runs_differ": (
         "Only two finished runs of the same question set can be compared.",
         "Сравнить можно только два завершённых прогона одного набора вопросов.",
@@ -490,11 +494,25 @@ TEXTS: dict[str, tuple[str, str]] = {
         "the API channel belongs to every workspace; it can only be renamed",
         "канал API есть у каждого рабочего пространства, его можно только переименовать",
     ),
+    "conflict.channel_sealed": (
+        "the secrets of its channel cannot be opened; enter them again in the channel’s settings",
+        "секреты его канала не удаётся открыть; введите их заново в настройках канала",
+    ),
+    "conflict.other_reply": (
+        "another reply was sent with this key",
+        "с этим ключом уже отправлен другой ответ",
+    ),
+    "conflict.part_state": (
+        "in its present state the part can be neither sent again nor cancelled",
+        "в нынешнем состоянии эту часть нельзя ни отправить снова, ни отменить",
+    ),
+    "conflict.same_contact": ("a contact is one person with itself anyway", "контакт и так один человек с самим собой"),
     "conflict.exists": ("it is there already", "это уже есть"),
     "conflict.member": ("this person is a member already", "этот человек уже участник"),
     # What was not found, within error.not_found.
     "kind.address": ("address", "адрес"),
     "kind.assistant": ("assistant", "ассистент"),
+    "kind.attachment": ("attachment", "вложение"),
     "kind.channel": ("channel", "канал"),
     "kind.citation": ("citation", "цитата"),
     "kind.collection": ("collection", "коллекция"),
@@ -506,6 +524,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.finding": ("finding", "замечание"),
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
+    "kind.part": ("part of a message", "часть сообщения"),
     "kind.passage": ("passage", "фрагмент"),
     "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
     "kind.price": ("price", "цена"),
@@ -554,6 +573,17 @@ TEXTS: dict[str, tuple[str, str]] = {
         "I cannot pass you on to a person here: I only answer from the documents. Ask your question, and I will look.",
         "Я не могу позвать сотрудника: здесь отвечаю только я, по документам. Задайте вопрос, и я поищу ответ.",
     ),
+    "hand_over.notice": (
+        "A customer waits for a person ({reason}):\n{question}",
+        "Клиент ждёт сотрудника ({reason}):\n{question}",
+    ),
+    "reason.asked_for_person": ("asked for one", "сам попросил"),
+    "reason.no_knowledge": ("the documents say nothing about it", "в документах нет ответа"),
+    "reason.low_confidence": ("the assistant is not sure", "ассистент не уверен в ответе"),
+    "reason.guardrail": ("a rule of the assistant", "по правилу ассистента"),
+    "reason.repeated_failure": ("several failures in a row", "несколько неудач подряд"),
+    "reason.provider_down": ("the model is not available", "модель недоступна"),
+    "reason.quota": ("the quota is used up", "исчерпана квота"),
     "hand_over.waiting": (
         "Your message has reached a person, who will answer here.",
         "Ваше сообщение передано сотруднику, он ответит вам здесь.",
@@ -625,6 +655,53 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Мессенджер разрешает обычный текст только в течение 24 часов после последнего сообщения клиента.",
     ),
     "reach.unreachable": ("The provider cannot reach the customer.", "Провайдер не может доставить сообщение клиенту."),
+    # Why a part of a message was not sent; what the customer's side says is in reach.
+    "delivery.retryable": (
+        "The provider did not take it; it is tried again.",
+        "Провайдер не принял сообщение; попытки продолжаются.",
+    ),
+    "delivery.rate_limited": (
+        "The provider takes no more at the moment; it is tried again later.",
+        "Провайдер сейчас не принимает новые сообщения; отправим позже.",
+    ),
+    "delivery.uncertain": (
+        "The provider did not answer: it may have been sent.",
+        "Провайдер не ответил: возможно, сообщение отправлено.",
+    ),
+    "delivery.unknown": (
+        "It may have been sent or not: the provider did not answer. Ask the customer, or send it again.",
+        "Неизвестно, дошло ли сообщение: провайдер не ответил. Спросите клиента или отправьте снова.",
+    ),
+    "delivery.malformed": ("The provider refused its format.", "Провайдер не принял формат сообщения."),
+    "delivery.permanent": ("The provider refused it for good.", "Провайдер окончательно отклонил сообщение."),
+    "delivery.channel_broken": (
+        "The channel is broken; it is sent when the channel is repaired.",
+        "Канал неисправен; сообщение уйдёт, когда канал починят.",
+    ),
+    "delivery.stale": (
+        "It waited for too long and is not sent any more.",
+        "Сообщение ждало слишком долго и уже не будет отправлено.",
+    ),
+    "delivery.taken_over": (
+        "A person took the conversation over before it was sent.",
+        "Диалог перешёл к сотруднику раньше, чем сообщение ушло.",
+    ),
+    "delivery.cancelled": ("A member cancelled it.", "Отменено сотрудником."),
+    # Why an attachment is not there.
+    "attachment.too_large": ("It is larger than 20 MB.", "Вложение больше 20 МБ."),
+    "attachment.unsupported": (
+        "Files of this channel cannot be fetched yet.",
+        "Файлы из этого канала пока не загружаются.",
+    ),
+    "attachment.permanent": ("The provider does not give it out.", "Провайдер не отдаёт это вложение."),
+    "attachment.channel_broken": (
+        "The channel was broken when it came.",
+        "Когда пришло вложение, канал был неисправен.",
+    ),
+    "attachment.fault": (
+        "It could not be stored because of a fault on our side.",
+        "Не удалось сохранить вложение из-за ошибки на нашей стороне.",
+    ),
     "answer.refused": (
         "I cannot answer questions about this.",
         "На вопросы об этом я не отвечаю.",

@@ -123,8 +123,8 @@ async def hold(session: AsyncSession, burst: Burst) -> Conversation | None:
 
 async def more_came(session: AsyncSession, burst: Burst) -> bool:
     """Whether messages wait that would belong to the burst."""
-    together = _together([message for message, _ in await _waiting(session, burst.place)])
-    return tuple(message.id for message in together) != burst.message_ids
+    waiting = [message for message, _ in await _waiting(session, burst.place)]
+    return not waiting or tuple(message.id for message in _together(waiting)) != burst.message_ids
 
 
 async def settle(session: AsyncSession, place: Place, message_ids: Sequence[UUID], answer_id: UUID) -> None:
@@ -134,7 +134,8 @@ async def settle(session: AsyncSession, place: Place, message_ids: Sequence[UUID
 
 
 async def withdraw(session: AsyncSession, conversation: Conversation) -> None:
-    """Nothing waits for the assistant any more: a person has the conversation."""
+    """Nothing waits for the assistant any more: a person has the conversation. A turn that is at work loses it."""
+    conversation.claimed_by = conversation.claimed_until = None
     mine = (Message.tenant_id == conversation.tenant_id, Message.conversation_id == conversation.id, Message.waits)
     await session.execute(update(Message).where(*mine).values(waits=False))
 

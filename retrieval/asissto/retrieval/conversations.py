@@ -17,6 +17,7 @@ from asissto.retrieval.passages import Citation
 from asissto.retrieval.summaries import remembered
 from asissto.retrieval.tables import Citation as CitationRow
 from asissto.retrieval.tables import Conversation, Message, Receipt
+from asissto.retrieval.who_said import SAID, turn_of
 
 TOPIC = "conversations"
 
@@ -25,8 +26,6 @@ MESSAGES_READ = 24
 
 HISTORY_TOKENS = 1_500
 """Of the messages that are given word for word; with the summary at most `summaries.MOST_TOKENS` more."""
-
-CUSTOMERS = ("user", "contact")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,13 +133,11 @@ async def read_history(session: AsyncSession, conversation: Conversation) -> His
     Costs the same whatever the length of the conversation: at most MESSAGES_READ rows, and tokens within the budget.
     """
     mine = (Message.tenant_id == conversation.tenant_id, Message.conversation_id == conversation.id)
-    newest = select(Message.sender_kind, Message.content).where(*mine, ~Message.waits)
-    newest = newest.where(Message.sender_kind != "system").order_by(Message.id.desc()).limit(MESSAGES_READ)
+    newest = select(Message).where(*mine, ~Message.waits, Message.sender_kind.in_(SAID))
+    newest = newest.order_by(Message.id.desc()).limit(MESSAGES_READ)
     if conversation.summarised_until is not None:
         newest = newest.where(Message.id > conversation.summarised_until)
-    said = [
-        Turn("user" if kind in CUSTOMERS else "assistant", content) for kind, content in await session.execute(newest)
-    ]
+    said = [turn_of(message) for message in await session.scalars(newest)]
     turns = (*remembered(conversation.summary), *within_budget(said[::-1]))
     return History(turns, is_long=len(said) == MESSAGES_READ)
 
@@ -177,6 +174,7 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
 async def store_answer(session: AsyncSession, conversation: Conversation, question: str, turned: Turned) -> UUID:
     """The message with its citations and its receipt."""
     tenant_id, message_id = conversation.tenant_id, new_id()
+    conversation.updated_at = func.now()
     session.add(
         Message(
             tenant_id=tenant_id,

@@ -11,6 +11,7 @@ from asissto.retrieval.conversations import MESSAGES_READ, within_budget
 from asissto.retrieval.generation import Turn
 from asissto.retrieval.question_sets import CaseIn, CitedDocument, SaidIn
 from asissto.retrieval.tables import Citation, Message, Receipt
+from asissto.retrieval.who_said import SAID, turn_of
 
 
 async def cases_from(session: AsyncSession, tenant_id: UUID, message_ids: Sequence[UUID]) -> list[CaseIn]:
@@ -30,12 +31,12 @@ async def find_answer(session: AsyncSession, tenant_id: UUID, message_id: UUID) 
 async def history_before(session: AsyncSession, message: Message) -> list[Turn]:
     """The turns that an answer was given after, oldest first, without the question itself."""
     mine = (Message.tenant_id == message.tenant_id, Message.conversation_id == message.conversation_id)
-    earlier = select(Message).where(*mine, Message.id < message.id).order_by(Message.id.desc())
-    said = list(await session.scalars(earlier.limit(MESSAGES_READ)))
-    while said and said[0].sender_kind != "assistant":
+    earlier = select(Message).where(*mine, Message.id < message.id, Message.sender_kind.in_(SAID))
+    rows = await session.scalars(earlier.order_by(Message.id.desc()).limit(MESSAGES_READ))
+    said = [turn_of(row) for row in rows]
+    while said and said[0].role != "assistant":
         said.pop(0)
-    roles = ((each.sender_kind, each.content) for each in reversed(said))
-    return within_budget([Turn("assistant" if kind == "assistant" else "user", words) for kind, words in roles])
+    return within_budget(said[::-1])
 
 
 async def _case_from(session: AsyncSession, tenant_id: UUID, message_id: UUID) -> CaseIn:

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.ingestion.documents import sweep_later
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
@@ -23,7 +24,6 @@ from asissto.retrieval import (
     citation_routes,
     draft_routes,
     gate_routes,
-    hand_over_routes,
     playground_routes,
     question_set_routes,
     run_routes,
@@ -33,40 +33,10 @@ from asissto.retrieval.conversations import find_conversation
 from asissto.retrieval.publishing import AssistantPatch, change_at_once
 from asissto.retrieval.shown_assistants import AssistantOut
 from asissto.retrieval.shown_conversations import ConversationOut
-from asissto.retrieval.tables import Assistant, Citation, Conversation, Message, Receipt
+from asissto.retrieval.tables import Assistant, Conversation, Message, Receipt
 
 Session = NamedDependency[AsyncSession]
 Caller = NamedDependency[Principal]
-
-
-class CitationOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`quote` is the text of the document's version from `start` to `end`."""
-
-    number: int
-    document_id: UUID
-    version_id: UUID
-    title: str
-    locator: str
-    page: int | None
-    quote: str
-    start: int
-    end: int
-
-    @classmethod
-    def of(cls, row: Citation) -> Self:
-        same = ("number", "document_id", "version_id", "title", "locator", "page", "quote")
-        return cls(**{name: getattr(row, name) for name in same}, start=row.start_offset, end=row.end_offset)
-
-
-class MessageOut(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    conversation_id: UUID
-    sender_kind: str
-    sender_id: UUID | None
-    content: str
-    metadata: dict[str, Any]
-    citations: list[CitationOut]
-    created_at: datetime
 
 
 class ReceiptOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +93,7 @@ class AssistantController(Controller):
         """Its conversations go with it."""
         row = await find_assistant(session, principal.tenant_id, assistant_id)
         await session.delete(row)
+        await sweep_later(session, principal.tenant_id)
         await record(session, principal, "assistants.delete", "assistant", row.id, name=row.name)
 
 
@@ -148,26 +119,6 @@ class ConversationController(Controller):
     @get("/{conversation_id:uuid}", operation_id="conversations.read", guards=[need("conversations.read")])
     async def read(self, conversation_id: FromPath[UUID], principal: Caller, session: Session) -> ConversationOut:
         return ConversationOut.of(await find_conversation(session, principal.tenant_id, conversation_id))
-
-    @get(
-        "/{conversation_id:uuid}/messages",
-        operation_id="conversations.messages",
-        guards=[need("conversations.read")],
-    )
-    async def messages(
-        self,
-        conversation_id: FromPath[UUID],
-        principal: Caller,
-        session: Session,
-        limit: Limit = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> Page[MessageOut]:
-        """In the order in which they were said."""
-        await find_conversation(session, principal.tenant_id, conversation_id)
-        mine = select(Message).where(Message.tenant_id == principal.tenant_id)
-        found = await page(session, mine.where(Message.conversation_id == conversation_id), Message.id, limit, after)
-        cited = await _citations(session, principal.tenant_id, [message.id for message in found.items])
-        return found.map(lambda message: _show(message, cited.get(message.id, [])))
 
     @get(
         "/{conversation_id:uuid}/messages/{message_id:uuid}/receipt",
@@ -197,21 +148,4 @@ HANDLERS: list[ControllerRouterHandler] = [
     *case_file_routes.HANDLERS,
     *run_routes.HANDLERS,
     *gate_routes.HANDLERS,
-    *hand_over_routes.HANDLERS,
 ]
-
-
-async def _citations(
-    session: AsyncSession, tenant_id: UUID, message_ids: "list[UUID]"
-) -> "dict[UUID, list[CitationOut]]":
-    mine = select(Citation).where(Citation.tenant_id == tenant_id, Citation.message_id.in_(message_ids))
-    cited: dict[UUID, list[CitationOut]] = {}
-    for row in await session.scalars(mine.order_by(Citation.number)):
-        cited.setdefault(row.message_id, []).append(CitationOut.of(row))
-    return cited
-
-
-def _show(message: Message, citations: "list[CitationOut]") -> MessageOut:
-    same = ("id", "conversation_id", "sender_kind", "sender_id", "content", "created_at")
-    values = {name: getattr(message, name) for name in same}
-    return MessageOut(**values, metadata=message.metadata_, citations=citations)

@@ -26,6 +26,8 @@ class ConversationOut(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     handed_over_reason: str | None
     handed_over_at: datetime | None
+    assignee_id: UUID | None
+    tags: list[str]
     created_at: datetime
     updated_at: datetime
 

@@ -19,6 +19,7 @@ from asissto.platform.tokens import count_tokens
 from asissto.retrieval.assistants import settings_of
 from asissto.retrieval.generation import Turn
 from asissto.retrieval.tables import Assistant, Conversation, Message
+from asissto.retrieval.who_said import SAID, turn_of
 
 SUMMARISE = "conversations.summarise"
 """The kind of the job; its key is the id of the conversation."""
@@ -66,7 +67,7 @@ async def summarise(services: Services, job: ClaimedJob) -> None:
     chat = None
     if assistant is not None:
         chat = chain_for(services, job.tenant_id, settings_of(assistant).models, assistant.model, calls)
-    summary = await shortened(chat, conversation.summary, [_turn(message) for message in old])
+    summary = await shortened(chat, conversation.summary, [turn_of(message) for message in old])
     async with services.database.tenant(job.tenant_id) as session:
         await store_calls(session, job.tenant_id, calls, None)
         row = await session.get(Conversation, (job.tenant_id, conversation.id), with_for_update=True)
@@ -104,15 +105,11 @@ def newest_lines(lines: Sequence[str]) -> str:
 
 async def _old_messages(session: AsyncSession, conversation: Conversation) -> list[Message]:
     mine = (Message.tenant_id == conversation.tenant_id, Message.conversation_id == conversation.id)
-    newest = select(Message).where(*mine, ~Message.waits, Message.sender_kind != "system")
+    newest = select(Message).where(*mine, ~Message.waits, Message.sender_kind.in_(SAID))
     if conversation.summarised_until is not None:
         newest = newest.where(Message.id > conversation.summarised_until)
     newest = newest.order_by(Message.id.desc()).limit(_LEFT_OUT + _MOST_MESSAGES)
     return list(await session.scalars(newest))[_LEFT_OUT:][::-1]
-
-
-def _turn(message: Message) -> Turn:
-    return Turn("user" if message.sender_kind in ("user", "contact") else "assistant", message.content)
 
 
 def _messages(summary: str, turns: Sequence[Turn]) -> list[ChatMessage]:

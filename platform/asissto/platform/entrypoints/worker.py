@@ -9,6 +9,7 @@ from asissto.channels.jobs import HANDLERS as CHANNELS
 from asissto.channels.polling import Poller
 from asissto.ingestion.jobs import HANDLERS as INGESTION
 from asissto.ingestion.switching import begin_wanted_switches
+from asissto.platform.counting import keep_forgetting
 from asissto.platform.log import configure_log
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
@@ -27,6 +28,7 @@ async def run_everything(services: Services) -> None:
     async with asyncio.TaskGroup() as group:
         for part in (make_worker(services), Poller(services), Courier(services)):
             group.create_task(part.run())
+        group.create_task(keep_forgetting(services.database))
 
 
 async def work(settings: Settings, *, with_parent: bool = False) -> None:
