@@ -1,13 +1,14 @@
 """Counts what happens in a minute or a day, for limits: one upsert on an unlogged table."""
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+import structlog
 from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.database import Database
@@ -16,6 +17,7 @@ from asissto.platform.tables import UsageCounter
 
 Window = Literal["minute", "day"]
 _HOUR = 3600.0
+log = structlog.get_logger()
 
 
 async def count(session: AsyncSession, tenant_id: UUID, name: str, window: Window) -> int:
@@ -33,11 +35,13 @@ async def forget_old_windows(session: AsyncSession) -> None:
 
 
 async def keep_forgetting(database: Database) -> None:
-    """Every hour, until cancelled; a database that is away is asked the next time."""
+    """Every hour, until cancelled; what fails, also where two processes do it at once, is done the next time."""
     while True:
-        with suppress(DatabaseDown):
+        try:
             async with database.system() as session:
                 await forget_old_windows(session)
+        except (DatabaseDown, DBAPIError) as error:
+            log.warning("old counts stay for another hour", error=repr(error))
         await asyncio.sleep(_HOUR)
 
 

@@ -322,8 +322,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
     ),
     "error.conversation_closed": (
-        "This conversation is closed. Begin a new one: send the question without the conversation.",
-        "Этот диалог закрыт. Начните новый: отправьте вопрос без указания диалога.",
+        "This conversation is closed. Send the question without it to begin a new one; in a messenger it opens when the "
+        "customer writes.",
+        "Этот диалог закрыт. Чтобы начать новый, отправьте вопрос без указания диалога; в мессенджере диалог откроется, "
+        "когда клиент напишет.",
     ),
     "error.assistant_paused": (
         "This assistant is paused and does not answer. Make it active again, or ask another one.",
