@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,8 +22,10 @@ from uuid import UUID
 import httpx
 import msgspec
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from asissto.channels import outbox
+from asissto.platform.errors import DatabaseDown
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
@@ -41,6 +43,12 @@ PATIENCE = 150.0
 """Seconds after which an answer counts as lost: a killed worker's lease and a few attempts fit in."""
 
 _MARK = re.compile(r"part (\d+-\d+-\d+)")
+_LEASES = {
+    "jobs": "lease_until",
+    "outbox": "lease_until",
+    "conversations": "claimed_until",
+    "channels": "polled_until",
+}
 _ROWS = "SELECT state, count(*) FROM outbox GROUP BY state"
 Say = Callable[[int, str, str], Awaitable[object]]
 Said = Callable[[int], list[str]]
@@ -85,6 +93,7 @@ class Room:
             self._port = probe.getsockname()[1]
         self.address = f"http://127.0.0.1:{self._port}"
         self.client = httpx.AsyncClient(base_url=self.address, timeout=30)
+        self._uses = ExitStack()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     async def begin(self, *, workers: int) -> None:
@@ -105,26 +114,36 @@ class Room:
             process.kill()
             process.wait()
         await self.client.aclose()
+        self._uses.close()
 
-    def kill(self, name: str) -> None:
-        """With -9; another one takes its place."""
+    async def kill(self, name: str) -> None:
+        """With -9; another one takes its place. A single worker's leases end with it, so that nobody waits for them."""
         self._processes[name].kill()
         self._processes[name].wait()
         self.kills += 1
+        if name != "serve" and len(self._processes) == 2:
+            await self._end_leases()
         self._start(name)
 
-    def kill_one(self, chance: random.Random) -> None:
+    async def kill_one(self, chance: random.Random) -> None:
         """A worker mostly, the server now and then."""
         workers = [name for name in self._processes if name != "serve"]
-        self.kill("serve" if chance.random() < 0.2 else chance.choice(workers))
+        await self.kill("serve" if chance.random() < 0.2 else chance.choice(workers))
+
+    async def _end_leases(self) -> None:
+        async with self.services.database.system() as session:
+            for table, column in _LEASES.items():
+                await session.execute(text(f"UPDATE {table} SET {column} = now() WHERE {column} > now()"))
 
     def restart_database(self) -> None:
         """At once, as after a crash: every connection breaks."""
         server = self._folder / "data" / "postgres" / "postmaster.pid"
         os.kill(int(server.read_text().split()[0]), 3)  # SIGQUIT: an immediate shutdown
-        while server.exists():
+        for _ in range(500):
+            if not server.exists():
+                break
             time.sleep(0.02)
-        EmbeddedPostgres(self._folder / "data").start()
+        self._uses.enter_context(EmbeddedPostgres(self._folder / "data"))
 
     async def make_pairs(self, questions: dict[str, str]) -> None:
         [collection] = (await self.client.get("/api/v1/collections")).json()["items"]
@@ -145,8 +164,13 @@ class Room:
         return f"{self.address}/api/v1/hooks/{self.tenant_id}/{channel['id']}"
 
     async def counted(self, query: str) -> dict[str, int]:
-        async with self.services.database.system() as session:
-            return {str(row[0]): int(row[1]) for row in await session.execute(text(query))}
+        """Whatever the state of the database: it may be torn down at the moment."""
+        async with asyncio.timeout(60):
+            while True:
+                with suppress(DatabaseDown, DBAPIError):
+                    async with self.services.database.system() as session:
+                        return {str(row[0]): int(row[1]) for row in await session.execute(text(query))}
+                await asyncio.sleep(0.2)
 
     def _start(self, name: str) -> None:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ASISSTO_", "OPENAI_"))}
@@ -326,7 +350,7 @@ async def _kill(room: Room, every: float) -> None:
     chance = random.Random(7)
     while True:
         await asyncio.sleep(every * chance.uniform(0.5, 1.5))
-        room.kill_one(chance)
+        await room.kill_one(chance)
 
 
 async def _until_quiet(room: Room) -> None:

@@ -102,6 +102,18 @@ async def test_two_messages_within_a_moment_get_one_answer(
     assert len(gateway.said("ann")) == 1
 
 
+async def test_what_a_database_cannot_keep_stops_no_channel(
+    private: Services, alice: Person, channel: Json, web: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    """A NUL in the words, and a key that fits into no index."""
+    body = {"conversation": "c" * 400, "message_id": "m" * 500, "text": "Hel\0lo!"}
+    async with everything_at_work(private):
+        taken = await bring(web, channel, alice.tenant_id, "k" * 5_000, body)
+        assert taken.status_code == 200
+        await gateway.wait_for(1)
+    assert gateway.said("c" * 400) == [text("answer.greeting", "en")]
+
+
 FAULTS: list[tuple[Any, dict[str, str]]] = [(500, {}), ("drop", {}), ("reset", {}), (429, {"retry-after": "1"})]
 
 

@@ -15,10 +15,12 @@ from asissto.channels.limits import may_be_answered
 from asissto.channels.notifying import is_teams
 from asissto.channels.outbox import cancel_queue, silence_assistant
 from asissto.channels.revisions import delete_message, edit_message
+from asissto.channels.storable import storable
 from asissto.channels.tables import Channel, InboundEvent, StoredAttachment, Thread
 from asissto.channels.telling import language_for, tell
 from asissto.channels.threads import OPEN, find_thread, move_thread, open_thread
 from asissto.platform import jobs
+from asissto.platform.counting import count
 from asissto.platform.events import announce
 from asissto.platform.tables import new_id
 from asissto.platform.texts import Language
@@ -36,7 +38,7 @@ _HEARD = timedelta(minutes=1)  # every message would lock the channel's row unti
 async def take_in(session: AsyncSession, channel: Channel, events: Sequence[Event]) -> int:
     """How many of them were new. The caller's transaction is of the channel's tenant."""
     new = 0
-    for event in events:
+    for event in map(storable, events):
         row_id = await _remember(session, channel, event)
         if row_id is not None:
             new += 1
@@ -99,22 +101,15 @@ async def _take_message(session: AsyncSession, channel: Channel, event: Event, r
     if message.waits:
         await _ask_for_answer(session, conversation)
     elif limit is not None and limit.is_first:
-        await tell(
-            session,
-            thread,
-            conversation,
-            "channel.too_many",
-            _language(event),
-        )
-    elif is_heard and event.attachments and not event.text.strip():
-        await tell(
-            session,
-            thread,
-            conversation,
-            "channel.only_text",
-            _language(event),
-        )
+        await tell(session, thread, conversation, "channel.too_many", _language(event))
+    elif is_heard and event.attachments and not event.text.strip() and await _is_first(session, thread):
+        await tell(session, thread, conversation, "channel.only_text", _language(event))
     await announce(session, channel.tenant_id, TOPIC, conversation.id)
+
+
+async def _is_first(session: AsyncSession, thread: Thread) -> bool:
+    """Of the attachments of this minute: ten photos of an album are ten messages."""
+    return await count(session, thread.tenant_id, f"only_text {thread.id}", "minute") == 1
 
 
 def _message(event: Event, conversation: Conversation, *, waits: bool) -> Message:
