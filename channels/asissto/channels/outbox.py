@@ -14,6 +14,9 @@ from asissto.channels.tables import Outgoing, Thread
 from asissto.platform.tables import new_id
 
 CHANNEL = "asissto_outbox"
+SENT = "sent"
+"""Topic of what live streams hear when a part was sent; the id is its conversation's."""
+
 LEASE = timedelta(seconds=3 * SEND_SECONDS)
 """Longer than any call to a provider takes: a sender that is merely slow is never doubled."""
 

@@ -6,6 +6,7 @@ from asissto.channels.contract import Connector
 
 TYPES = {
     "http": "asissto.channels.signed_http:SignedHttp",
+    "web": "asissto.channels.web_widget:WebWidget",
 }
 
 

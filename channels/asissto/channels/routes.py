@@ -13,7 +13,7 @@ from litestar.types import ControllerRouterHandler
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels import channel_routes, hook_routes
+from asissto.channels import channel_routes, hook_routes, widget_routes
 from asissto.channels.channels import api_channel
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.authentication import Principal
@@ -153,7 +153,12 @@ class AskController(Controller):
         return Response(AnswerOut.of(await ask(services, asked)))
 
 
-HANDLERS: list[ControllerRouterHandler] = [AskController, *channel_routes.HANDLERS, *hook_routes.HANDLERS]
+HANDLERS: list[ControllerRouterHandler] = [
+    AskController,
+    *channel_routes.HANDLERS,
+    *hook_routes.HANDLERS,
+    *widget_routes.HANDLERS,
+]
 
 
 async def _events(

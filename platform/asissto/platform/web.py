@@ -35,6 +35,9 @@ STATEMENT_SECONDS = 30.0
 UNCOMPRESSED = "uncompressed"
 """In the `opt` of a route whose content is packed already, or is to go out piece by piece."""
 
+PAGE_ORIGIN = "page_origin"
+"""In the `state` of a request: the page of another site that may read the answer, put there by the route's guard."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -73,7 +76,7 @@ def create_app(
         compression_config=CompressionConfig(backend="gzip", minimum_size=1_000, exclude_opt_key=UNCOMPRESSED),
         request_max_body_size=LARGEST_BODY,
         logging_config=None,
-        state=State({"hub": hub}),
+        state=State({"hub": hub, "services": services}),
         debug=False,
     )
     app.asgi_handler = _Envelope(app.asgi_handler)
@@ -138,4 +141,7 @@ def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
     headers = [(b"x-request-id", request_id.encode()), *_SECURITY_HEADERS.items()]
     if scope["path"].startswith("/api/"):
         headers.append((b"cache-control", b"no-store"))
+    if origin := scope["state"].get(PAGE_ORIGIN):
+        headers += [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]
+        headers.append((b"access-control-expose-headers", b"Retry-After, X-Request-ID"))
     return headers
