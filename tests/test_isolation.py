@@ -244,6 +244,12 @@ CASES = {
     "channels.delete": Case(HIDDEN),
     "channels.check": Case(HIDDEN),
     "channels.install": Case(HIDDEN),
+    # A page of an origin that the widget does not name learns nothing; test_widget.py tells what visitors see.
+    "widget.session": Case(403, {}, is_open=True),
+    "widget.say": Case(403, {"id": "{message_id}", "text": "An intruder was here."}, is_open=True),
+    "widget.history": Case(403, is_open=True),
+    "widget.events": Case(403, query={"token": "guessed"}, is_open=True),
+    "widget.citation": Case(403, is_open=True),
     "channels.hook": Case(403, {"conversation": "stolen", "text": "An intruder was here."}, is_open=True),
     "answers.read": Case(404, is_open=True),  # test_answer_pages.py tells what a link opens
     "conversations.list": Case(OWN, query={"assistant_id": "{assistant_id}"}),

@@ -15,6 +15,9 @@ from asissto.platform.tables import new_id
 from asissto.retrieval.tables import Message
 
 CHANNEL = "asissto_outbox"
+SENT = "sent"
+"""Topic of what live streams hear when a part was sent; the id is its conversation's."""
+
 LEASE = timedelta(seconds=SEND_SECONDS + 10)
 """Longer than a courier waits for a call and writes down what came of it: a slow one is never doubled."""
 

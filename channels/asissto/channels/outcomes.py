@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.contract import Capabilities, Connector, Destination, Part, Sent
 from asissto.channels.events import TOPIC as CHANNELS
-from asissto.channels.outbox import Claimed, cancel_queue, wake
+from asissto.channels.outbox import SENT, Claimed, cancel_queue, wake
 from asissto.channels.send_errors import (
     Blocked,
     ChannelBroken,
@@ -98,6 +98,7 @@ async def settle(
         row.provider_message_id, row.segments = outcome.message_id, outcome.segments
         row.error_code = row.error = None
         _finish(row, "sent")
+        await announce(session, row.tenant_id, SENT, row.conversation_id)
     else:
         row.error_code, row.error = outcome.code, outcome.detail
         await _take_no(session, row, outcome, revision, lookup_after)

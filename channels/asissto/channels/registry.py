@@ -10,6 +10,7 @@ TYPES = {
     "sms": "asissto.channels.twilio_sms:TwilioSms",
     "telegram": "asissto.channels.telegram:Telegram",
     "vk": "asissto.channels.vk:Vk",
+    "web": "asissto.channels.web_widget:WebWidget",
     "whatsapp": "asissto.channels.twilio_sms:TwilioWhatsApp",
 }
 

@@ -22,6 +22,7 @@ from asissto.channels import (
     delivery_routes,
     hook_routes,
     inbox_routes,
+    widget_routes,
 )
 from asissto.channels.channels import api_channel
 from asissto.ingestion.labels import DocumentFilter, LabelList
@@ -172,6 +173,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *delivery_routes.HANDLERS,
     *attachment_routes.HANDLERS,
     *contact_routes.HANDLERS,
+    *widget_routes.HANDLERS,
 ]
 
 

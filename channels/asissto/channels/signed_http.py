@@ -6,13 +6,12 @@ import hmac
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import httpx2
 import msgspec
 from msgspec import Meta
 
-from asissto.channels.blocks import blocks_of
 from asissto.channels.calling import call, download, make_client
 from asissto.channels.contract import (
     Attachment,
@@ -32,8 +31,8 @@ from asissto.channels.contract import (
     Sent,
     Taken,
 )
-from asissto.channels.plain_words import plain_words
 from asissto.channels.send_errors import Blocked, ChannelBroken, Permanent, RateLimited, Retryable, Uncertain
+from asissto.channels.structured import structured_part
 from asissto.platform.errors import HookRefused
 
 WINDOW_SECONDS = 300
@@ -109,13 +108,7 @@ class SignedHttp(Connector):
 
     def render(self, said: Said) -> list[Part]:
         """One part, with the plain words for whoever shows nothing else."""
-        extra: dict[str, Any] = {
-            "blocks": msgspec.to_builtins(blocks_of(said)),
-            "citations": msgspec.to_builtins(said.citations),
-            "notice": said.notice,
-            "language": said.language,
-        }
-        return [Part(text=plain_words(said), extra=extra)]
+        return [structured_part(said)]
 
     async def send(self, to: Destination, part: Part, key: int) -> Sent:
         body = msgspec.json.encode({"type": "message", "conversation": to.thread, "text": part.text, **part.extra})

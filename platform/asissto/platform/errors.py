@@ -7,7 +7,7 @@ AsisstoError
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
-├── Forbidden               403 (CsrfMissing, RegistrationClosed, HookRefused)
+├── Forbidden               403 (CsrfMissing, RegistrationClosed, HookRefused, OriginRefused, IdentityRefused)
 ├── NotFound                404
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
@@ -220,6 +220,18 @@ class HookRefused(Forbidden):
     """A request to a channel's address without its secret or signature; nothing of it is stored."""
 
     code = "hook_refused"
+
+
+class OriginRefused(Forbidden):
+    """A page that may not show the widget, or a widget that there is not."""
+
+    code = "origin_refused"
+
+
+class IdentityRefused(Forbidden):
+    """What a page says of its visitor is not signed with the widget's secret, or is missing where it is required."""
+
+    code = "identity_refused"
 
 
 class LinkSpent(Forbidden):

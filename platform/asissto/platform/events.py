@@ -50,11 +50,18 @@ async def announce(session: AsyncSession, tenant_id: UUID, topic: str, object_id
 
 
 class Watcher:
-    """What one reader has not been told yet; an object that changes again meanwhile is told once."""
+    """What one reader has not been told yet; an object that changes again meanwhile is told once.
 
-    def __init__(self, tenant_id: UUID, topics: Collection[str]) -> None:
+    `only` are the objects that it wants to hear of, and may grow; None: all of them.
+    """
+
+    def __init__(
+        self, tenant_id: UUID, topics: Collection[str], only: set[UUID] | None = None, reader: str = ""
+    ) -> None:
         self._tenant_id = tenant_id
         self._topics = topics
+        self.only = only
+        self.reader = reader
         self._changes: dict[tuple[str, UUID], None] = {}
         self._wake = asyncio.Event()
         self.must_reset = False
@@ -62,6 +69,8 @@ class Watcher:
 
     def hear(self, change: Change) -> None:
         if change.tenant_id != self._tenant_id or change.topic not in self._topics:
+            return
+        if self.only is not None and change.id not in self.only:
             return
         if len(self._changes) >= MOST_WAITING:
             self.reset()
@@ -107,9 +116,11 @@ class Hub:
         self._is_closed = False
 
     @asynccontextmanager
-    async def watch(self, tenant_id: UUID, topics: Collection[str]) -> AsyncIterator[Watcher]:
+    async def watch(
+        self, tenant_id: UUID, topics: Collection[str], only: set[UUID] | None = None, reader: str = ""
+    ) -> AsyncIterator[Watcher]:
         """The watcher begins with a reset, as soon as nothing can be missed any more."""
-        watcher = Watcher(tenant_id, topics)
+        watcher = Watcher(tenant_id, topics, only, reader)
         self._watchers.add(watcher)
         if self._is_closed:
             watcher.end()
@@ -124,6 +135,10 @@ class Hub:
             if not self._watchers and self._listening is not None:
                 self._listening.cancel()
                 self._listening = None
+
+    def streams_of(self, reader: str) -> int:
+        """How many somebody reads at this moment."""
+        return sum(watcher.reader == reader for watcher in self._watchers)
 
     def close(self) -> None:
         """Ends every stream: they have no end of their own, and a server that stops would wait for them."""

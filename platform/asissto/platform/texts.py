@@ -281,6 +281,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The request does not carry this channel's secret or signature. Install the channel's address anew.",
         "В запросе нет секрета или подписи этого канала. Установите адрес канала заново.",
     ),
+    "error.origin_refused": (
+        "This page may not show the widget. Add the page's origin to the allowed origins of the channel.",
+        "Этой странице нельзя показывать виджет. Добавьте её источник (origin) в разрешённые в настройках канала.",
+    ),
+    "error.identity_refused": (
+        "The visitor's identity is missing or its signature is wrong. Sign the user id with the channel's identity_secret.",
+        "Посетитель не указан или подпись неверна. Подпишите идентификатор пользователя секретом identity_secret канала.",
+    ),
     "error.registration_closed": (
         "Registration is closed here. Ask the administrator for an invitation.",
         "Регистрация здесь закрыта. Попросите приглашение у администратора.",
@@ -645,6 +653,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "channel.note.senders_unverified": (
         "No sender counts as verified: the settings do not name the mail server whose checks may be trusted (authserv_id).",
         "Ни один отправитель не считается проверенным: в настройках не указан почтовый сервер, проверкам которого можно доверять (authserv_id).",
+    ),
+    "widget.no_identity_secret": (
+        "The widget asks for a signed identity, and there is no identity_secret: nobody can write.",
+        "Виджет требует подписанную личность посетителя, а секрета identity_secret нет: никто не сможет написать.",
     ),
     "reach.blocked": ("The customer has blocked the channel.", "Клиент заблокировал канал."),
     "reach.opted_out": ("The customer wants no more messages.", "Клиент отказался от сообщений."),

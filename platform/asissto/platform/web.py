@@ -36,6 +36,9 @@ STATEMENT_SECONDS = 30.0
 UNCOMPRESSED = "uncompressed"
 """In the `opt` of a route whose content is packed already, or is to go out piece by piece."""
 
+PAGE_ORIGIN = "page_origin"
+"""In the `state` of a request: the page of another site that may read the answer, put there by the route's guard."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _SECURITY_HEADERS = {
     b"content-security-policy": b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -45,6 +48,13 @@ _SECURITY_HEADERS = {
     b"referrer-policy": b"no-referrer",
     b"cross-origin-opener-policy": b"same-origin",
 }
+
+_PREFLIGHT = [
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"Authorization, Content-Type, Last-Event-ID"),
+    (b"access-control-max-age", b"600"),
+]
+"""What a page of another site may send, once it may send anything at all."""
 
 log = structlog.get_logger()
 
@@ -159,4 +169,9 @@ def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
     headers = [(b"x-request-id", request_id.encode()), *_SECURITY_HEADERS.items()]
     if scope["path"].startswith("/api/"):
         headers.append((b"cache-control", b"no-store"))
+    if origin := scope["state"].get(PAGE_ORIGIN):
+        headers += [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]
+        headers.append((b"access-control-expose-headers", b"Retry-After, X-Request-ID"))
+        if scope.get("method") == "OPTIONS":
+            headers += _PREFLIGHT
     return headers

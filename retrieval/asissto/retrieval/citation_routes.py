@@ -12,15 +12,12 @@ from sqlalchemy import and_, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.editing import find_passage
-from asissto.ingestion.tables import Document, DocumentVersion
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need
+from asissto.retrieval.opening import OpenedCitationOut, open_citation
 from asissto.retrieval.tables import Citation, Message
-
-AROUND = 1_000
-"""Characters shown on either side of a quote: about a page on a telephone."""
 
 
 class PassageCitationOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,28 +31,6 @@ class PassageCitationOut(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     created_at: datetime
-
-
-class OpenedCitationOut(msgspec.Struct, frozen=True, kw_only=True):
-    """The place that an answer cites: `quote` from `start` to `end` of the version's text, and what stands around it.
-
-    `current` says whether the document still answers with this version; where the version is gone, only the quote is
-    left, and `before` and `after` are empty.
-    """
-
-    number: int
-    document_id: UUID
-    version_id: UUID
-    title: str
-    url: str | None
-    locator: str
-    page: int | None
-    before: str
-    quote: str
-    after: str
-    start: int
-    end: int
-    current: bool
 
 
 class OpenedCitationController(Controller):
@@ -78,7 +53,7 @@ class OpenedCitationController(Controller):
         citation = await session.scalar(mine.where(*place, Message.conversation_id == conversation_id))
         if citation is None:
             raise NotFound(kind="citation")
-        return await _open(session, citation)
+        return await open_citation(session, citation)
 
 
 class CitationController(Controller):
@@ -106,32 +81,6 @@ class CitationController(Controller):
 
 
 HANDLERS: list[ControllerRouterHandler] = [OpenedCitationController, CitationController]
-
-
-async def _open(session: AsyncSession, citation: Citation) -> OpenedCitationOut:
-    start, end = citation.start_offset, citation.end_offset
-    first = max(start - AROUND, 0)
-    of_document = and_(Document.tenant_id == DocumentVersion.tenant_id, Document.id == DocumentVersion.document_id)
-    stored = DocumentVersion.text
-    around = select(
-        Document.url,
-        Document.active_version_id == DocumentVersion.id,
-        func.substr(stored, first + 1, start - first),
-        func.substr(stored, end + 1, AROUND),
-    ).join(Document, of_document)
-    version = (DocumentVersion.tenant_id == citation.tenant_id, DocumentVersion.id == citation.version_id)
-    found = (await session.execute(around.where(*version))).one_or_none()
-    url, current, before, after = found or (None, False, "", "")
-    same = ("number", "document_id", "version_id", "title", "locator", "page", "quote")
-    return OpenedCitationOut(
-        **{name: getattr(citation, name) for name in same},
-        url=url,
-        before=before or "",
-        after=after or "",
-        start=start,
-        end=end,
-        current=bool(current),
-    )
 
 
 async def _messages(session: AsyncSession, tenant_id: UUID, ids: "list[UUID]") -> dict[UUID, Message]:
