@@ -166,6 +166,25 @@ def test_no_mail_breaks_the_reader() -> None:
         assert event.kind in ("message", "ignored", "receipt"), number
 
 
+def test_no_mail_keeps_the_reader_busy() -> None:
+    """Mails that were made to cost time, by patterns that try again and again or by endless nesting."""
+    head = b"From: a@b.example\nMessage-ID: <1@b.example>\n"
+    deep = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (each, each) for each in range(2_000))
+    hostile = (
+        head + b"\n" + b"-" * 300_000,
+        head + b"\nhi\n" + b"\n" * 300_000,
+        head + b"\n" + b"On 1.1.2020 10:00 a@b wrote:\n\n> x\n" * 10_000,
+        head + b"Content-Type: text/html\n\n" + b"<b> </b>" * 40_000,
+        head + b"Content-Type: text/html\n\n" + b"<blockquote>" * 20_000,
+        head + b"To: " + b"(" * 200_000 + b"\n\nhi",
+        head + b"References: " + b"<1.aaaaaaaaaaaaaaaaaaaaaaaa@shop.example>\n " * 20_000 + b"\n\nhi",
+        head + deep,
+    )
+    begin = time.process_time()
+    assert {read(raw).kind for raw in hostile} == {"message", "ignored"}
+    assert time.process_time() - begin < 5  # a second as measured; without the limits one of them takes minutes
+
+
 # Conversations
 
 

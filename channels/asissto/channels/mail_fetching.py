@@ -52,7 +52,7 @@ class Inbox:
         self._name = f"{server.user}@{server.host}/{folder}"
         self._box = sign_in(connection, server, password)
         try:
-            with told():
+            with told(is_entering=True):
                 self._enter(folder)
         except BaseException:
             self._box.close()

@@ -3,11 +3,12 @@
 import imaplib
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from imap_tools import BaseMailBox, ImapToolsError, MailboxLoginError
+from imap_tools import BaseMailBox, ImapToolsError
 from imap_tools.errors import UnexpectedCommandStatusError
 from imap_tools.utils import check_command_status
 
@@ -18,7 +19,6 @@ _ANSWER_SECONDS = 8.0  # for which the server may be silent
 _PASSING = re.compile(
     r"\[(?:UNAVAILABLE|INUSE|LIMIT|SERVERBUG|OVERQUOTA)\]|too many|try again|tempor|internal|rate limit", re.IGNORECASE
 )
-_LASTING = re.compile(r"NONEXISTENT|not exist|unknown mailbox|no such|not found|PRIVACYREQUIRED", re.IGNORECASE)
 
 
 class _Client(imaplib.IMAP4):
@@ -64,36 +64,39 @@ def sign_in(connection: socket.socket, server: MailServer, password: str) -> Box
     """Blocks. Raises ChannelBroken where the password is wrong, else Retryable; the connection is closed then."""
     with told():
         box = Box(connection, server)
-        try:
+    try:
+        with told(is_entering=True):
             enter = box.login if f"{server.user}{password}".isascii() else box.login_utf8
             enter(server.user, password, initial_folder=None)
-        except BaseException:
-            box.close()
-            raise
+    except BaseException:
+        box.close()
+        raise
     return box
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """The errors of imap-tools and imaplib as those of a channel; the server's words hold no password."""
+def told(*, is_entering: bool = False) -> Iterator[None]:
+    """The errors of imap-tools and imaplib as those of a channel; the server's words hold no password.
+
+    `is_entering`: with a password or into a folder, where a no is the owner's matter.
+    """
     try:
         yield
     except UnexpectedCommandStatusError as error:
-        words = _words(error.command_result)
-        raise _refusal(words, is_login=isinstance(error, MailboxLoginError)) from None
+        raise _refusal(_words(error.command_result), is_entering=is_entering) from None
     except imaplib.IMAP4.abort as error:
         raise Retryable(f"imap: {error}") from None
     except imaplib.IMAP4.error as error:
-        raise _refusal(str(error), is_login="AUTHENTICATE" in str(error) or "[AUTH" in str(error)) from None
+        raise _refusal(str(error), is_entering=is_entering) from None
+    except ssl.SSLError as error:
+        raise Retryable(f"imap: {error.reason or type(error).__name__}") from None
     except (ImapToolsError, OSError, EOFError) as error:
         raise Retryable(f"imap: {type(error).__name__}") from None
 
 
-def _refusal(words: str, *, is_login: bool) -> SendError:
-    """A server that says no to a password or a folder has to be looked after; one that is busy has not."""
-    if _PASSING.search(words):
-        return Retryable(words)
-    return ChannelBroken(words) if is_login or _LASTING.search(words) else Retryable(words)
+def _refusal(words: str, *, is_entering: bool) -> SendError:
+    """A server that is busy need not be looked after."""
+    return ChannelBroken(words) if is_entering and not _PASSING.search(words) else Retryable(words)
 
 
 def _words(result: Any) -> str:

@@ -40,13 +40,16 @@ _FAREWELL = re.compile(
     r"(?:\W*|\W+[A-ZА-ЯЁ][^?]{0,50})"
 )
 _LONGEST_SIGNATURE = 8  # lines
+_LONGEST_LINE = 300
+"""Characters of what mail programs write by themselves: a longer line is a paragraph, and costs a pattern much."""
+
 _UNSEEN = re.compile("[\u200b\u200c\u200d\u2060\ufeff\u00ad]")
 
 
 def new_part(text: str) -> str:
     """The whole text where nothing would be left, such as of a mail that was passed on without a word."""
     lines = [_UNSEEN.sub("", line).replace("\xa0", " ").rstrip() for line in text.splitlines()]
-    passed_on = next((index for index, line in enumerate(lines) if _FORWARDED.fullmatch(line)), len(lines))
+    passed_on = next((index for index, line in enumerate(lines) if _says(_FORWARDED, line)), len(lines))
     kept = [*_without_signature(_without_quote(lines[:passed_on])), "", *lines[passed_on:]]
     return _tidy(kept) or _tidy(lines)
 
@@ -58,7 +61,7 @@ def _without_quote(lines: Sequence[str]) -> list[str]:
     while index < len(lines):
         length = _attribution(lines, index)
         if length:
-            following = next((line for line in lines[index + length :] if line), "")
+            following = next((lines[below] for below in range(index + length, len(lines)) if lines[below]), "")
             if not following.startswith(">"):
                 break
             index += length
@@ -72,46 +75,49 @@ def _without_quote(lines: Sequence[str]) -> list[str]:
 def _end(lines: Sequence[str]) -> int:
     """Before a rule that the quote stood below, also where fields of the mail are named between the two."""
     for index in reversed(range(len(lines))):
-        if _RULE.fullmatch(lines[index]):
+        if _says(_RULE, lines[index]):
             return index
-        if lines[index] and not _FIELD.match(lines[index]):
+        if lines[index] and not _FIELD.match(lines[index][:_LONGEST_LINE]):
             break
     return len(lines)
 
 
 def _attribution(lines: Sequence[str], index: int) -> int:
     """How many lines from here on tell whose words follow, 0 if they do not."""
-    if _ORIGINAL.fullmatch(lines[index]) or _heads_a_mail(lines, index):
+    if _says(_ORIGINAL, lines[index]) or _heads_a_mail(lines, index):
         return 1
-    if not _BEGINS.match(lines[index]):
+    if not _BEGINS.match(lines[index][:_LONGEST_LINE]):
         return 0
     for length in (1, 2, 3):
         said = " ".join(lines[index : index + length]).rstrip()
-        if len(said) < 300 and said.endswith(":") and _WHEN.search(said) and _WHO.search(said):
+        if len(said) < _LONGEST_LINE and said.endswith(":") and _WHEN.search(said) and _WHO.search(said):
             return length
     return 0
 
 
 def _heads_a_mail(lines: Sequence[str], index: int) -> bool:
     """From, and two more of its fields right below, as Outlook copies them."""
-    if not _FROM.match(lines[index]):
+    if not _FROM.match(lines[index][:_LONGEST_LINE]):
         return False
-    near = [found[1].lower() for line in lines[index : index + 8] if (found := _FIELD.match(line))]
+    near = [found[1].lower() for line in lines[index : index + 8] if (found := _FIELD.match(line[:_LONGEST_LINE]))]
     return len(set(near)) >= 3
 
 
 def _without_signature(lines: list[str]) -> list[str]:
     """From a line of two hyphens on, or from a farewell or the name of a device near the end."""
-    for index, line in enumerate(lines):
-        if line == "--":
+    if "--" in lines:
+        return lines[: lines.index("--")]
+    filled = [index for index, line in enumerate(lines) if line]
+    for index in filled[-_LONGEST_SIGNATURE:]:
+        if _says(_DASH, lines[index]) or _DEVICE.match(lines[index][:_LONGEST_LINE]):
             return lines[:index]
-        if sum(1 for each in lines[index:] if each) > _LONGEST_SIGNATURE:
-            continue
-        if _DASH.fullmatch(line) or _DEVICE.match(line):
-            return lines[:index]
-        if _FAREWELL.fullmatch(line) and index and not any("?" in each for each in lines[index:]):
+        if _says(_FAREWELL, lines[index]) and index and not any("?" in line for line in lines[index:]):
             return lines[:index]
     return lines
+
+
+def _says(pattern: re.Pattern[str], line: str) -> bool:
+    return len(line) < _LONGEST_LINE and pattern.fullmatch(line) is not None
 
 
 def _tidy(lines: Sequence[str]) -> str:

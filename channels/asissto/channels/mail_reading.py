@@ -30,9 +30,8 @@ class Reader(msgspec.Struct, frozen=True):
 
     def read(self, raw: bytes, place: str, *, is_whole: bool = True) -> Event:
         """`place` is where the mail lies, for `Attachment.ref`; of one that was cut off only the words are read."""
-        mail = message_from_bytes(raw)
         try:
-            return self._read(mail, raw, place if is_whole else "")
+            return self._read(message_from_bytes(raw), raw, place if is_whole else "")
         except _MALFORMED as error:
             return Event(key=_digest(raw), kind="ignored", reason=f"malformed: {type(error).__name__}")
 

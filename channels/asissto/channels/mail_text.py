@@ -6,6 +6,7 @@ from contextlib import suppress
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -22,6 +23,7 @@ Mail: TypeAlias = "Message[str, str]"
 _LONGEST = 400_000
 """Characters of one body that are read: 200 printed pages."""
 
+_LONGEST_HEADER, _MOST_ATTACHMENTS = 10_000, 50
 _LARGEST_LOGO = 30_000  # bytes
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 _BLOCKS = re.compile(
@@ -39,7 +41,7 @@ def words_of(mail: Mail) -> Words:
     """The plain words where there are any, else those of the HTML, whose quotes get a `>` as in plain mail."""
     plain, html = _bodies(mail)
     if plain.strip() or not html.strip():
-        return Words(plain)
+        return Words(plain[:_LONGEST])
     return Words(_lines_of(html[:_LONGEST]), is_html=True)
 
 
@@ -78,7 +80,7 @@ def header(mail: Mail, name: str) -> str:
 
 def raw_header(mail: Mail, name: str) -> str:
     """As it came, also where it holds more than ASCII, which `email` would replace."""
-    value = next((str(value) for field, value in mail.raw_items() if field.lower() == name), "")
+    value = next((str(value) for field, value in mail.raw_items() if field.lower() == name), "")[:_LONGEST_HEADER]
     return value if value.isascii() else _in_charset(value.encode("utf-8", "surrogateescape"), None)
 
 
@@ -114,6 +116,9 @@ def parts_of(part: Mail, section: str = "") -> Iterator[tuple[str, Mail]]:
 
 def attachments_of(mail: Mail, place: str) -> tuple[Attachment, ...]:
     """`place` and the section make the `ref`. Logos within the text are none."""
+    attached = (
+        (section, part) for section, part in parts_of(mail) if _is_attached(part) and not _belongs_to_text(part)
+    )
     return tuple(
         Attachment(
             type=_type(part),
@@ -122,8 +127,7 @@ def attachments_of(mail: Mail, place: str) -> tuple[Attachment, ...]:
             mime=part.get_content_type(),
             size=_size(part),
         )
-        for section, part in parts_of(mail)
-        if _is_attached(part) and not _belongs_to_text(part)
+        for section, part in islice(attached, _MOST_ATTACHMENTS)
     )
 
 
@@ -159,7 +163,7 @@ def _lines_of(html: str) -> str:
     pieces: list[str] = []
     with suppress(ParserError):  # nothing is in it
         _write(readable_tree(html, ""), pieces, 0)
-    text = re.sub(r"[ \t]*\n[ \t]*", "\n", "".join(pieces))
+    text = "\n".join(line.strip() for line in "".join(pieces).split("\n"))
     return re.sub(r"\n(?:(?:> ?)*\n){2,}", "\n\n", text).strip()
 
 

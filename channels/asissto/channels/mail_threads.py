@@ -11,6 +11,7 @@ import msgspec
 
 _ID = re.compile(r"<[^\s<>]{1,250}>")
 _HALF = 12  # base32 letters: 60 bits
+_MOST_TOKENS, _LONGEST_HEADER = 50, 10_000
 _RECIPIENTS = ("to", "cc", "delivered-to", "x-original-to", "envelope-to")
 
 
@@ -27,7 +28,7 @@ class Threads(msgspec.Struct, frozen=True):
 
     def find(self, mail: "Message[str, str]", person: str) -> str | None:
         """The conversation that the mail names, if it is this person's."""
-        named = [token for _, token in reversed(self.own_ids(_references(mail)))]
+        named = [token for _, token in reversed(self.own_ids(_references(mail))[-_MOST_TOKENS:])]
         if self.plus_token:
             named += self._plus_tokens(mail)
         return next((token for token in named if self._holds(token, person)), None)
@@ -57,7 +58,7 @@ class Threads(msgspec.Struct, frozen=True):
     def _plus_tokens(self, mail: "Message[str, str]") -> list[str]:
         local, _, domain = self.address.lower().rpartition("@")
         pattern = re.compile(rf"{re.escape(local)}\+([a-z2-7]{{{2 * _HALF}}})@{re.escape(domain)}")
-        to = addresses(str(value) for name in _RECIPIENTS for value in mail.get_all(name, []))
+        to = addresses(str(value)[:_LONGEST_HEADER] for name in _RECIPIENTS for value in mail.get_all(name, []))
         return [found[1] for address in to if (found := pattern.fullmatch(address))]
 
     def _holds(self, token: str, person: str) -> bool:

@@ -87,16 +87,13 @@ class Mailbox(Connector):
         place, heard = _read_cursor(cursor)
         try:
             inbox = self._inbox = self._inbox or await self._open()
-            found, place = await self._in_thread(lambda: inbox.look(place, self._most_bytes))
+            events, place = await self._in_thread(lambda: self._look(inbox, place))
         except BaseException:
             self._leave()
             raise
         minute = int(time.time() / 60)
-        reader = self._reader()
-        events = [
-            self._capped(reader.read(mail.raw, mail.place, is_whole=mail.is_whole), heard, minute) for mail in found
-        ]
-        return events, {"place": msgspec.to_builtins(place), "heard": heard.recent(minute)}
+        capped = [self._capped(event, heard, minute) for event in events]
+        return capped, {"place": msgspec.to_builtins(place), "heard": heard.recent(minute)}
 
     def render(self, said: Said) -> list[Part]:
         return [render_mail(said)]
@@ -154,6 +151,12 @@ class Mailbox(Connector):
         """A thread per mailbox: it mostly waits, and those of the loop are few."""
         self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="mailbox")
         return self._thread
+
+    def _look(self, inbox: "Inbox", place: "Place | None") -> tuple[list[Event], "Place"]:
+        """Mails are read in the thread too, which may take a second for a large one."""
+        found, place = inbox.look(place, self._most_bytes)
+        reader = self._reader()
+        return [reader.read(mail.raw, mail.place, is_whole=mail.is_whole) for mail in found], place
 
     def _leave(self) -> None:
         """Its thread closes the connection as soon as it has noticed that it was cut."""
