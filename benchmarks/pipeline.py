@@ -104,13 +104,13 @@ async def measure(sizes: Sizes) -> Figures:
         workload.save(asked.work, folder)
         async with open_services(Settings(data_dir=folder / "data")) as services:
             token = ""
-            with _stub_model() as address:
-                for label, model in (("without a model", {}), ("with a stub model", _model(address))):
-                    async with _server(label, folder / "data", model) as served:
+            with stub_model() as address:
+                for label, model in (("without a model", {}), ("with a stub model", settings_of(address))):
+                    async with serving(label, folder / "data", model) as served:
                         if not token:
-                            token = await _register(served.client)
+                            token = await register(served.client)
                             ours = Ours(folder, services.database.addresses)
-                            await _fill(ours, read_access_token(services.keys, token).tid, sizes.passages)
+                            await fill(ours, read_access_token(services.keys, token).tid, sizes.passages)
                         served.client.headers["authorization"] = f"Bearer {token}"
                         for paced in (True, False):
                             console.print(f"Asking {label}, {'paced' if paced else 'at once'}", style="dim")
@@ -119,17 +119,17 @@ async def measure(sizes: Sizes) -> Figures:
     return Figures(sizes.passages, sizes.conversations, sizes.pause, cores, load, rows)
 
 
-def _model(address: str) -> dict[str, str]:
+def settings_of(address: str) -> dict[str, str]:
     return {"OPENAI_BASE_URL": address, "OPENAI_API_KEY": "none"}
 
 
-async def _register(client: httpx.AsyncClient) -> str:
+async def register(client: httpx.AsyncClient) -> str:
     body = {"name": "Bench", "email": "bench@example.com", "password": "correct horse battery"}
     answer = (await client.post("/api/v1/auth/register", json=body)).raise_for_status()
     return str(answer.json()["access_token"])
 
 
-async def _fill(ours: Ours, tenant_id: UUID, passages: int) -> None:
+async def fill(ours: Ours, tenant_id: UUID, passages: int) -> None:
     console.print(f"Storing {passages} passages", style="dim")
     await ours.adopt(workload.TENANT, tenant_id)
     for start, end in parts(0, passages, DOCUMENT):
@@ -137,7 +137,7 @@ async def _fill(ours: Ours, tenant_id: UUID, passages: int) -> None:
 
 
 @contextmanager
-def _stub_model() -> Iterator[str]:
+def stub_model() -> Iterator[str]:
     command = (sys.executable, HERE / "stub_model.py")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -146,7 +146,7 @@ def _stub_model() -> Iterator[str]:
 
 
 @asynccontextmanager
-async def _server(label: str, data_dir: Path, model: dict[str, str]) -> AsyncIterator[Served]:
+async def serving(label: str, data_dir: Path, model: dict[str, str]) -> AsyncIterator[Served]:
     """The product's own, in a process of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -158,7 +158,7 @@ async def _server(label: str, data_dir: Path, model: dict[str, str]) -> AsyncIte
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=120) as client:
-            await _until_ready(client)
+            await until_ready(client)
             postmaster = int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
             yield Served(label, client, psutil.Process(process.pid), psutil.Process(postmaster))
     finally:
@@ -166,7 +166,7 @@ async def _server(label: str, data_dir: Path, model: dict[str, str]) -> AsyncIte
         await process.wait()
 
 
-async def _until_ready(client: httpx.AsyncClient) -> None:
+async def until_ready(client: httpx.AsyncClient) -> None:
     for _ in range(600):
         try:
             if (await client.get("/health/ready")).status_code == 200:

@@ -54,13 +54,13 @@ async def enqueue(  # noqa: PLR0913 - a job has that many parts
     row = insert(Job).values(tenant_id=tenant_id, id=new_id(), kind=kind, key=key, payload=payload, run_at=due)
     waiting = text("state = 'todo'")
     await session.execute(row.on_conflict_do_nothing(index_elements=["tenant_id", "kind", "key"], index_where=waiting))
-    await _tell(session, run_at)
+    await _tell(session, kind, run_at)
 
 
 async def bring_forward(session: AsyncSession, tenant_id: UUID, kind: str, key: str) -> None:
     """Makes a job that waits for its time due now."""
     await session.execute(update(Job).where(*_waiting(tenant_id, kind, key)).values(run_at=func.now()))
-    await _tell(session)
+    await _tell(session, kind)
 
 
 async def withdraw(session: AsyncSession, tenant_id: UUID, kind: str, key: str) -> None:
@@ -68,9 +68,10 @@ async def withdraw(session: AsyncSession, tenant_id: UUID, kind: str, key: str) 
     await session.execute(delete(Job).where(*_waiting(tenant_id, kind, key)))
 
 
-async def _tell(session: AsyncSession, run_at: datetime | None = None) -> None:
-    """Wakes the workers, at once or when the job falls due."""
-    await session.execute(select(func.pg_notify(CHANNEL, "" if run_at is None else str(run_at.timestamp()))))
+async def _tell(session: AsyncSession, kind: str, run_at: datetime | None = None) -> None:
+    """Wakes the workers, at once or when the job falls due: `kind seconds`, the seconds since 1970."""
+    due = 0.0 if run_at is None else run_at.timestamp()
+    await session.execute(select(func.pg_notify(CHANNEL, f"{kind} {due}")))
 
 
 def _waiting(tenant_id: UUID, kind: str, key: str) -> tuple[Any, ...]:
@@ -87,7 +88,7 @@ async def enqueue_all(
     await session.execute(
         row, [{**mine, "id": new_id(), "key": key, "payload": payload} for key, payload in payloads.items()]
     )
-    await _tell(session)
+    await _tell(session, kind)
 
 
 _ABANDONED = """
