@@ -10,6 +10,8 @@ import click
 import msgspec
 import pytest
 
+from asissto.channels.contract import CommonSecrets, CommonSettings
+from asissto.channels.registry import TYPES, connector_type
 from asissto.platform.errors import AsisstoError
 from asissto.platform.settings import Settings, environment_name
 from asissto.platform.texts import TEXTS
@@ -179,3 +181,13 @@ def test_guide_has_the_same_pages_in_both_languages() -> None:
 def test_components_explain_themselves_in_forty_lines(component: str) -> None:
     """A component's README can be read at a glance."""
     assert len(page(f"{component}/README.md").splitlines()) <= 40
+
+
+@pytest.mark.parametrize("name", sorted(TYPES))
+def test_each_type_of_channel_shows_its_fields(name: str) -> None:
+    """Settings first, then secrets, in their order; those of every channel stand above."""
+    kind = connector_type(name)
+    body = sections(page("docs/reference/channels.md"))[name]
+    common = {*CommonSettings.__struct_fields__, *CommonSecrets.__struct_fields__}
+    fields = [*kind.Settings.__struct_fields__, *kind.Secrets.__struct_fields__]
+    assert re.findall(r"^\| `(\w+)` \|", body, flags=re.MULTILINE) == [each for each in fields if each not in common]
