@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TypeVar
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from asissto.platform.errors import DatabaseDown
 from asissto.platform.listening import listen
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
+from asissto.platform.waking import happens
 
 PLACES = 32
 _LOOK_SECONDS = 1.0
@@ -58,8 +58,7 @@ class Courier:
             claimed = await self._claim()
             if claimed is None:
                 self._places.release()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), _LOOK_SECONDS)
+                await happens(self._wake, _LOOK_SECONDS)
             else:
                 group.create_task(self._deliver(claimed)).add_done_callback(self._free)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Never
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from asissto.platform.database import Database
 from asissto.platform.listening import listen
 from asissto.platform.permissions import Permission
 from asissto.platform.texts import Language
+from asissto.platform.waking import happens
 
 CHANNEL = "asissto_events"
 MOST_WAITING = 1000
@@ -89,8 +90,7 @@ class Watcher:
 
     async def wait(self, seconds: float) -> None:
         """Until there is something to tell, or the time is over."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+        await happens(self._wake, seconds)
 
     def take(self) -> tuple[bool, dict[str, list[UUID]]]:
         """Whether to begin anew, and what changed, by topic and in its order."""

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NoReturn
 
 import asyncpg
 import structlog
 
 from asissto.platform.database import Database
+from asissto.platform.waking import happens
 
 _PROBE_SECONDS = 30.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
@@ -39,14 +39,8 @@ async def _hear_until_lost(
     try:
         await connection.add_listener(channel, lambda *heard: hear(heard[-1]))
         turn(True)
-        while not await _happens(lost, _PROBE_SECONDS):
+        while not await happens(lost, _PROBE_SECONDS):
             await connection.execute("SELECT 1", timeout=_PROBE_SECONDS)
     finally:
         turn(False)
         connection.terminate()
-
-
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
-    return event.is_set()

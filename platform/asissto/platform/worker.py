@@ -17,6 +17,7 @@ from asissto.platform.jobs import ClaimedJob, LeaseLost
 from asissto.platform.listening import listen
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
+from asissto.platform.waking import happens
 
 Lane = Literal["usual", "slow", "turns"]
 LANES: tuple[Lane, ...] = get_args(Lane)
@@ -79,8 +80,7 @@ class Worker:
                 job = await self._claim(kinds)
                 if job is None:
                     places.release()
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(wake.wait(), POLL_SECONDS)
+                    await happens(wake, POLL_SECONDS)
                 else:
                     running.create_task(self._run(job)).add_done_callback(lambda _done: places.release())
 
