@@ -21,6 +21,7 @@ from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
 from copies import KEYS, copied, open_at, run_as_admin, server_folder, signed_in
+from gateway_peer import Gateway
 from openai_peer import OpenAIPeer
 from people import PASSWORD, Member, People, Person, bearer, make_client
 
@@ -123,6 +124,26 @@ async def chatting(services: Services, peer: OpenAIPeer, monkeypatch: pytest.Mon
     assert model is not None
     yield structs.replace(services, chat=model)
     await model.close()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    async with Gateway() as peer:
+        yield peer
+
+
+@pytest.fixture
+def private(services: Services) -> Services:
+    """Where gateways may lie in private networks, as the tests' own do."""
+    settings = structs.replace(services.settings, provider_private_addresses=True)
+    return structs.replace(services, settings=settings)
+
+
+@pytest.fixture
+async def web(private: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """The client of a provider, who is not signed in."""
+    async with make_client(build_app(private)) as client:
+        yield client
 
 
 async def _invite_people(services: Services) -> People:

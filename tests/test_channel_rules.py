@@ -1,45 +1,24 @@
 """What holds on every channel: limits, edits, pauses, hours, one poller, and that nobody waits for others."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
-from msgspec import structs
 
 from asissto.channels.contract import Hours, Slot
 from asissto.channels.saying import is_open
-from asissto.platform.entrypoints.web import build_app
 from asissto.platform.services import Services
 from asissto.platform.texts import text
 from channels_at_work import Json, bring, everything_at_work, make_channel, make_gateway, until
 from gateway_peer import Gateway
-from people import Person, make_client
+from people import Person
 from telegram_peer import TOKEN, TelegramPeer
 from test_answers import set_up
 
 HELLO = text("answer.greeting", "en")
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    async with Gateway() as peer:
-        yield peer
-
-
-@pytest.fixture
-def private(services: Services) -> Services:
-    settings = structs.replace(services.settings, provider_private_addresses=True)
-    return structs.replace(services, settings=settings)
-
-
-@pytest.fixture
-async def web(private: Services) -> AsyncIterator[httpx.AsyncClient]:
-    async with make_client(build_app(private)) as client:
-        yield client
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """The inbox: members find conversations, take them over, answer, and see what became of every part of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,6 @@ from asissto.channels.signed_http import SignedHttp
 from asissto.ingestion import sweeping
 from asissto.ingestion.documents import SWEEP_AFTER, SWEEP_FILES
 from asissto.platform import jobs
-from asissto.platform.entrypoints.web import build_app
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.services import Services
 from asissto.platform.texts import text
@@ -26,30 +25,10 @@ from asissto.retrieval.conversations import find_conversation, read_history
 from asissto.retrieval.generation import Turn
 from channels_at_work import Json, bring, everything_at_work, make_gateway, until
 from gateway_peer import Gateway
-from people import Person, make_client
+from people import Person
 from test_answers import set_up
 
 GREETING = text("answer.greeting", "en")
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    async with Gateway() as peer:
-        yield peer
-
-
-@pytest.fixture
-def private(services: Services) -> Services:
-    """Where gateways may lie in private networks, as the tests' own does."""
-    settings = structs.replace(services.settings, provider_private_addresses=True)
-    return structs.replace(services, settings=settings)
-
-
-@pytest.fixture
-async def web(private: Services) -> AsyncIterator[httpx.AsyncClient]:
-    """The provider's client."""
-    async with make_client(build_app(private)) as client:
-        yield client
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """A message from the webhook to the provider's door: once in, once answered, once out, in its order."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
-from msgspec import structs
 
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.services import Services
@@ -19,26 +17,6 @@ from people import Person, make_client
 from test_answers import LIBRARY, ignore, set_up
 
 ABOUT_REFUND = "How long does a refund take?"
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    async with Gateway() as peer:
-        yield peer
-
-
-@pytest.fixture
-def private(services: Services) -> Services:
-    """Where gateways may lie in private networks, as the tests' own does."""
-    settings = structs.replace(services.settings, provider_private_addresses=True)
-    return structs.replace(services, settings=settings)
-
-
-@pytest.fixture
-async def web(private: Services) -> AsyncIterator[httpx.AsyncClient]:
-    """The provider's client."""
-    async with make_client(build_app(private)) as client:
-        yield client
 
 
 @pytest.fixture
