@@ -297,7 +297,9 @@ def answer_to(customer: int, number: int, parts: int) -> str:
     return "\n\n".join(f"This is part {customer}-{number}-{part}.{filler}" for part in range(parts))
 
 
-async def hold(room: Room, channel: str, *, customers: int, messages: int, kill_every: float | None) -> Line:
+async def hold(
+    room: Room, channel: str, *, customers: int, messages: int, kill_every: float | None, most_kills: int = 1_000
+) -> Line:
     """Each customer writes `messages` times, the next one when the answer is there."""
     kills_before = room.kills
     async with AsyncExitStack() as stack:
@@ -310,7 +312,7 @@ async def hold(room: Room, channel: str, *, customers: int, messages: int, kill_
             }
         )
         begun = time.monotonic()
-        killer = asyncio.create_task(_kill(room, kill_every)) if kill_every else None
+        killer = asyncio.create_task(_kill(room, kill_every, most_kills)) if kill_every else None
         await asyncio.gather(*(_converse(side, channel, customer, messages) for customer in range(customers)))
         seconds = time.monotonic() - begun
         if killer is not None:
@@ -346,9 +348,9 @@ async def _converse(side: Side, channel: str, customer: int, messages: int) -> N
             await asyncio.sleep(0.1)
 
 
-async def _kill(room: Room, every: float) -> None:
+async def _kill(room: Room, every: float, most: int) -> None:
     chance = random.Random(7)
-    while True:
+    for _ in range(most):
         await asyncio.sleep(every * chance.uniform(0.5, 1.5))
         await room.kill_one(chance)
 

@@ -22,7 +22,7 @@ def faults_of(line: Line) -> dict[str, int]:
 
 async def test_killed_processes_lose_nothing_where_the_provider_knows_a_repetition(room: Room) -> None:
     """VK, with connections that break besides: nothing is doubled either."""
-    line = await hold(room, "vk", customers=4, messages=2, kill_every=2.5)
+    line = await hold(room, "vk", customers=4, messages=2, kill_every=2.5, most_kills=3)
     assert line.kills > 0
     assert faults_of(line) == {"lost": 0, "out_of_order": 0, "answered_twice": 0}
     assert (line.doubled, set(line.states)) == (0, {"sent"})
@@ -30,7 +30,7 @@ async def test_killed_processes_lose_nothing_where_the_provider_knows_a_repetiti
 
 async def test_killed_processes_where_the_provider_cannot_tell(room: Room) -> None:
     """Telegram: at most one copy more for a kill or a broken connection, and what is given up is told to be unknown."""
-    line = await hold(room, "telegram", customers=4, messages=2, kill_every=3)
+    line = await hold(room, "telegram", customers=4, messages=2, kill_every=3, most_kills=3)
     assert line.kills > 0
     assert line.lost <= line.states.get("unknown", 0)
     assert (line.out_of_order, line.answered_twice) == (0, 0)

@@ -911,7 +911,7 @@ async def test_mail_goes_by_the_proxy_of_the_owner(peer: MailPeer) -> None:
         target = (await reader.readuntil(b"\r\n\r\n")).split()[1]
         asked.append(target)
         there, here = await asyncio.open_connection("127.0.0.1", int(target.rpartition(b":")[2]))
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + await there.readuntil(b"\r\n"))  # with what the server says first
         with suppress(ConnectionError, asyncio.CancelledError):
             await asyncio.gather(peer._pass(reader, here), peer._pass(there, writer))
 

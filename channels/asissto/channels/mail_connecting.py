@@ -1,9 +1,12 @@
 """Connects to mail servers: to the very address that was judged, and by the owner's proxy if there is one."""
 
 import asyncio
+import base64
+import re
 import socket
 import ssl
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
 import httpx2
 import msgspec
@@ -15,6 +18,7 @@ from asissto.platform.errors import AddressRefused
 from asissto.platform.guarded_transport import public_addresses_of
 
 CONNECT_SECONDS = 5.0
+_LONGEST_ANSWER = 10_000
 
 Host = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._:-]+$")]
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -63,6 +67,8 @@ async def _addresses(account: Account, server: MailServer) -> list[str]:
 
 
 def _by_proxy(url: str, server: MailServer) -> socket.socket:
+    if url.startswith(("http:", "https:")):
+        return _by_http_proxy(url, server)
     from python_socks import ProxyError, ProxyTimeoutError
     from python_socks.sync import Proxy
 
@@ -74,6 +80,41 @@ def _by_proxy(url: str, server: MailServer) -> socket.socket:
         raise ChannelBroken("mail goes by http, socks5 and socks5h proxies") from error
     except (ProxyError, ProxyTimeoutError, OSError) as error:
         raise Retryable(f"proxy: {type(error).__name__}") from error
+
+
+def _by_http_proxy(url: str, server: MailServer) -> socket.socket:
+    """Reads the proxy's answer to its end and no further: mail servers speak first, and that must not be swallowed.
+
+    Libraries (python_socks, http.client) read as much as has come.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname is None:
+        raise ChannelBroken("mail goes by http, socks5 and socks5h proxies")
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    request = f"CONNECT {host}:{server.port} HTTP/1.1\r\nHost: {host}:{server.port}\r\n"
+    if parts.username:
+        account = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        request += f"Proxy-Authorization: Basic {base64.b64encode(account.encode()).decode()}\r\n"
+    try:
+        connection = socket.create_connection((parts.hostname, parts.port or 80), CONNECT_SECONDS)
+    except OSError as error:
+        raise Retryable(f"proxy: {type(error).__name__}") from error
+    try:
+        connection.sendall(f"{request}\r\n".encode())
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n") and len(answer) < _LONGEST_ANSWER:
+            byte = connection.recv(1)
+            if not byte:
+                break
+            answer += byte
+    except OSError as error:
+        connection.close()
+        raise Retryable(f"proxy: {type(error).__name__}") from error
+    if not re.match(rb"HTTP/1\.\d 2\d\d\b", answer):
+        connection.close()
+        raise Retryable(f"proxy: {answer[:60].decode('latin-1').splitlines()[:1]}")
+    connection.settimeout(None)
+    return connection
 
 
 def tls_context() -> ssl.SSLContext:
