@@ -129,7 +129,7 @@ class front:  # noqa: N801
     """The address of the application for another server."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
+        self.client = client
 
     async def __aenter__(self) -> str:
         app = web.Application()
@@ -143,7 +143,7 @@ class front:  # noqa: N801
         await self._runner.cleanup()
 
     async def _pass_on(self, request: web.Request) -> web.Response:
-        response = await self._client.request(
+        response = await self.client.request(
             request.method, request.path_qs, content=await request.read(), headers=dict(request.headers)
         )
         return web.Response(status=response.status_code, body=response.content)
