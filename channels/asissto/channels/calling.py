@@ -54,10 +54,10 @@ async def in_time() -> AsyncIterator[None]:
         raise Uncertain("TimeoutError") from error
 
 
-async def download(client: httpx2.AsyncClient, url: str) -> AsyncIterator[bytes]:
+async def download(client: httpx2.AsyncClient, url: str, *, follow_redirects: bool = False) -> AsyncIterator[bytes]:
     """The content in pieces. Asking again harms nobody: raises Retryable, and Permanent where it is refused."""
     try:
-        async with client.stream("GET", url) as response:
+        async with client.stream("GET", url, follow_redirects=follow_redirects) as response:
             status = response.status_code
             if status in (408, 429) or status >= 500:
                 raise Retryable(f"HTTP {status}")

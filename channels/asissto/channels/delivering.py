@@ -95,15 +95,15 @@ class Courier:
         async with self._services.database.tenant(claimed.tenant_id) as session:
             channel = await session.get_one(Channel, (claimed.tenant_id, claimed.channel_id))
             try:
-                connector = await self._connector(channel)
+                connector = self._connector(channel)
             except ChannelBroken as error:
                 await settle(session, claimed, error, revision=channel.revision)
                 return None
             errand = await prepare(session, claimed, channel.revision, connector)
         return None if errand is None else (errand, connector)
 
-    async def _connector(self, channel: Channel) -> Connector:
-        """One for each channel, made anew when its settings change."""
+    def _connector(self, channel: Channel) -> Connector:
+        """One for each channel, made anew when its settings change, while the old one ends its sends."""
         key = (channel.tenant_id, channel.id)
         revision, connector = self._connectors.get(key, (0, None))
         if connector is not None and revision == channel.revision:

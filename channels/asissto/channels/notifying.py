@@ -3,9 +3,8 @@
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels import outbox
-from asissto.channels.contract import Part
 from asissto.channels.tables import Channel
+from asissto.channels.telling import say
 from asissto.channels.threads import OPEN, find_thread
 from asissto.platform.tables import Tenant, new_id
 from asissto.platform.texts import Language, text
@@ -41,9 +40,7 @@ async def notify_team(
             content=await _notice(session, conversation, public_url),
             metadata_={"event": "notified", "conversation_id": str(conversation.id)},
         )
-        session.add(message)
-        await session.flush()
-        await outbox.put(session, thread, message.id, [Part(text=message.content)])
+        await say(session, thread, message)
 
 
 async def _notice(session: AsyncSession, conversation: Conversation, public_url: str | None) -> str:

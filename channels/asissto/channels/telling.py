@@ -31,7 +31,12 @@ async def tell(session: AsyncSession, thread: Thread, conversation: Conversation
         content=text(key, language),
         metadata_={"notice": key},
     )
-    session.add(message)
     conversation.updated_at = func.now()
+    await say(session, thread, message)
+
+
+async def say(session: AsyncSession, thread: Thread, message: Message) -> None:
+    """Stores a message of plain words and sends it; its conversation is locked."""
+    session.add(message)
     await session.flush()
     await outbox.put(session, thread, message.id, [Part(text=message.content)])

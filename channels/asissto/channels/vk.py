@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-import httpx2
 from msgspec import Meta
 
 from asissto.channels.blocks import Block, Span, blocks_of, pack, paragraph
+from asissto.channels.calling import download
 from asissto.channels.contract import (
     Account,
     Attachment,
@@ -28,11 +28,11 @@ from asissto.channels.contract import (
     Taken,
 )
 from asissto.channels.plain_words import plain_blocks, plain_sources
-from asissto.channels.send_errors import ChannelBroken, Permanent, Retryable, Uncertain
+from asissto.channels.send_errors import ChannelBroken, Permanent, Uncertain
 from asissto.channels.vk_calls import API_VERSION, VkCalls, field
 from asissto.channels.vk_events import FIRST_CHAT, WANTED, decoded, read_update
 from asissto.channels.vk_polling import PAGE, messages_of, poll
-from asissto.platform.errors import AddressRefused, HookRefused
+from asissto.platform.errors import HookRefused
 
 MOST_UNITS = 4_000
 """Of a message, in UTF-16; VK refuses from 4,096 on, though its schema says 9,000."""
@@ -146,16 +146,8 @@ class Vk(Connector):
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         if not attachment.ref.startswith(("https://", "http://")):
             raise Permanent("VK gives no file of it")
-        try:
-            async with self._calls.client.stream("GET", attachment.ref, follow_redirects=True) as response:
-                if not response.is_success:
-                    raise (Permanent if response.status_code < 500 else Retryable)(f"HTTP {response.status_code}")
-                async for piece in response.aiter_bytes():
-                    yield piece
-        except AddressRefused:
-            raise Permanent("its address is not public") from None
-        except httpx2.HTTPError as error:
-            raise Retryable(type(error).__name__) from None
+        async for piece in download(self._calls.client, attachment.ref, follow_redirects=True):
+            yield piece
 
     async def check(self) -> Health:
         """The community that the token belongs to must be the one of the settings."""
