@@ -163,6 +163,21 @@ class Room:
     def hook_of(self, channel: dict[str, Any]) -> str:
         return f"{self.address}/api/v1/hooks/{self.tenant_id}/{channel['id']}"
 
+    async def story(self) -> str:
+        """What the database holds and the processes have logged: why something is missing, where something is."""
+        queries = (
+            "SELECT kind, state, attempts, key, error, run_at, lease_until FROM jobs WHERE state <> 'done'",
+            "SELECT id, status, handed_over_reason, claimed_until FROM conversations",
+            "SELECT conversation_id, created_at, sender_kind, waits, left(content, 60) FROM messages ORDER BY 1, 2",
+            "SELECT conversation_id, seq, state, attempts, error_code, error FROM outbox ORDER BY 1, 2",
+        )
+        told: list[str] = []
+        async with self.services.database.system() as session:
+            for query in queries:
+                told += ["", query, *map(str, (await session.execute(text(query))).all())]
+        logs = (f"\n{log.name}\n{log.read_text()[-3000:]}" for log in sorted(self._folder.glob("*.log")))
+        return "\n".join([*told, *logs])
+
     async def counted(self, query: str) -> dict[str, int]:
         """Whatever the state of the database: it may be torn down at the moment."""
         async with asyncio.timeout(60):

@@ -16,15 +16,18 @@ async def room() -> AsyncIterator[Room]:
             yield room
 
 
+NONE = {"lost": 0, "out_of_order": 0, "answered_twice": 0}
+
+
 def faults_of(line: Line) -> dict[str, int]:
-    return {name: getattr(line, name) for name in ("lost", "out_of_order", "answered_twice")}
+    return {name: getattr(line, name) for name in NONE}
 
 
 async def test_killed_processes_lose_nothing_where_the_provider_knows_a_repetition(room: Room) -> None:
     """VK, with connections that break besides: nothing is doubled either."""
     line = await hold(room, "vk", customers=4, messages=2, kill_every=2.5, most_kills=3)
     assert line.kills > 0
-    assert faults_of(line) == {"lost": 0, "out_of_order": 0, "answered_twice": 0}
+    assert faults_of(line) == NONE, await room.story()
     assert (line.doubled, set(line.states)) == (0, {"sent"})
 
 
@@ -32,7 +35,7 @@ async def test_killed_processes_where_the_provider_cannot_tell(room: Room) -> No
     """Telegram: at most one copy more for a kill or a broken connection, and what is given up is told to be unknown."""
     line = await hold(room, "telegram", customers=4, messages=2, kill_every=3, most_kills=3)
     assert line.kills > 0
-    assert line.lost <= line.states.get("unknown", 0)
+    assert line.lost <= line.states.get("unknown", 0), await room.story()
     assert (line.out_of_order, line.answered_twice) == (0, 0)
     assert set(line.states) <= {"sent", "unknown"}
 
@@ -49,5 +52,5 @@ async def test_a_database_that_is_torn_down_loses_nothing(room: Room) -> None:
         line = await hold(room, "http", customers=4, messages=3, kill_every=None)
     finally:
         await tearing
-    assert faults_of(line) == {"lost": 0, "out_of_order": 0, "answered_twice": 0}
+    assert faults_of(line) == NONE, await room.story()
     assert (line.doubled, set(line.states)) == (0, {"sent"})

@@ -347,9 +347,12 @@ FAULTS: list[tuple[Fault, type[SendError], int]] = [
 REASONS = {"blocked": "blocked", "kicked": "blocked", "chat_not_found": "unreachable", "no_rights": "not_allowed"}
 
 
-async def test_every_fault_ends_in_time(bot_api: TelegramPeer, shop: Telegram, quick: None) -> None:
+async def test_every_fault_ends_in_time(bot_api: TelegramPeer, shop: Telegram, monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once, a chat each: a silent server holds up nobody else, and no error tells the token."""
     assert telegram._IN_TIME < SEND_SECONDS
+    in_time = 4.0  # so that also on a busy machine the others have ended long before the silent ones
+    monkeypatch.setattr(telegram, "_IN_TIME", in_time)
+    await shop.check()  # loads aiogram
 
     async def send(chat_id: int, fault: Fault) -> tuple[SendError, float]:
         bot_api.fail_with(fault, chat_id=chat_id, seconds=3)
@@ -363,9 +366,8 @@ async def test_every_fault_ends_in_time(bot_api: TelegramPeer, shop: Telegram, q
     assert [(type(error), len(bot_api.texts(number))) for number, error in enumerate(errors, 100)] == [
         (error, arrived) for _, error, arrived in FAULTS
     ]
-    assert all(
-        took < 1.5 if "stall" in fault else took < 0.8 for (fault, *_), (_, took) in zip(FAULTS, outcomes, strict=True)
-    )
+    for (fault, *_), (_, took) in zip(FAULTS, outcomes, strict=True):
+        assert (took < 2 * in_time) if "stall" in fault else (took < in_time), fault
     assert {
         fault: error.reason for (fault, *_), error in zip(FAULTS, errors, strict=True) if type(error) is Blocked
     } == REASONS
