@@ -24,9 +24,9 @@ from asissto.platform.services import Services
 from asissto.retrieval import bursts, turns
 from asissto.retrieval.answers import Piece
 from asissto.retrieval.assistants import first_assistant
-from asissto.retrieval.conversations import Asked
+from asissto.retrieval.conversations import Asked, find_conversation
 from asissto.retrieval.evaluation import SetPassage, load_passages
-from asissto.retrieval.turns import Told, collect_turn
+from asissto.retrieval.turns import Together, Told, collect_turn, open_turn
 from people import Person, bearer, make_client
 
 REFUND = "A refund reaches the customer's bank card within three working days."
@@ -59,6 +59,14 @@ class Gated:
 
     def named(self, name: str) -> "Gated":
         return self
+
+
+async def collect(
+    services: Services, tenant_id: UUID, conversation_id: UUID, together: Together | None = None
+) -> Told | None:
+    async with services.database.tenant(tenant_id) as session:
+        turn = await open_turn(session, services, await find_conversation(session, tenant_id, conversation_id))
+    return await collect_turn(services, turn, together)
 
 
 @pytest.fixture(autouse=True)
@@ -310,7 +318,7 @@ async def test_a_claim_is_renewed_while_the_model_works(
     await asyncio.wait_for(model.entered.wait(), 30)
     conversation_id = await the_conversation(services, alice)
     await asyncio.sleep(0.5)
-    other = asyncio.create_task(collect_turn(chatting, alice.tenant_id, conversation_id))
+    other = asyncio.create_task(collect(chatting, alice.tenant_id, conversation_id))
     await asyncio.sleep(0.3)
     model.open.set()
     assert (await turn).answer.text == f"{REFUND} [1]"
@@ -359,12 +367,12 @@ async def test_a_job_collects_what_waits_and_writes_with_the_answer(
         stored = await superuser.fetchval("SELECT count(*) FROM messages WHERE sender_kind = 'assistant'")
         seen.append((told.answer.mode, stored))
 
-    told = await collect_turn(services, alice.tenant_id, place.conversation_id, together=together)
+    told = await collect(services, alice.tenant_id, place.conversation_id, together)
     assert told is not None
     assert REFUND in told.answer.text
     assert DEPOSIT in told.answer.text
     assert seen == [("quoted", 0)]
-    assert await collect_turn(services, alice.tenant_id, place.conversation_id, together=together) is None
+    assert await collect(services, alice.tenant_id, place.conversation_id, together) is None
 
 
 async def test_a_person_who_takes_over_wins(customer: Person, model: Gated) -> None:

@@ -21,6 +21,7 @@ from asissto.platform.jobs import (
     ClaimedJob,
     LeaseLost,
     claim,
+    claim_abandoned,
     enqueue,
     finish,
     put_back,
@@ -41,7 +42,9 @@ async def put(services: Services, tenant_id: UUID, key: str = "a") -> None:
 
 async def take(services: Services, worker: UUID | None = None) -> ClaimedJob | None:
     async with services.database.system() as session:
-        return await claim(session, worker or new_id(), [KIND])
+        mine = worker or new_id()
+        found = await claim_abandoned(session, mine, [KIND], 1) or await claim(session, mine, [KIND], 1)
+        return found[0] if found else None
 
 
 async def taken(services: Services) -> ClaimedJob:
@@ -112,6 +115,18 @@ async def test_a_bulk_of_work_keeps_no_other_tenant_waiting(services: Services, 
         await put(services, charlie.tenant_id, key)
     served = [(await taken(services)).key for _ in range(6)]
     assert served == ["a", "x", "b", "y", "c", "d"]
+
+
+async def test_of_several_places_each_tenant_has_its_share(services: Services, alice: Person, charlie: Person) -> None:
+    """A bulk upload that came first takes not all of them."""
+    for number in range(9):
+        await put(services, alice.tenant_id, f"bulk {number}")
+    await put(services, charlie.tenant_id, "single")
+    async with services.database.system() as session:
+        found = await claim(session, new_id(), [KIND], 4)
+        rest = await claim(session, new_id(), [KIND], 20)
+    assert sorted(job.key for job in found) == ["bulk 0", "bulk 1", "single"]
+    assert sorted(job.key for job in rest) == [f"bulk {number}" for number in range(2, 9)]
 
 
 async def test_two_workers_never_take_the_same_job(services: Services, alice: Person) -> None:
@@ -221,7 +236,8 @@ async def test_what_kills_its_worker_each_time_is_given_up(
     await upload(services, alice.tenant_id, Upload(collection_id, "deadly.txt", "deadly.txt", None), pieces())
     for _ in range(MOST_ATTEMPTS):
         async with services.database.system() as session:
-            assert await claim(session, new_id(), ["documents.ingest"]) is not None
+            kinds, worker = ["documents.ingest"], new_id()
+            assert await claim_abandoned(session, worker, kinds, 1) or await claim(session, worker, kinds, 1)
         await expire_leases(superuser)
     assert await make_worker(services).run_one()
     (document,) = (await alice.client.get("/api/v1/documents")).json()["items"]

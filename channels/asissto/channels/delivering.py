@@ -12,7 +12,7 @@ from asissto.channels.accounts import connector_of
 from asissto.channels.calling import check_proxy
 from asissto.channels.contract import SEND_SECONDS, Connector, Sent
 from asissto.channels.outbox import Claimed
-from asissto.channels.outcomes import Errand, Outcome, prepare, settle
+from asissto.channels.outcomes import Errand, Outcome, errand, may_repeat, settle
 from asissto.channels.send_errors import ChannelBroken, Permanent, SendError, Uncertain
 from asissto.channels.tables import Channel
 from asissto.platform.errors import DatabaseDown
@@ -33,7 +33,8 @@ class Courier:
 
     def __init__(self, services: Services, *, places: int = PLACES) -> None:
         self._services = services
-        self._places = asyncio.Semaphore(places)
+        self._places = places
+        self._running = set[asyncio.Task[None]]()
         self._id = new_id()
         self._wake = asyncio.Event()
         self._connectors: dict[tuple[UUID, UUID], tuple[int, Connector]] = {}
@@ -53,33 +54,34 @@ class Courier:
 
     async def _work(self, group: asyncio.TaskGroup) -> None:
         while True:
-            await self._places.acquire()
             self._wake.clear()  # before the look, so that what comes during it is not missed
-            claimed = await self._claim()
-            if claimed is None:
-                self._places.release()
+            free = self._places - len(self._running)
+            found = await self._claim(free) if free else []
+            for claimed in found:
+                task = group.create_task(self._deliver(claimed))
+                self._running.add(task)
+                task.add_done_callback(self._free)
+            if not found:
                 await happens(self._wake, _LOOK_SECONDS)
-            else:
-                group.create_task(self._deliver(claimed)).add_done_callback(self._free)
 
-    def _free(self, _done: object) -> None:
-        self._places.release()
+    def _free(self, done: asyncio.Task[None]) -> None:
+        self._running.discard(done)
         self._wake.set()  # the next part of the conversation is first now
 
     async def send_one(self) -> bool:
         """The next part that is due; False where there is none."""
-        claimed = await self._claim()
-        if claimed is not None:
+        found = await self._claim(1)
+        for claimed in found:
             await self._deliver(claimed)
-        return claimed is not None
+        return bool(found)
 
-    async def _claim(self) -> Claimed | None:
+    async def _claim(self, most: int) -> list[Claimed]:
         try:
             async with self._services.database.system() as session:
-                return await outbox.claim(session, self._id)
+                return await outbox.claim(session, self._id, most)
         except Exception as error:  # the database may be away for a while: the loop outlives it
             log.error("the outbox cannot be read", error=repr(error))  # noqa: TRY400
-            return None
+            return []
 
     async def _deliver(self, claimed: Claimed) -> None:
         with structlog.contextvars.bound_contextvars(tenant=str(claimed.tenant_id), part=str(claimed.id)):
@@ -92,27 +94,36 @@ class Courier:
                 log.exception("a part was not delivered", error=repr(error))
 
     async def _errand(self, claimed: Claimed) -> tuple[Errand, Connector] | None:
+        """None where it is not to be sent now."""
+        revision, connector = self._connectors.get((claimed.tenant_id, claimed.channel_id), (0, None))
+        if connector is None or revision != claimed.revision:
+            revision, connector = await self._new_connector(claimed)
+        if connector is None:
+            return None
+        if claimed.may_have_arrived and connector.capabilities.again == "none":
+            async with self._services.database.tenant(claimed.tenant_id) as session:
+                if not await may_repeat(session, claimed):
+                    return None
+        return errand(claimed, revision, connector), connector
+
+    async def _new_connector(self, claimed: Claimed) -> tuple[int, Connector | None]:
+        """One for each channel, made anew when its settings change, while the old one ends its sends.
+
+        None where its secrets cannot be opened: the channel is broken then.
+        """
+        key = (claimed.tenant_id, claimed.channel_id)
         async with self._services.database.tenant(claimed.tenant_id) as session:
-            channel = await session.get_one(Channel, (claimed.tenant_id, claimed.channel_id))
+            channel = await session.get_one(Channel, key)
             try:
-                connector = self._connector(channel)
+                fresh = connector_of(self._services, channel)
             except ChannelBroken as error:
                 await settle(session, claimed, error, revision=channel.revision)
-                return None
-            errand = await prepare(session, claimed, channel.revision, connector)
-        return None if errand is None else (errand, connector)
-
-    def _connector(self, channel: Channel) -> Connector:
-        """One for each channel, made anew when its settings change, while the old one ends its sends."""
-        key = (channel.tenant_id, channel.id)
-        revision, connector = self._connectors.get(key, (0, None))
-        if connector is not None and revision == channel.revision:
-            return connector
-        if connector is not None:
-            asyncio.get_running_loop().call_later(2 * SEND_SECONDS, _close, connector)
-        fresh = connector_of(self._services, channel)
+                return channel.revision, None
+        _, old = self._connectors.get(key, (0, None))
+        if old is not None:
+            asyncio.get_running_loop().call_later(2 * SEND_SECONDS, _close, old)
         self._connectors[key] = (channel.revision, fresh)
-        return fresh
+        return channel.revision, fresh
 
     async def _finish(self, errand: Errand, connector: Connector, outcome: Outcome) -> None:
         can = connector.capabilities
@@ -144,10 +155,10 @@ async def _once(errand: Errand, connector: Connector) -> Sent:
         raise Permanent("stale")
     await check_proxy(connector.account)
     if errand.must_look:
-        found = await connector.find_sent(errand.to, errand.content, errand.key, errand.since)
+        found = await connector.find_sent(errand.to, errand.content, errand.claimed.key, errand.claimed.first_sent_at)
         if found is not None:
             return found
-    return await connector.send(errand.to, errand.content, errand.key)
+    return await connector.send(errand.to, errand.content, errand.claimed.key)
 
 
 async def _patiently(attempt: Callable[[], Awaitable[_Found]]) -> _Found:

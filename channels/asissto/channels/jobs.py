@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels import attachments, outbox
@@ -31,7 +31,7 @@ from asissto.retrieval.bursts import withdraw
 from asissto.retrieval.conversations import TOPIC, lock_conversation
 from asissto.retrieval.handing_over import HandOverReason
 from asissto.retrieval.tables import Conversation, Message
-from asissto.retrieval.turns import SILENT, Told, collect_turn
+from asissto.retrieval.turns import SILENT, Told, collect_turn, open_turn
 from asissto.retrieval.who_said import by_customer
 
 _TYPING_SECONDS = 5.0
@@ -40,39 +40,49 @@ _PAUSED = timedelta(minutes=1)
 
 async def answer(services: Services, job: ClaimedJob) -> None:
     """Everything that waits in the conversation, and the parts of the answer in the outbox, in one transaction."""
-    conversation_id = UUID(job.payload["conversation_id"])
     async with services.database.tenant(job.tenant_id) as session:
-        thread = await session.get(Thread, (job.tenant_id, conversation_id))
-        if thread is None:  # deleted meanwhile, with its channel perhaps
+        place = await _place(session, job)
+        if place is None:  # deleted meanwhile, with its channel perhaps
             await jobs.remove(session, job)
             return
-        channel = await session.get_one(Channel, (job.tenant_id, thread.channel_id))
+        thread, channel, conversation = place
+        try:
+            turn = await open_turn(session, services, conversation, channel.type)
+        except AssistantPaused:  # the customer waits for it to be woken
+            await jobs.remove(session, job)
+            again = datetime.now(UTC) + _PAUSED
+            await jobs.enqueue(session, job.tenant_id, ANSWER, job.key, job.payload, run_at=again)
+            return
     connector = connector_of(services, channel)
 
     async def write_parts(session: AsyncSession, told: Told) -> None:
+        await jobs.remove(session, job)
         if told.answer.mode == SILENT or not told.answer.text:
             return
-        await announce(session, job.tenant_id, TOPIC, conversation_id)
-        locked = await session.get_one(Thread, (job.tenant_id, conversation_id), populate_existing=True)
+        await announce(session, job.tenant_id, TOPIC, thread.id)
         if told.answer.hand_over is not None and told.answer.hand_over.is_done:
-            conversation = await session.get_one(Conversation, (job.tenant_id, conversation_id))
-            await notify_team(session, channel, conversation, services.settings.public_url)
+            handed = await session.get_one(Conversation, (job.tenant_id, thread.id))
+            await notify_team(session, channel, handed, services.settings.public_url)
         link = answer_link(services, job.tenant_id, told.message_id)
         said = await said_of(session, job.tenant_id, told.answer, connector.account.settings.hours, link)
-        await outbox.put(session, locked, told.message_id, connector.render(said))
+        await outbox.put(session, thread, told.message_id, connector.render(said))
 
-    again = None
     try:
         async with typing(connector, destination(thread)):
-            await collect_turn(services, job.tenant_id, conversation_id, channel=channel.type, together=write_parts)
-    except AssistantPaused:  # the customer waits for it to be woken
-        again = datetime.now(UTC) + _PAUSED
+            told = await collect_turn(services, turn, write_parts)
     finally:
         await connector.close()
-    async with services.database.tenant(job.tenant_id) as session:
-        await jobs.remove(session, job)
-        if again is not None:
-            await jobs.enqueue(session, job.tenant_id, ANSWER, job.key, job.payload, run_at=again)
+    if told is None:
+        async with services.database.tenant(job.tenant_id) as session:
+            await jobs.remove(session, job)
+
+
+async def _place(session: AsyncSession, job: ClaimedJob) -> Row[Thread, Channel, Conversation] | None:
+    mine = (Thread.tenant_id == job.tenant_id, Thread.id == UUID(job.payload["conversation_id"]))
+    of_tenant = (Channel.tenant_id == Thread.tenant_id, Conversation.tenant_id == Thread.tenant_id)
+    places = select(Thread, Channel, Conversation).where(*mine, *of_tenant)
+    places = places.where(Channel.id == Thread.channel_id, Conversation.id == Thread.id)
+    return (await session.execute(places)).one_or_none()
 
 
 async def hand_to_person(session: AsyncSession, job: ClaimedJob, _error: AsisstoError) -> None:

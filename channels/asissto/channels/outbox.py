@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import ColumnElement, func, select, text, true, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.contract import SEND_SECONDS, Part
 from asissto.channels.tables import Outgoing, Thread
+from asissto.platform.notices import notify
 from asissto.platform.tables import new_id
 from asissto.retrieval.tables import Message
 
@@ -28,24 +31,34 @@ IN_QUEUE = ("pending", "sending")
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A part that this courier alone may send; `may_have_arrived` says that an earlier attempt was not heard of."""
+    """A part that this courier alone may send, and where; `revision` is that of the channel's settings.
+
+    `may_have_arrived` says that an earlier attempt was not heard of.
+    """
 
     tenant_id: UUID
     id: UUID
     channel_id: UUID
     conversation_id: UUID
-    message_id: UUID
-    part: int
+    content: dict[str, Any]
+    key: int
     attempts: int
-    repeats: int
     may_have_arrived: bool
     worker: UUID
+    created_at: datetime
+    first_sent_at: datetime
+    thread: str
+    address: dict[str, Any]
+    revision: int
 
 
 async def put(session: AsyncSession, thread: Thread, message_id: UUID, parts: Sequence[Part]) -> None:
     """Behind everything that waits in the conversation, whose row the caller has locked."""
+    mine = update(Thread).where(Thread.tenant_id == thread.tenant_id, Thread.id == thread.id)
+    counted = mine.values(seq=Thread.seq + len(parts)).returning(Thread.seq)
+    last = await session.scalar(counted, execution_options={"synchronize_session": False})
+    assert last is not None
     for number, part in enumerate(parts):
-        thread.seq += 1
         row_id = new_id()
         session.add(
             Outgoing(
@@ -54,7 +67,7 @@ async def put(session: AsyncSession, thread: Thread, message_id: UUID, parts: Se
                 channel_id=thread.channel_id,
                 conversation_id=thread.id,
                 message_id=message_id,
-                seq=thread.seq,
+                seq=last - len(parts) + number + 1,
                 part=number,
                 content=msgspec.to_builtins(part),
                 key=key_of(row_id),
@@ -66,7 +79,7 @@ async def put(session: AsyncSession, thread: Thread, message_id: UUID, parts: Se
 
 async def wake(session: AsyncSession) -> None:
     """Couriers look for work as soon as the transaction has committed."""
-    await session.execute(select(func.pg_notify(CHANNEL, "")))
+    notify(session, CHANNEL, "")
 
 
 def key_of(row_id: UUID) -> int:
@@ -87,7 +100,7 @@ _CLAIM = text("""
             ORDER BY tenant_id, channel_id LIMIT 1
         ) n
     ), ready AS (
-        SELECT w.tenant_id, w.channel_id, busy.parts FROM waiting w
+        SELECT w.tenant_id, w.channel_id, c.revision, busy.parts FROM waiting w
         JOIN channels c ON c.tenant_id = w.tenant_id AND c.id = w.channel_id
         CROSS JOIN LATERAL (
             SELECT count(*) AS parts FROM outbox s WHERE s.tenant_id = w.tenant_id AND s.channel_id = w.channel_id
@@ -96,8 +109,9 @@ _CLAIM = text("""
         WHERE c.status = 'active' AND coalesce(c.paused_until <= now(), true) AND busy.parts < :at_once
         ORDER BY busy.parts, random()
     ), next AS (
-        SELECT o.tenant_id, o.id, o.was_sending FROM ready CROSS JOIN LATERAL (
-            SELECT o.tenant_id, o.id, o.state = 'sending' AS was_sending FROM outbox o
+        SELECT o.tenant_id, o.id, o.was_sending, o.external_key, o.address, ready.revision
+        FROM ready CROSS JOIN LATERAL (
+            SELECT o.tenant_id, o.id, o.state = 'sending' AS was_sending, t.external_key, t.address FROM outbox o
             JOIN threads t ON t.tenant_id = o.tenant_id AND t.id = o.conversation_id
             WHERE o.tenant_id = ready.tenant_id AND o.channel_id = ready.channel_id
             AND (o.state = 'pending' AND o.next_attempt_at <= now() OR o.state = 'sending' AND o.lease_until < now())
@@ -106,22 +120,24 @@ _CLAIM = text("""
                 SELECT FROM outbox p WHERE p.tenant_id = o.tenant_id AND p.conversation_id = o.conversation_id
                 AND p.seq < o.seq AND p.state IN ('pending', 'sending')
             )
-            ORDER BY o.next_attempt_at LIMIT 1 FOR UPDATE OF o SKIP LOCKED
-        ) o LIMIT 1
+            ORDER BY o.next_attempt_at
+            LIMIT least(:at_once - ready.parts, greatest(1, :most / (SELECT count(*) FROM ready)))
+            FOR UPDATE OF o SKIP LOCKED
+        ) o LIMIT :most
     )
     UPDATE outbox SET state = 'sending', worker = :worker, lease_until = now() + :lease, attempts = attempts + 1,
         first_sent_at = coalesce(first_sent_at, now()), is_uncertain = is_uncertain OR next.was_sending
     FROM next WHERE outbox.tenant_id = next.tenant_id AND outbox.id = next.id
-    RETURNING outbox.tenant_id, outbox.id, outbox.channel_id, outbox.conversation_id, outbox.message_id, outbox.part,
-        outbox.attempts, outbox.repeats, outbox.is_uncertain, outbox.worker
-""")
+    RETURNING outbox.tenant_id, outbox.id, outbox.channel_id, outbox.conversation_id, outbox.content, outbox.key,
+        outbox.attempts, outbox.is_uncertain, outbox.worker, outbox.created_at, outbox.first_sent_at,
+        next.external_key, next.address, next.revision
+""").columns(content=JSONB, address=JSONB)
 
 
-async def claim(session: AsyncSession, worker: UUID, lease: timedelta = LEASE) -> Claimed | None:
-    """The next part that may be sent, of any tenant; the channel with the fewest on their way comes first."""
-    found = await session.execute(_CLAIM, {"worker": worker, "lease": lease, "at_once": MOST_AT_ONCE})
-    row = found.one_or_none()
-    return None if row is None else Claimed(*row)
+async def claim(session: AsyncSession, worker: UUID, most: int, lease: timedelta = LEASE) -> list[Claimed]:
+    """At most so many parts that may be sent, of any tenant; the channel with the fewest on their way comes first."""
+    asked = {"worker": worker, "lease": lease, "at_once": MOST_AT_ONCE, "most": most}
+    return [Claimed(*row) for row in await session.execute(_CLAIM, asked)]
 
 
 async def silence_assistant(session: AsyncSession, tenant_id: UUID, conversation_id: UUID) -> None:

@@ -2,10 +2,11 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import Update, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.contract import Capabilities, Connector, Destination, Part, Sent
@@ -22,7 +23,7 @@ from asissto.channels.send_errors import (
     Uncertain,
 )
 from asissto.channels.tables import Channel, Outgoing, Thread
-from asissto.channels.threads import destination, lock_channel, move_thread
+from asissto.channels.threads import lock_channel, move_thread
 from asissto.platform.events import announce
 from asissto.retrieval.conversations import TOPIC as CONVERSATIONS
 
@@ -36,7 +37,7 @@ Outcome = Sent | SendError
 
 
 class Errand(msgspec.Struct, frozen=True):
-    """A claimed part with everything that is needed to send it; `revision` is that of the channel's settings.
+    """A claimed part with everything that is needed to send it; `revision` is that of the connector's settings.
 
     `must_look`: an earlier attempt may have arrived, and only the provider's list tells.
     """
@@ -44,37 +45,33 @@ class Errand(msgspec.Struct, frozen=True):
     claimed: Claimed
     to: Destination
     content: Part
-    key: int
-    since: datetime
     is_stale: bool
     must_look: bool
     revision: int
 
 
-async def prepare(session: AsyncSession, claimed: Claimed, revision: int, connector: Connector) -> Errand | None:
-    """None where it may have arrived and must not be sent once more."""
-    row = await session.get_one(Outgoing, (claimed.tenant_id, claimed.id))
-    thread = await session.get_one(Thread, (claimed.tenant_id, claimed.conversation_id))
-    if claimed.may_have_arrived and connector.capabilities.again == "none":
-        if row.repeats >= MOST_REPEATS:
-            _finish(row, "unknown")
-            await announce(session, claimed.tenant_id, CONVERSATIONS, claimed.conversation_id)
-            await wake(session)
-            return None
-        row.repeats += 1  # before it is sent: a process that dies here has used it up
-    since = row.first_sent_at or row.created_at
+def errand(claimed: Claimed, revision: int, connector: Connector) -> Errand:
     oldest = datetime.now(UTC) - timedelta(hours=connector.account.settings.max_age_hours)
-    content = msgspec.convert(row.content, Part)
     return Errand(
         claimed=claimed,
-        to=destination(thread),
-        content=content,
-        key=row.key,
-        since=since,
-        is_stale=row.created_at < oldest,
-        must_look=claimed.may_have_arrived and _must_look(connector.capabilities, since),
+        to=Destination(claimed.thread, claimed.address),
+        content=msgspec.convert(claimed.content, Part),
+        is_stale=claimed.created_at < oldest,
+        must_look=claimed.may_have_arrived and _must_look(connector.capabilities, claimed.first_sent_at),
         revision=revision,
     )
+
+
+async def may_repeat(session: AsyncSession, claimed: Claimed) -> bool:
+    """Whether a part that may have arrived is sent once more, where the provider cannot tell; ends it if not."""
+    row = await session.get_one(Outgoing, (claimed.tenant_id, claimed.id))
+    if row.repeats < MOST_REPEATS:
+        row.repeats += 1  # before it is sent: a process that dies here has used it up
+        return True
+    _finish(row, "unknown")
+    await announce(session, claimed.tenant_id, CONVERSATIONS, claimed.conversation_id)
+    await wake(session)
+    return False
 
 
 def _must_look(capabilities: Capabilities, since: datetime) -> bool:
@@ -90,19 +87,31 @@ async def settle(
     """Changes nothing where the part was claimed by another courier meanwhile."""
     mine = (Outgoing.tenant_id == claimed.tenant_id, Outgoing.id == claimed.id)
     held = (Outgoing.worker == claimed.worker, Outgoing.state == "sending", Outgoing.attempts == claimed.attempts)
+    if isinstance(outcome, Sent):
+        await _take_yes(session, claimed, update(Outgoing).where(*mine, *held), outcome)
+        return
     row = await session.scalar(select(Outgoing).where(*mine, *held).with_for_update())
     if row is None:
         return
     row.lease_until = None
-    if isinstance(outcome, Sent):
-        row.provider_message_id, row.segments = outcome.message_id, outcome.segments
-        row.error_code = row.error = None
-        _finish(row, "sent")
-        await announce(session, row.tenant_id, SENT, row.conversation_id)
-    else:
-        row.error_code, row.error = outcome.code, outcome.detail
-        await _take_no(session, row, outcome, revision, lookup_after)
+    row.error_code, row.error = outcome.code, outcome.detail
+    await _take_no(session, row, outcome, revision, lookup_after)
     await wake(session)
+
+
+async def _take_yes(session: AsyncSession, claimed: Claimed, row: Update, sent: Sent) -> None:
+    values: dict[str, Any] = {
+        "state": "sent",
+        "lease_until": None,
+        "finished_at": func.now(),
+        "provider_message_id": sent.message_id,
+        "segments": sent.segments,
+        "error_code": None,
+        "error": None,
+    }
+    done = row.values(values).returning(Outgoing.id)
+    if (await session.execute(done, execution_options={"synchronize_session": False})).first() is not None:
+        await announce(session, claimed.tenant_id, SENT, claimed.conversation_id)
 
 
 async def _take_no(session: AsyncSession, row: Outgoing, error: SendError, revision: int, lookup_after: float) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from asissto.platform.errors import DatabaseDown, DatabaseSlow
+from asissto.platform.notices import send_notices
 
 POOL_SECONDS = 10.0
 """How long a transaction waits for a connection."""
@@ -125,6 +126,7 @@ class Database:
 async def _transaction(session: AsyncSession) -> AsyncIterator[None]:
     try:
         yield
+        await send_notices(session)
         await session.commit()
     except (PoolExhausted, asyncpg.QueryCanceledError) as error:
         raise DatabaseSlow from error

@@ -7,11 +7,11 @@ from typing import Never
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.database import Database
 from asissto.platform.listening import listen
+from asissto.platform.notices import notify
 from asissto.platform.permissions import Permission
 from asissto.platform.texts import Language
 from asissto.platform.waking import happens
@@ -47,7 +47,7 @@ Topics = Mapping[str, Topic]
 async def announce(session: AsyncSession, tenant_id: UUID, topic: str, object_id: UUID) -> None:
     """Belongs into the transaction of the change: both are seen or neither."""
     change = msgspec.json.encode(Change(tenant_id, topic, object_id)).decode()
-    await session.execute(select(func.pg_notify(CHANNEL, change)))
+    notify(session, CHANNEL, change)
 
 
 class Watcher:

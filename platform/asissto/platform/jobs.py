@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import TextClause, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.platform.notices import notify
 from asissto.platform.tables import Job, new_id
 
 LEASE = timedelta(seconds=15)
@@ -71,7 +72,7 @@ async def withdraw(session: AsyncSession, tenant_id: UUID, kind: str, key: str) 
 async def _tell(session: AsyncSession, kind: str, run_at: datetime | None = None) -> None:
     """Wakes the workers, at once or when the job falls due: `kind seconds`, the seconds since 1970."""
     due = 0.0 if run_at is None else run_at.timestamp()
-    await session.execute(select(func.pg_notify(CHANNEL, f"{kind} {due}")))
+    notify(session, CHANNEL, f"{kind} {due}")
 
 
 def _waiting(tenant_id: UUID, kind: str, key: str) -> tuple[Any, ...]:
@@ -93,7 +94,7 @@ async def enqueue_all(
 
 _ABANDONED = """
     SELECT tenant_id, id FROM jobs WHERE kind = ANY(:kinds) AND state = 'doing' AND lease_until < now()
-    ORDER BY lease_until LIMIT 1 FOR UPDATE SKIP LOCKED
+    ORDER BY lease_until LIMIT :most FOR UPDATE SKIP LOCKED
 """
 # Walks the tenants that have jobs by the index, not the jobs: a hundred thousand of one tenant cost as much as one.
 _DUE = """
@@ -112,31 +113,42 @@ _DUE = """
     SELECT j.tenant_id, j.id FROM turns CROSS JOIN LATERAL (
         SELECT tenant_id, id FROM jobs
         WHERE tenant_id = turns.tenant_id AND state = 'todo' AND run_at <= now() AND kind = ANY(:kinds)
-        ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) j LIMIT 1
+        ORDER BY run_at
+        LIMIT (SELECT greatest(1, :most / greatest(1, count(tenant_id))) FROM waiting)
+        FOR UPDATE SKIP LOCKED
+    ) j LIMIT :most
 """
 """The tenant with the fewest running jobs comes first, of those the one that was served longest ago: a bulk upload
-keeps nobody else waiting, even where one job runs at a time."""
+keeps nobody else waiting, even where one job runs at a time. Of several that are claimed at once each tenant has its
+share."""
 
 _TAKE = """
     WITH next AS ({next}), served AS (
-        INSERT INTO job_turns (tenant_id, served_at) SELECT tenant_id, clock_timestamp() FROM next
+        INSERT INTO job_turns (tenant_id, served_at) SELECT tenant_id, clock_timestamp() FROM next GROUP BY tenant_id
         ON CONFLICT (tenant_id) DO UPDATE SET served_at = excluded.served_at
     )
     UPDATE jobs SET state = 'doing', worker = :worker, lease_until = now() + :lease, attempts = attempts + 1
     FROM next WHERE jobs.tenant_id = next.tenant_id AND jobs.id = next.id
     RETURNING jobs.tenant_id, jobs.id, jobs.kind, jobs.key, jobs.payload, jobs.attempts, jobs.worker, jobs.waiting_since
 """
-_CLAIMS = [text(_TAKE.format(next=query)) for query in (_ABANDONED, _DUE)]
+_TAKE_ABANDONED, _TAKE_DUE = (text(_TAKE.format(next=query)) for query in (_ABANDONED, _DUE))
 
 
-async def claim(session: AsyncSession, worker: UUID, kinds: list[str]) -> ClaimedJob | None:
-    """Takes a job whose worker died, or the next one that is due; None where there is none."""
-    for query in _CLAIMS:
-        row = (await session.execute(query, {"kinds": kinds, "worker": worker, "lease": LEASE})).one_or_none()
-        if row is not None:
-            return ClaimedJob(*row)
-    return None
+async def claim(session: AsyncSession, worker: UUID, kinds: list[str], most: int) -> list[ClaimedJob]:
+    """Takes at most so many jobs that are due."""
+    return await _take(session, _TAKE_DUE, worker, kinds, most)
+
+
+async def claim_abandoned(session: AsyncSession, worker: UUID, kinds: list[str], most: int) -> list[ClaimedJob]:
+    """Takes at most so many jobs whose worker died."""
+    return await _take(session, _TAKE_ABANDONED, worker, kinds, most)
+
+
+async def _take(
+    session: AsyncSession, query: TextClause, worker: UUID, kinds: list[str], most: int
+) -> list[ClaimedJob]:
+    asked = {"kinds": kinds, "worker": worker, "lease": LEASE, "most": most}
+    return [ClaimedJob(*row) for row in await session.execute(query, asked)]
 
 
 async def renew(session: AsyncSession, job: ClaimedJob) -> None:

@@ -1,11 +1,13 @@
 """Runs jobs until told to stop: wakes by notification, when one falls due, or by the clock where that was missed."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Literal, get_args
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -37,6 +39,7 @@ class Handler(msgspec.Struct, frozen=True):
     lane: Lane = "usual"
 
 
+Claim = Callable[[AsyncSession, UUID, list[str], int], Awaitable[list[ClaimedJob]]]
 POLL_SECONDS = 2.0
 _LONGEST_TIMER = 600.0
 log = structlog.get_logger()
@@ -72,32 +75,45 @@ class Worker:
     async def _work(self, lane: Lane, most: int) -> None:
         """One claims for all places of a lane: dozens that are woken at once would mostly find nothing."""
         kinds = [kind for kind, handler in self._handlers.items() if handler.lane == lane]
-        places, wake = asyncio.Semaphore(most), self._wakes[lane]
-        async with asyncio.TaskGroup() as running:
+        wake, running = self._wakes[lane], set[asyncio.Task[None]]()
+        looked_for_abandoned = -math.inf
+
+        def end(task: asyncio.Task[None]) -> None:
+            if len(running) == most:
+                wake.set()  # there may have been no place for what is due
+            running.discard(task)
+
+        async with asyncio.TaskGroup() as group:
             while True:
-                await places.acquire()
                 wake.clear()  # before the look, so that what comes during it is not missed
-                job = await self._claim(kinds)
-                if job is None:
-                    places.release()
+                free, found = most - len(running), list[ClaimedJob]()
+                if free and time.monotonic() - looked_for_abandoned >= POLL_SECONDS:
+                    looked_for_abandoned = time.monotonic()
+                    found = await self._claim(jobs.claim_abandoned, kinds, free)
+                if free > len(found):
+                    found += await self._claim(jobs.claim, kinds, free - len(found))
+                for job in found:
+                    task = group.create_task(self._run(job))
+                    running.add(task)
+                    task.add_done_callback(end)
+                if not found:
                     await happens(wake, POLL_SECONDS)
-                else:
-                    running.create_task(self._run(job)).add_done_callback(lambda _done: places.release())
 
     async def run_one(self, kinds: list[str] | None = None) -> bool:
         """Runs the next job that is due, of these kinds or any; False where there is none."""
-        job = await self._claim(list(self._handlers) if kinds is None else kinds)
-        if job is not None:
+        kinds = list(self._handlers) if kinds is None else kinds
+        found = await self._claim(jobs.claim_abandoned, kinds, 1) or await self._claim(jobs.claim, kinds, 1)
+        for job in found:
             await self._run(job)
-        return job is not None
+        return bool(found)
 
-    async def _claim(self, kinds: list[str]) -> ClaimedJob | None:
+    async def _claim(self, claim: Claim, kinds: list[str], most: int) -> list[ClaimedJob]:
         try:
             async with self._services.database.system() as session:
-                return await jobs.claim(session, self._id, kinds)
+                return await claim(session, self._id, kinds, most)
         except Exception as error:  # the database may be away for a while: the loop outlives it
             log.error("jobs cannot be claimed", error=repr(error))  # noqa: TRY400
-            return None
+            return []
 
     async def _run(self, job: ClaimedJob) -> None:
         with structlog.contextvars.bound_contextvars(job=str(job.id), kind=job.kind, tenant=str(job.tenant_id)):

@@ -118,12 +118,14 @@ async def hold(session: AsyncSession, burst: Burst) -> Conversation | None:
     if conversation.claimed_by != burst.claim:
         return None
     conversation.claimed_by = conversation.claimed_until = None
+    conversation.updated_at = func.now()
     return conversation
 
 
 async def more_came(session: AsyncSession, burst: Burst) -> bool:
     """Whether messages wait that would belong to the burst."""
-    waiting = [message for message, _ in await _waiting(session, burst.place)]
+    with session.no_autoflush:
+        waiting = [message for message, _ in await _waiting(session, burst.place)]
     return not waiting or tuple(message.id for message in _together(waiting)) != burst.message_ids
 
 

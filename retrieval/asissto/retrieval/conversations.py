@@ -174,7 +174,6 @@ class Turned(msgspec.Struct, frozen=True, kw_only=True):
 async def store_answer(session: AsyncSession, conversation: Conversation, question: str, turned: Turned) -> UUID:
     """The message with its citations and its receipt."""
     tenant_id, message_id = conversation.tenant_id, new_id()
-    conversation.updated_at = func.now()
     session.add(
         Message(
             tenant_id=tenant_id,

@@ -5,20 +5,21 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.labels import DocumentFilter
 from asissto.ingestion.spaces import Space, no_space_yet
 from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
-from asissto.platform.errors import AssistantPaused
+from asissto.platform.errors import AssistantPaused, NotFound
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant
 from asissto.platform.texts import Language
 from asissto.retrieval.approved import Sought
-from asissto.retrieval.assistants import AssistantSettings, Snapshot, find_assistant, published
+from asissto.retrieval.assistants import AssistantSettings, Snapshot, published
 from asissto.retrieval.generation import Persona
 from asissto.retrieval.speaking import speak
+from asissto.retrieval.tables import Assistant
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,16 +56,24 @@ async def whole_workspace(services: Services, tenant_id: UUID) -> Scope:
 
 async def workspace_scope(session: AsyncSession, services: Services, tenant_id: UUID) -> Scope:
     """The same in a transaction that is open already."""
-    tenant_and_space = (
-        select(Tenant, EmbeddingSpace)
+    tenant, active = (await session.execute(_of_tenant(tenant_id, Tenant, EmbeddingSpace))).one()
+    return _workspace(services, tenant, active)
+
+
+def _of_tenant(tenant_id: UUID, *what: Any) -> Select[Any]:
+    return (
+        select(*what)
+        .select_from(Tenant)
         .outerjoin(KnowledgeBase, KnowledgeBase.tenant_id == Tenant.id)
         .outerjoin(EmbeddingSpace, EmbeddingSpace.id == KnowledgeBase.space_id)
         .where(Tenant.id == tenant_id)
     )
-    tenant, active = (await session.execute(tenant_and_space)).one()
+
+
+def _workspace(services: Services, tenant: Tenant, active: EmbeddingSpace | None) -> Scope:
     space = no_space_yet(services) if active is None else Space.of(active)
     language: Language = "ru" if tenant.language == "ru" else "en"
-    return Scope(tenant_id=tenant_id, tenant_number=tenant.number, language=language, space=space)
+    return Scope(tenant_id=tenant.id, tenant_number=tenant.number, language=language, space=space)
 
 
 class Speaker(msgspec.Struct, frozen=True):
@@ -108,9 +117,12 @@ async def scope_of(  # noqa: PLR0913 - whose words, and where they are said
 
 async def find_speaker(session: AsyncSession, services: Services, tenant_id: UUID, assistant_id: UUID) -> Speaker:
     """Raises NotFound and AssistantPaused."""
-    workspace = await workspace_scope(session, services, tenant_id)
-    assistant = await find_assistant(session, tenant_id, assistant_id)
+    its = (Assistant.tenant_id == tenant_id) & (Assistant.id == assistant_id)
+    query = _of_tenant(tenant_id, Tenant, EmbeddingSpace, Assistant).outerjoin(Assistant, its)
+    tenant, active, assistant = (await session.execute(query)).one()
+    if assistant is None:
+        raise NotFound(kind="assistant")
     if assistant.status == "paused":
         raise AssistantPaused
     snapshot = msgspec.convert(published(assistant), Snapshot)
-    return Speaker(workspace, snapshot, {"version": assistant.version})
+    return Speaker(_workspace(services, tenant, active), snapshot, {"version": assistant.version})

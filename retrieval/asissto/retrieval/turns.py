@@ -1,7 +1,7 @@
 """A turn of a conversation: what waits in it is taken, answered once, and stored with whatever follows from it.
 
-`ask` and `ask_in_pieces` are for whoever waits for the answer to a question; `collect_turn` is for a job that was woken
-by messages which are stored already (`bursts.arrive`, in the transaction that takes them in).
+`ask` and `ask_in_pieces` are for whoever waits for the answer to a question; `open_turn` and `collect_turn` are for a
+job that was woken by messages which are stored already (`bursts.arrive`, in the transaction that takes them in).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from asissto.retrieval.answering import answer_in_pieces, check_question
 from asissto.retrieval.answers import Answer, Piece, turned
 from asissto.retrieval.at_once import MODE as CANNED
 from asissto.retrieval.bursts import Burst, Later, Place, Settled
-from asissto.retrieval.conversations import TOPIC, Asked, find_conversation, store_answer
+from asissto.retrieval.conversations import TOPIC, Asked, store_answer
 from asissto.retrieval.handing_over import HandOverPolicy, after_failure, hand_over_as_wanted, why_not
 from asissto.retrieval.kept_calls import calls_kept
 from asissto.retrieval.retelling import stored_answer
@@ -62,28 +62,35 @@ async def ask_in_pieces(services: Services, asked: Asked) -> AsyncGenerator[Piec
             yield event
 
 
-async def collect_turn(
-    services: Services,
-    tenant_id: UUID,
-    conversation_id: UUID,
-    *,
-    channel: str = "api",
-    together: Together | None = None,
-) -> Told | None:
+class OpenTurn(msgspec.Struct, frozen=True):
+    """What waits in a conversation and who answers it, before the answer is made."""
+
+    speaker: Speaker
+    channel: str
+    place: Place
+    found: Burst | Later | Settled | None
+
+
+async def open_turn(
+    session: AsyncSession, services: Services, conversation: Conversation, channel: str = "api"
+) -> OpenTurn:
+    """Takes what waits in the conversation where nobody else does. Raises AssistantPaused."""
+    tenant_id = conversation.tenant_id
+    speaker = await find_speaker(session, services, tenant_id, conversation.assistant_id)
+    window = speaker.scope(channel, {}).settings.burst_seconds
+    place = Place(tenant_id=tenant_id, conversation_id=conversation.id, window=window, is_pushed=True)
+    return OpenTurn(speaker, channel, place, await bursts.look(session, place))
+
+
+async def collect_turn(services: Services, opened: OpenTurn, together: Together | None = None) -> Told | None:
     """Answers everything that waits in the conversation, once the customer has stopped writing; None: nothing waited.
 
     For a job of a channel with a durable inbox. It may run twice and at once with others: messages are answered by one
     turn alone, and `together` is called in the transaction that stores its answer. Nothing is to be sent where
-    `answer.mode` is silent. Raises AssistantPaused; the messages then go on waiting.
+    `answer.mode` is silent.
     """
-    async with services.database.tenant(tenant_id) as session:
-        conversation = await find_conversation(session, tenant_id, conversation_id)
-        speaker = await find_speaker(session, services, tenant_id, conversation.assistant_id)
-        window = speaker.scope(channel, {}).settings.burst_seconds
-        place = Place(tenant_id=tenant_id, conversation_id=conversation_id, window=window, is_pushed=True)
-        found = await bursts.look(session, place)
-    turn = _Turn(services, speaker, channel, place, streams=False, together=together)
-    async with aclosing(turn.events(found)) as events:
+    turn = _Turn(services, opened.speaker, opened.channel, opened.place, streams=False, together=together)
+    async with aclosing(turn.events(opened.found)) as events:
         async for event in events:
             if isinstance(event, Told):
                 return event
