@@ -51,6 +51,7 @@ class Row(msgspec.Struct, frozen=True):
     p50: float
     p95: float
     server_cpu: float
+    database_cpu: float
     worker_cpu: float
 
 
@@ -122,13 +123,17 @@ async def measure(sizes: Sizes) -> list[Row]:
             for paced in (True, False):
                 console.print("Writing, paced" if paced else "Writing at once", style="dim")
                 run = _Run(served.client, hook, receiver, itertools.cycle(asked.work.questions))
-                before = served.processor()[0], _seconds(worker)
+                await run.warm()
+                before = served.processor(), _seconds(worker)
                 latencies, taken = await run.write(sizes, paced=paced)
-                after = served.processor()[0], _seconds(worker)
-                cpu = [(then - now) / len(latencies) for now, then in zip(before, after, strict=True)]
+                after = served.processor(), _seconds(worker)
+                spent = [
+                    (then - now) / len(latencies)
+                    for now, then in zip((*before[0], before[1]), (*after[0], after[1]), strict=True)
+                ]
                 p50, p95 = np.percentile(latencies, (50, 95)) * 1000
                 label = f"one in {sizes.pause:g} s each" if paced else "one after the other"
-                rows.append(Row(label, len(latencies) / taken, float(p50), float(p95), cpu[0], cpu[1]))
+                rows.append(Row(label, len(latencies) / taken, float(p50), float(p95), *spent))
     return rows
 
 
@@ -140,9 +145,12 @@ class _Run:
         self._questions = questions
         self._keys = itertools.count(time.time_ns())
 
-    async def write(self, sizes: Sizes, *, paced: bool) -> tuple[list[float], float]:
+    async def warm(self) -> None:
+        """Models load, plans are made."""
         for _ in range(_WARM):
             await self._turn("warm")
+
+    async def write(self, sizes: Sizes, *, paced: bool) -> tuple[list[float], float]:
         latencies: list[float] = []
         begun = time.perf_counter()
 
@@ -202,9 +210,9 @@ def _seconds(process: psutil.Process) -> float:
 
 def show(sizes: Sizes, rows: list[Row], load: float) -> None:
     title = f"{sizes.conversations} conversations through a channel, {sizes.passages:,} passages, a stub model"
-    table = Table("", "answers/s", "p50, ms", "p95, ms", "server, ms/answer", "worker, ms/answer", title=title)
+    table = Table("", "answers/s", "p50, ms", "p95, ms", "server, ms/answer", "database", "worker", title=title)
     for row in rows:
-        processor = (f"{1000 * seconds:.0f}" for seconds in (row.server_cpu, row.worker_cpu))
+        processor = (f"{1000 * seconds:.0f}" for seconds in (row.server_cpu, row.database_cpu, row.worker_cpu))
         table.add_row(row.label, f"{row.answers_a_second:.1f}", f"{row.p50:.0f}", f"{row.p95:.0f}", *processor)
     Console(width=150).print(table)
     print(f"Load of the machine before: {load:.1f}")

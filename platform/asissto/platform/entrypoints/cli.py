@@ -3,9 +3,9 @@
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -43,7 +43,7 @@ def up() -> None:
     """Start everything: database, migrations, API and worker."""
     from asissto.platform.entrypoints.up import up as start
 
-    asyncio.run(start(read_settings()))
+    _run(start(read_settings()))
 
 
 @main.command()
@@ -51,7 +51,7 @@ def serve() -> None:
     """Start the API alone."""
     from asissto.platform.entrypoints.serving import serve as start
 
-    asyncio.run(start(read_settings()))
+    _run(start(read_settings()))
 
 
 @main.command()
@@ -60,7 +60,7 @@ def work(*, with_parent: bool) -> None:
     """Start a worker alone."""
     from asissto.platform.entrypoints.worker import work as start
 
-    asyncio.run(start(read_settings(), with_parent=with_parent))
+    _run(start(read_settings(), with_parent=with_parent))
 
 
 @main.command()
@@ -158,6 +158,13 @@ def doctor(*, as_json: bool) -> None:
     from asissto.platform.entrypoints.doctor import examine
 
     sys.exit(0 if asyncio.run(examine(as_json=as_json)) else 1)
+
+
+def _run(process: Coroutine[Any, Any, None]) -> None:
+    """On the event loop for what runs long."""
+    import uvloop
+
+    uvloop.run(process)
 
 
 def _with_services(do: Callable[[Services], Awaitable[T]], settings: Settings | None = None) -> T:
