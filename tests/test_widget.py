@@ -520,6 +520,21 @@ async def test_the_stream_tells_who_answers(shop: Shop) -> None:
                 assert await events.next("state") == {"status": status, "typing": False}
 
 
+async def test_a_called_person_is_told_of_once(shop: Shop) -> None:
+    """In the assistant's words; what stands in the conversation for the operators is not for the visitor."""
+    async with everything_at_work(shop.services), shop.visited() as page, page.listening() as events:
+        await page.say("operator!")
+        assert (await events.next())["text"] == text("hand_over.done", "en")
+        assert await events.next("state") == {"status": "waiting", "typing": False}
+        (row,) = (await shop.alice.client.get("/api/v1/conversations")).json()["items"]
+        found = await shop.alice.client.get(f"/api/v1/conversations/{row['id']}/messages")
+        told = found.json()["items"][-1]
+        shown = said(await page.history())
+    assert (told["sender_kind"], told["content"]) == ("system", "")
+    assert told["metadata"] == {"event": "handed_over", "reason": "asked_for_person"}
+    assert shown == [("visitor", "operator!"), ("assistant", text("hand_over.done", "en"))]
+
+
 async def test_an_open_stream_does_not_hold_up_a_stop(shop: Shop) -> None:
     """It ends well, so that the browser comes back to the next server; the fixture waits for the stop."""
     async with shop.visited() as page, page.listening() as events:
