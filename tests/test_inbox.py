@@ -432,8 +432,42 @@ async def test_the_team_hears_in_its_chat_of_a_hand_over(private: Services, desk
         await gateway.wait_for(2)
         await asyncio.sleep(0.3)
     assert gateway.said("ann") == [text("hand_over.done", "en")]
+    told = [("contact", "operator!"), ("assistant", text("hand_over.done", "en")), ("system", "handed_over")]
+    assert await desk.said("ann") == told
     notice = text("hand_over.notice", "en", reason=text("reason.asked_for_person", "en"), question="operator!")
     assert gateway.said("team") == [f"{notice}\nhttps://help.example/inbox/{await desk.id_of('ann')}"]
+
+
+async def test_an_answer_that_fails_again_and_again_goes_to_a_person(
+    private: Services, desk: Desk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The customer is told once; the team hears with the link as of any other hand-over."""
+
+    async def broken(*_: Any) -> AsyncGenerator[Any, None]:
+        raise RuntimeError("a fault of ours")
+        yield
+
+    monkeypatch.setattr(turns, "answer_in_pieces", broken)
+    monkeypatch.setattr(jobs, "MOST_ATTEMPTS", 1)
+    settings = {"settings": {"notify": ["team"]}}
+    (await desk.alice.client.patch(f"/api/v1/channels/{desk.channel['id']}", json=settings)).raise_for_status()
+    services = structs.replace(private, settings=structs.replace(private.settings, public_url="https://help.example"))
+    async with everything_at_work(services):
+        await desk.hear("team", "Hello!")
+        await desk.hear("ann", "Where is my parcel?")
+        await gateway.wait_for(2)
+        await asyncio.sleep(0.3)
+    assert gateway.said("ann") == [text("hand_over.done", "en")]
+    reason = text("reason.repeated_failure", "en")
+    notice = text("hand_over.notice", "en", reason=reason, question="Where is my parcel?")
+    assert gateway.said("team") == [f"{notice}\nhttps://help.example/inbox/{await desk.id_of('ann')}"]
+    assert await desk.said("ann") == [
+        ("contact", "Where is my parcel?"),
+        ("assistant", text("hand_over.done", "en")),
+        ("system", "handed_over"),
+    ]
+    [item] = await desk.items(status="pending")
+    assert (item["handed_over_reason"], item["last"]["text"]) == ("repeated_failure", text("hand_over.done", "en"))
 
 
 async def is_so(what: Any, expected: object) -> bool:
