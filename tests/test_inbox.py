@@ -393,7 +393,7 @@ async def test_what_a_customer_sends_is_fetched_and_kept(
         ("stored", None),
         ("failed", text("attachment.permanent", "en")),
         ("too_large", text("attachment.too_large", "en")),
-        ("waiting", None),
+        ("no_file", None),
     ]
     async with everything_at_work(private):
         await until(lambda: is_so(states, expected))

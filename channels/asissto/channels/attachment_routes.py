@@ -32,9 +32,9 @@ _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,80}")
 
 
 class AttachmentOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`state` is waiting, stored, too_large or failed, `error` says why in words. `size` is in bytes.
+    """`state` is waiting, stored, too_large, failed or no_file, `error` says why in words. `size` is in bytes.
 
-    What has nothing to fetch, such as a location, stays waiting.
+    What has no file that could be fetched, such as a location, is told by its type and name alone.
     """
 
     id: UUID
@@ -54,7 +54,8 @@ class AttachmentOut(msgspec.Struct, frozen=True, kw_only=True):
         key = f"attachment.{row.error}"
         error = None if row.error is None else text(key if key in TEXTS else "attachment.permanent", language)
         size = row.size or told.size
-        return cls(**same, id=row.id, size=size, state=row.state, error=error, created_at=row.created_at)
+        state = row.state if told.ref or row.state != "waiting" else "no_file"
+        return cls(**same, id=row.id, size=size, state=state, error=error, created_at=row.created_at)
 
 
 class AttachmentController(Controller):
