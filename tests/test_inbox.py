@@ -421,6 +421,35 @@ async def test_a_channel_that_fetches_nothing_says_so(
     assert await count(superuser, "jobs WHERE kind = 'channels.fetch'") == 0
 
 
+async def test_what_could_not_be_fetched_is_fetched_once_more(
+    private: Services, desk: Desk, gateway: Gateway, superuser: asyncpg.Connection
+) -> None:
+    """When a member says so, once each time; what is there already is not."""
+    sent = {"type": "photo", "ref": f"{gateway.place}/files/cat", "name": "cat.jpg", "mime": "image/jpeg"}
+    await desk.hear("ann", "Look!", attachments=[sent])
+    client, conversation_id = desk.alice.client, await desk.id_of("ann")
+    [message] = (await client.get(f"/api/v1/conversations/{conversation_id}/messages")).json()["items"]
+    place = f"/api/v1/conversations/{conversation_id}/messages/{message['id']}/attachments"
+
+    async def states() -> list[str]:
+        return [each["state"] for each in (await client.get(place)).json()]
+
+    [attachment] = (await client.get(place)).json()
+    again = f"{place}/{attachment['id']}/retry"
+    assert (await client.post(again)).json()["code"] == "conflict", "it is being fetched"
+    async with everything_at_work(private):
+        await until(lambda: is_so(states, ["failed"]))
+        await superuser.execute("TRUNCATE audit_log")
+        gateway.files = {"cat": [b"meow"]}
+        answers = [await client.post(again) for _ in range(2)]
+        assert (answers[0].json()["state"], answers[0].json()["error"]) == ("waiting", None)
+        await until(lambda: is_so(states, ["stored"]))
+    assert (await client.get(f"{place}/{attachment['id']}/content")).content == b"meow"
+    assert (await client.post(again)).json()["detail"].endswith(f"{text('conflict.attachment_state', 'en')}.")
+    [row] = await superuser.fetch("SELECT action, object_id, actor_id FROM audit_log")
+    assert [str(value) for value in row] == ["attachments.retry", attachment["id"], str(desk.alice.user_id)]
+
+
 async def test_the_team_hears_in_its_chat_of_a_hand_over(private: Services, desk: Desk, gateway: Gateway) -> None:
     """With the reason and the question; what it says there is not answered, and the customer does not see it."""
     settings = {"settings": {"notify": ["team", "never-wrote"]}}

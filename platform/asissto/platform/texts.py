@@ -512,6 +512,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "another reply was sent with this key",
         "с этим ключом уже отправлен другой ответ",
     ),
+    "conflict.attachment_state": (
+        "only an attachment whose fetching has failed can be fetched once more",
+        "загрузить ещё раз можно только вложение, которое не удалось получить",
+    ),
     "conflict.part_state": (
         "in its present state the part can be neither sent again nor cancelled",
         "в нынешнем состоянии эту часть нельзя ни отправить снова, ни отменить",

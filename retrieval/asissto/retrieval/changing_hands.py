@@ -59,12 +59,12 @@ async def close(session: AsyncSession, conversation: Conversation, by: UUID) -> 
     conversation.status = "closed"
 
 
-async def reopen(session: AsyncSession, conversation: Conversation) -> None:
-    """The assistant has it again; nothing happens where it is not closed."""
+async def reopen(session: AsyncSession, conversation: Conversation, by: UUID | None = None) -> None:
+    """The assistant has it again; nothing happens where it is not closed. `by` is None where the customer wrote."""
     if conversation.status == "closed":
         conversation.status = "bot"
         _forget_hand_over(conversation)
-        await mark(session, conversation, "reopened", None)
+        await mark(session, conversation, "reopened", by)
 
 
 async def mark(
