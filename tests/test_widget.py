@@ -16,7 +16,7 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from asissto.channels import outbox, widget_stream
+from asissto.channels import outbox, widget_messages, widget_stream
 from asissto.channels.contract import Part
 from asissto.channels.delivering import Courier
 from asissto.channels.tables import Thread
@@ -63,9 +63,9 @@ class Page:
         return shown
 
     @asynccontextmanager
-    async def listening(self, last_event: str = "", **params: str) -> AsyncIterator["EventSource"]:
+    async def listening(self, cut_off_at: str = "", **params: str) -> AsyncIterator["EventSource"]:
         """Without the bearer: an EventSource sends no headers but the place where it was cut off."""
-        query, headers = {"token": self.token, **params}, {"last-event-id": last_event} if last_event else {}
+        query, headers = {"token": self.token, **params}, {"last-event-id": cut_off_at} if cut_off_at else {}
         sent = {name: value for name, value in self.client.headers.items() if name != "authorization"}
         async with (
             httpx.AsyncClient(base_url=self.client.base_url, headers=sent, timeout=20) as client,
@@ -102,11 +102,11 @@ class EventSource:
                 event = {}
             self.beats += line == ": "
 
-    async def next(self, kind: str = "message") -> Json:
-        """The next event of this kind."""
+    async def next(self, kind: str = "message", *, own: bool = False) -> Json:
+        """The next event of this kind; the visitor's own words only where they are asked for."""
         async with asyncio.timeout(15):
             async for name, data in self._events:
-                if name == kind:
+                if name == kind and (own or data.get("sender") != "visitor"):
                     return data
         pytest.fail(f"the stream ended without a {kind}")
 
@@ -258,13 +258,41 @@ async def test_a_stream_that_is_cut_off_goes_on_where_it_was(shop: Shop) -> None
         assert place == late.last_event
 
 
+async def test_what_a_visitor_writes_is_shown_on_their_other_pages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, each once, with the id by which its own page knows it; also to a page that was cut off meanwhile."""
+    for module in (widget_messages, widget_stream):
+        monkeypatch.setattr(module, "MOST_AT_ONCE", 2)
+    key = uuid4()
+    async with shop.visited() as page, page.listening() as first:
+        async with page.listening() as second:
+            taken = (await page.say("One", key)).json()
+            shown = [await events.next(own=True) for events in (first, second)]
+        assert shown == (await page.history())["items"] * 2
+        about = {"id": taken["message_id"], "key": str(key), "sender": "visitor", "text": "One"}
+        assert about.items() <= shown[0].items()
+        await tell_him(shop, page, "Two")
+        await page.say("Three")
+        await page.say("One", key)
+        await tell_him(shop, page, "Four", "Five")
+        await page.say("Six")
+        async with page.listening(second.last_event) as again:
+            missed = [(await again.next(own=True))["text"] for _ in range(5)]
+        assert missed == ["Two", "Three", "Four", "Five", "Six"]
+        assert [(await first.next(own=True))["text"] for _ in range(5)] == missed
+        assert first.last_event == again.last_event == (await page.history())["last_event"]
+        async with page.listening(last_event=again.last_event) as late:
+            await page.say("Seven")
+            assert (await late.next(own=True))["text"] == "Seven"
+
+
 async def test_a_place_in_another_conversation_is_the_beginning(shop: Shop) -> None:
     """The old one was deleted, and numbers begin anew."""
     async with shop.visited() as page:
         await page.say("Hello!")
         await tell_him(shop, page, "Yes?")
-        async with page.listening("0123456789ab.41") as events:
-            assert (await events.next())["text"] == "Yes?"
+        for somewhere in (f"0123456789ab.41.{uuid4().hex}", "0123456789ab.41", "ы", "x" * 100):
+            async with page.listening(last_event=somewhere) as events:
+                assert [(await events.next(own=True))["text"] for _ in range(2)] == ["Hello!", "Yes?"]
 
 
 async def test_what_is_not_sent_and_what_is_not_for_visitors_is_not_shown(
@@ -291,11 +319,11 @@ async def test_two_visitors_never_see_each_others(shop: Shop) -> None:
     async with everything_at_work(shop.services), shop.visited() as ann, shop.visited() as bea:
         await bea.say("Hello!")
         async with ann.listening() as hers, bea.listening() as his:
-            assert (await his.next())["text"] == text("answer.greeting", "en")
+            assert [(await his.next(own=True))["text"] for _ in range(2)] == ["Hello!", text("answer.greeting", "en")]
             await ann.say(ABOUT_REFUND, key)
-            answer = await hers.next()
+            answer = [await hers.next(own=True) for _ in range(2)][1]
             await bea.say("Thank you", key)
-            assert (await his.next())["text"] == text("answer.thanks", "en")
+            assert [(await his.next(own=True))["text"] for _ in range(2)] == ["Thank you", text("answer.thanks", "en")]
         opening = f"messages/{answer['id']}/citations/1"
         assert [(await page.client.get(opening)).status_code for page in (ann, bea)] == [200, 404]
         assert {each["text"] for each in (await bea.history())["items"]} == {
@@ -525,14 +553,14 @@ async def test_a_called_person_is_told_of_once(shop: Shop) -> None:
     async with everything_at_work(shop.services), shop.visited() as page, page.listening() as events:
         await page.say("operator!")
         assert (await events.next())["text"] == text("hand_over.done", "en")
-        assert await events.next("state") == {"status": "waiting", "typing": False}
         (row,) = (await shop.alice.client.get("/api/v1/conversations")).json()["items"]
         found = await shop.alice.client.get(f"/api/v1/conversations/{row['id']}/messages")
         told = found.json()["items"][-1]
-        shown = said(await page.history())
+        history = await page.history()
     assert (told["sender_kind"], told["content"]) == ("system", "")
     assert told["metadata"] == {"event": "handed_over", "reason": "asked_for_person"}
-    assert shown == [("visitor", "operator!"), ("assistant", text("hand_over.done", "en"))]
+    assert history["state"] == {"status": "waiting", "typing": False}
+    assert said(history) == [("visitor", "operator!"), ("assistant", text("hand_over.done", "en"))]
 
 
 async def test_an_open_stream_does_not_hold_up_a_stop(shop: Shop) -> None:
