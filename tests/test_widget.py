@@ -172,9 +172,14 @@ async def make_widget(person: Person, **settings: Any) -> Json:
     return await make_channel(person, "web", own, {"identity_secret": SECRET}, name=f"Widget {new_id()}")
 
 
-def signed(user_id: str, secret: str = SECRET) -> Json:
-    """As the guide tells the owners of sites."""
-    return {"user_id": user_id, "signature": hmac.new(secret.encode(), user_id.encode(), "sha256").hexdigest()}
+def signed(user_id: str, secret: str = SECRET, seconds: int | None = None) -> Json:
+    """As the guide tells the owners of sites; good for so many seconds, or for ever."""
+    if seconds is None:
+        return {"user_id": user_id, "signature": hmac.new(secret.encode(), user_id.encode(), "sha256").hexdigest()}
+    expires_at = int(time.time()) + seconds
+    words = f"{user_id}\n{expires_at}"
+    signature = hmac.new(secret.encode(), words.encode(), "sha256").hexdigest()
+    return {"user_id": user_id, "expires_at": expires_at, "signature": signature}
 
 
 async def tell_him(shop: Shop, page: Page, *words: str, deliver: bool = True) -> None:
@@ -441,6 +446,10 @@ WRONG = {
     "another user": {**signed("u-17"), "user_id": "u-18"},
     "nothing": {**signed("u-17"), "signature": ""},
     "letters": {**signed("u-17"), "signature": "ы"},
+    "expired": signed("u-17", seconds=-1),
+    "another end": {**signed("u-17", seconds=-1), "expires_at": int(time.time()) + 600},
+    "an end of its own": {**signed("u-17"), "expires_at": int(time.time()) + 600},
+    "no end any more": {**signed("u-17", seconds=600), "expires_at": None},
 }
 
 
@@ -451,6 +460,18 @@ async def test_a_wrong_signature_is_refused(shop: Shop, case: str) -> None:
         answer = await page.begin(identity=WRONG[case])
     assert (answer.status_code, answer.json()["code"]) == (403, "identity_refused")
     assert answer.headers["access-control-allow-origin"] == SHOP
+
+
+async def test_a_signature_with_an_end_begins_sessions_until_then(shop: Shop) -> None:
+    """The session itself lasts as long as any other; an id that could hold an end in itself is none."""
+    async with shop.visited(identity=signed("u-17", seconds=600)) as page:
+        assert page.session["is_known"]
+        assert read_session(shop.lock, page.token).expires_at > time.time() + 3_600
+        await page.say("It is me.")
+        async with shop.visited(identity=signed("u-17")) as phone:
+            assert said(await phone.history()) == [("visitor", "It is me.")]
+        refused = await page.begin(identity=signed("u-17\n9999999999"))
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_input")
 
 
 async def test_a_widget_may_ask_for_an_identity(shop: Shop) -> None:
