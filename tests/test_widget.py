@@ -259,8 +259,11 @@ async def test_a_stream_that_is_cut_off_goes_on_where_it_was(shop: Shop) -> None
         async with page.listening(last_event=again.last_event) as late:
             await tell_him(shop, page, "Part 7")
             assert (await late.next())["text"] == "Part 7"
+        async with page.listening(late.last_event, last_event=events.last_event) as latest:
+            await tell_him(shop, page, "Part 8")
+            assert (await latest.next())["text"] == "Part 8", "a browser repeats the address of the first time"
         place = (await page.history())["last_event"]
-        assert place == late.last_event
+        assert place == latest.last_event
 
 
 async def test_what_a_visitor_writes_is_shown_on_their_other_pages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -439,6 +442,68 @@ async def test_a_signed_identity_has_one_conversation_everywhere(shop: Shop) -> 
             if each["contact_id"]
         ][:1]
         assert contact["channel_id"] == shop.channel["id"]
+
+
+async def contacts_of(shop: Shop) -> dict[str, Json]:
+    """By what the channel calls them."""
+    items = (await shop.alice.client.get("/api/v1/contacts")).json()["items"]
+    return {each["external_id"]: each for each in items}
+
+
+async def test_what_was_written_before_signing_in_goes_on_as_theirs(shop: Shop) -> None:
+    """With what a member has set right; a message sent once more is no other, and the old token leads nowhere."""
+    key = uuid4()
+    async with shop.visited() as page, shop.visited() as tab, shop.visited(identity=signed("u-17")) as phone:
+        taken = (await page.say("I am nobody yet.", key)).json()
+        (await tab.begin(token=page.token)).raise_for_status()
+        (guest,) = (await contacts_of(shop)).values()
+        await shop.alice.client.patch(f"/api/v1/contacts/{guest['id']}", json={"name": "Ann", "phone": "+7 900"})
+        async with phone.listening() as events:
+            assert await events.next("state") == {"status": "assistant", "typing": False}
+            await page.begin(token=page.token, identity=signed("u-17"))
+            assert (page.session["is_known"], page.session["has_conversation"]) == (True, True)
+            assert (await events.next(own=True))["text"] == "I am nobody yet."
+            await tell_him(shop, page, "Now I know you.")
+            assert (await events.next())["text"] == "Now I know you."
+        assert (await page.say("I am nobody yet.", key)).json() == taken
+        assert said(await page.history()) == [("visitor", "I am nobody yet."), ("assistant", "Now I know you.")]
+        assert (await tab.history())["items"] == []
+        await page.say("Good.")
+    (row,) = (await shop.alice.client.get("/api/v1/inbox")).json()["items"]
+    known = {name: row["contact"][name] for name in ("external_id", "person_id", "name", "phone")}
+    person_id = (await contacts_of(shop))["user:u-17"]["id"]
+    assert known == {"external_id": "user:u-17", "person_id": person_id, "name": "Ann", "phone": "+7 900"}
+    assert {each["person_id"] for each in (await contacts_of(shop)).values()} == {person_id}
+
+
+async def test_whoever_has_a_conversation_keeps_it_when_they_sign_in(shop: Shop) -> None:
+    """The operators see that the other one is of the same person; whoever signs in after that is somebody else."""
+    async with shop.visited(identity=signed("u-17")) as ann, shop.visited() as page, shop.opened() as bea:
+        await ann.say("It is me.")
+        await page.say("I am nobody yet.")
+        guests = page.token
+        await page.begin(token=shop.expiring(page, -1), identity=signed("u-17"))
+        assert len({each["person_id"] for each in (await contacts_of(shop)).values()}) == 2
+        await page.begin(token=guests, identity=signed("u-17"))
+        assert said(await page.history()) == [("visitor", "It is me.")]
+        assert len({each["person_id"] for each in (await contacts_of(shop)).values()}) == 1
+        await bea.begin(token=guests, identity=signed("u-18"))
+        assert (bea.session["has_conversation"], (await bea.history())["items"]) == (False, [])
+        await bea.say("I am Bea.")
+        persons = {name: each["person_id"] for name, each in (await contacts_of(shop)).items()}
+        assert persons["user:u-17"] != persons["user:u-18"]
+        await bea.begin(token=ann.token, identity=signed("u-18"))
+        assert said(await bea.history()) == [("visitor", "I am Bea.")]
+
+
+async def test_pages_that_sign_in_at_once_join_once(shop: Shop) -> None:
+    """Whichever is first: the others find the conversation under its new name."""
+    async with shop.visited() as page:
+        await page.say("I am nobody yet.")
+        body = {"token": page.token, "identity": signed("u-17")}
+        answers = await asyncio.gather(*(page.client.post("session", json=body) for _ in range(8)))
+        assert [(each.status_code, each.json()["has_conversation"]) for each in answers] == [(200, True)] * 8
+    assert len((await shop.alice.client.get("/api/v1/inbox")).json()["items"]) == 1
 
 
 WRONG = {

@@ -12,6 +12,8 @@ from msgspec import Meta
 from asissto.platform.errors import IdentityRefused, TokenExpired, TokenInvalid
 from asissto.platform.keys import KeyRing
 
+KNOWN = "user:"
+
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`signature` is the hexadecimal HMAC-SHA256 of `user_id`; `name` is shown to the operators and proves nothing.
@@ -47,7 +49,7 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def thread(self) -> str:
         """The conversation of the visitor; what a site signs can never name an anonymous one."""
-        return f"{'user' if self.is_known else 'visitor'}:{self.visitor_id}"
+        return f"{KNOWN if self.is_known else 'visitor:'}{self.visitor_id}"
 
     @property
     def live_id(self) -> UUID:
