@@ -269,6 +269,7 @@ CASES = {
     "deliveries.cancel": Case(HIDDEN),
     "attachments.list": Case(HIDDEN),
     "attachments.content": Case(HIDDEN),
+    "attachments.retry": Case(HIDDEN),
     "contacts.list": Case(OWN, query={"channel_id": "{channel_id}"}),
     "contacts.read": Case(HIDDEN),
     "contacts.update": Case(HIDDEN, {"name": "An intruder"}),
@@ -277,6 +278,7 @@ CASES = {
     "conversations.hand_over": Case(HIDDEN),
     "conversations.return": Case(HIDDEN),
     "conversations.close": Case(HIDDEN),
+    "conversations.reopen": Case(HIDDEN),
 }
 
 

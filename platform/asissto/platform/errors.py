@@ -229,7 +229,7 @@ class OriginRefused(Forbidden):
 
 
 class IdentityRefused(Forbidden):
-    """What a page says of its visitor is not signed with the widget's secret, or is missing where it is required."""
+    """What a page says of its visitor is not signed by the widget's secret, has expired, or is missing where needed."""
 
     code = "identity_refused"
 

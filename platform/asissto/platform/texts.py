@@ -286,8 +286,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Этой странице нельзя показывать виджет. Добавьте её источник (origin) в разрешённые в настройках канала.",
     ),
     "error.identity_refused": (
-        "The visitor's identity is missing or its signature is wrong. Sign the user id with the channel's identity_secret.",
-        "Посетитель не указан или подпись неверна. Подпишите идентификатор пользователя секретом identity_secret канала.",
+        "The visitor's identity is missing, its signature is wrong, or it has expired. Sign the user id anew with the "
+        "channel's identity_secret.",
+        "Посетитель не указан, подпись неверна или истекла. Подпишите идентификатор пользователя заново секретом "
+        "identity_secret канала.",
     ),
     "error.registration_closed": (
         "Registration is closed here. Ask the administrator for an invitation.",
@@ -511,6 +513,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "conflict.other_reply": (
         "another reply was sent with this key",
         "с этим ключом уже отправлен другой ответ",
+    ),
+    "conflict.attachment_state": (
+        "only an attachment whose fetching has failed can be fetched once more",
+        "загрузить ещё раз можно только вложение, которое не удалось получить",
     ),
     "conflict.part_state": (
         "in its present state the part can be neither sent again nor cancelled",

@@ -10,7 +10,6 @@ from contextlib import aclosing
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.events import announce
@@ -23,6 +22,7 @@ from asissto.retrieval.answering import answer_in_pieces, check_question
 from asissto.retrieval.answers import Answer, Piece, turned
 from asissto.retrieval.at_once import MODE as CANNED
 from asissto.retrieval.bursts import Burst, Later, Place, Settled
+from asissto.retrieval.changing_hands import hand_over
 from asissto.retrieval.conversations import TOPIC, Asked, store_answer
 from asissto.retrieval.handing_over import HandOverPolicy, after_failure, hand_over_as_wanted, why_not
 from asissto.retrieval.kept_calls import calls_kept
@@ -227,8 +227,7 @@ def _with_hand_over(answer: Answer, failures: int, policy: HandOverPolicy) -> An
 async def _follow_up(session: AsyncSession, conversation: Conversation, answer: Answer) -> None:
     """Counts failures, and gives the conversation to a person where the answer says so."""
     if answer.hand_over is not None and answer.hand_over.is_done:
-        conversation.status, conversation.failures = "pending", 0
-        conversation.handed_over_reason, conversation.handed_over_at = str(answer.hand_over.reason), func.now()
+        await hand_over(session, conversation, answer.hand_over.reason)
         await announce(session, conversation.tenant_id, TOPIC, conversation.id)
     elif _failed(answer):
         conversation.failures += 1
