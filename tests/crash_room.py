@@ -150,7 +150,7 @@ class Room:
         for question, answer in questions.items():
             body = {"collection_id": collection["id"], "question": question, "answer": answer}
             (await self.client.post("/api/v1/pairs", json=body)).raise_for_status()
-        waiting = "SELECT state, count(*) FROM jobs WHERE state IN ('todo', 'doing') AND run_at <= now() GROUP BY 1"
+        waiting = "SELECT state, count(*) FROM jobs WHERE kind = 'documents.ingest' AND state <> 'done' GROUP BY state"
         async with asyncio.timeout(120):
             while await self.counted(waiting):  # noqa: ASYNC110 - what happens in the database sets no event here
                 await asyncio.sleep(0.1)

@@ -1,6 +1,7 @@
 """The courier: takes parts out of the outbox, sends them, and writes down what became of each."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
@@ -38,6 +39,7 @@ class Courier:
         self._id = new_id()
         self._wake = asyncio.Event()
         self._connectors: dict[tuple[UUID, UUID], tuple[int, Connector]] = {}
+        self._retired = deque[Connector]()
 
     async def run(self) -> None:
         """Until cancelled; what is on its way then is finished by whoever claims it next."""
@@ -46,6 +48,8 @@ class Courier:
                 group.create_task(listen(self._services.database, outbox.CHANNEL, self._hear, self._hear))
                 group.create_task(self._work(group))
         finally:
+            while self._retired:
+                await self._retired.popleft().close()
             for _, connector in self._connectors.values():
                 await connector.close()
 
@@ -119,21 +123,24 @@ class Courier:
             except ChannelBroken as error:
                 await settle(session, claimed, error, revision=channel.revision)
                 return channel.revision, None
-        _, old = self._connectors.get(key, (0, None))
+        revision, old = self._connectors.get(key, (0, None))
+        if old is not None and revision == channel.revision:  # made for another part meanwhile
+            return revision, old
         if old is not None:
-            asyncio.get_running_loop().call_later(2 * SEND_SECONDS, _close, old)
+            self._retired.append(old)
+            asyncio.get_running_loop().call_later(2 * SEND_SECONDS, self._close_oldest)
         self._connectors[key] = (channel.revision, fresh)
         return channel.revision, fresh
+
+    def _close_oldest(self) -> None:
+        if self._retired:
+            asyncio.ensure_future(self._retired.popleft().close())  # noqa: RUF006 - it ends by itself
 
     async def _finish(self, errand: Errand, connector: Connector, outcome: Outcome) -> None:
         can = connector.capabilities
         pause = can.lookup_after if can.again == "lookup" else 0.0
         async with self._services.database.tenant(errand.claimed.tenant_id) as session:
             await settle(session, errand.claimed, outcome, revision=errand.revision, lookup_after=pause)
-
-
-def _close(connector: Connector) -> None:
-    asyncio.ensure_future(connector.close())  # noqa: RUF006 - it ends by itself
 
 
 async def _send(errand: Errand, connector: Connector) -> Outcome:
