@@ -181,7 +181,7 @@ async def test_a_message_during_the_answer_is_answered_with_it(customer: Person,
 
 
 async def until(read: Callable[[], Any], length: int) -> None:
-    for _ in range(100):
+    for _ in range(1_000):
         if len(await read()) == length:
             return
         await asyncio.sleep(0.02)

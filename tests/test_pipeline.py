@@ -54,11 +54,15 @@ async def test_five_hundred_copies_are_one_message(
     gateway: Gateway,
     superuser: asyncpg.Connection,
 ) -> None:
-    """All at once, and again later."""
+    """All at once, repeated where the database is too busy, and again later."""
     body = {"conversation": "ann", "text": "Hello!"}
+
+    async def bring_in() -> None:
+        while (status := (await bring(web, channel, alice.tenant_id, "m1", body)).status_code) != 200:
+            assert status == 503
+
     async with everything_at_work(private):
-        answers = await asyncio.gather(*(bring(web, channel, alice.tenant_id, "m1", body) for _ in range(500)))
-        assert {answer.status_code for answer in answers} == {200}
+        await asyncio.gather(*(bring_in() for _ in range(500)))
         await gateway.wait_for(1)
         await bring(web, channel, alice.tenant_id, "m1", body)
         await asyncio.sleep(0.6)

@@ -104,7 +104,7 @@ class EventSource:
 
     async def next(self, kind: str = "message", *, own: bool = False) -> Json:
         """The next event of this kind; the visitor's own words only where they are asked for."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             async for name, data in self._events:
                 if name == kind and (own or data.get("sender") != "visitor"):
                     return data
@@ -112,7 +112,7 @@ class EventSource:
 
     async def rest(self) -> list[str]:
         """The names of what comes until the server ends the stream."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return [name async for name, _ in self._events]
 
     async def close(self) -> None:

@@ -120,7 +120,7 @@ class VkPeer:
         self.oldest = len(self.updates)
 
     async def until_called(self, times: int) -> None:
-        async with asyncio.timeout(5), self._news:
+        async with asyncio.timeout(60), self._news:
             await self._news.wait_for(lambda: len(self.calls) >= times)
 
     def said_to(self, peer_id: int) -> list[str]:

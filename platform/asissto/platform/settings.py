@@ -80,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provider_private_addresses: Annotated[
         bool, setting("Whether model providers of workspaces may lie in private networks and speak without TLS.")
     ] = False
+    workers: Annotated[int, setting("Worker processes that `asissto up` starts.", ge=1, le=64)] = 1
     worker_jobs: Annotated[int, setting("Jobs that one worker runs at the same time.", ge=1)] = 2
     worker_turns: Annotated[int, setting("Customers whose messages one worker answers at the same time.", ge=1)] = 32
     log_format: Annotated[Literal["console", "json"], setting("How log lines are written.")] = "console"

@@ -36,14 +36,14 @@ async def up(settings: Settings) -> None:
         server = make_server(services)
         for stop in STOP_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(stop, server.stop)
-        worker = asyncio.create_task(keep_worker())
+        workers = [asyncio.create_task(keep_worker()) for _ in range(settings.workers)]
         greeting = asyncio.create_task(greet(services, server.wait_until_started()))
         try:
             await server.serve()
         finally:
-            for task in (greeting, worker):
+            for task in (greeting, *workers):
                 task.cancel()
-            await asyncio.gather(greeting, worker, return_exceptions=True)
+            await asyncio.gather(greeting, *workers, return_exceptions=True)
 
 
 async def keep_worker() -> None:
