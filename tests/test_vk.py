@@ -43,6 +43,7 @@ from asissto.channels.send_errors import (
     Uncertain,
 )
 from asissto.channels.vk import MOST_UNITS, Vk, VkSecrets, VkSettings
+from asissto.platform import guarded_transport
 from asissto.platform.errors import HookRefused
 from prism_server import running_prism, spec
 from vk_peer import GROUP_ID, TOKEN, Fault, VkPeer
@@ -702,11 +703,32 @@ async def test_attachments_are_fetched_but_not_from_inside(peer: VkPeer, vk: Vk)
     missing = Attachment(type="document", ref=f"{peer.base_url}/none")
     for attachment in (missing, Attachment(type="video"), Attachment(type="other", ref="file:///etc/passwd")):
         assert type(await failure(collect(vk, attachment))) is Permanent
+    busy = await failure(collect(vk, Attachment(type="document", ref=f"{peer.base_url}/media/busy")))
+    assert isinstance(busy, RateLimited)
+    assert busy.seconds == 7.0
     guarded = make_vk(peer.base_url, guarded=True)
     assert type(await failure(collect(guarded, inside))) is Permanent
     assert type(await failure(send(guarded, "Hi", 1))) is Retryable
     assert peer.calls == []
     await guarded.close()
+
+
+async def test_a_redirect_is_followed_from_the_name_that_was_asked(
+    peer: VkPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard connects to an address in place of the name; to that address no certificate belongs."""
+    asked = []
+
+    async def judged(host: str, _port: int | None) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(guarded_transport, "public_addresses_of", judged)
+    vk = make_vk(peer.base_url, guarded=True)
+    host = f"media.vk.example:{peer.base_url.rpartition(':')[2]}"
+    assert await collect(vk, Attachment(type="photo", ref=f"http://{host}/media/photo")) == host.encode()
+    assert asked == ["media.vk.example"] * 2
+    await vk.close()
 
 
 async def collect(vk: Vk, attachment: Attachment) -> bytes:

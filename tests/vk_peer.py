@@ -174,15 +174,15 @@ class VkPeer:
         assert task is not None
         self._connections.add(task)
         try:
-            method, target, body = await _read_request(reader)
-            await self._route(writer, method, target, body)
+            method, target, host, body = await _read_request(reader)
+            await self._route(writer, method, target, host, body)
         except (ConnectionError, asyncio.CancelledError, asyncio.IncompleteReadError):
             pass  # the client has gone, or the test is over
         finally:
             self._connections.discard(task)
             writer.close()
 
-    async def _route(self, writer: asyncio.StreamWriter, method: str, target: str, body: bytes) -> None:
+    async def _route(self, writer: asyncio.StreamWriter, method: str, target: str, host: str, body: bytes) -> None:
         address = urlsplit(target)
         if address.path.startswith("/method/"):
             values = dict(parse_qsl(body.decode(), keep_blank_values=True))
@@ -191,6 +191,12 @@ class VkPeer:
             await _answer(writer, await self._poll(dict(parse_qsl(address.query))))
         elif address.path == "/control":
             await _answer(writer, await self._control(json.loads(body)) if method == "POST" else self._state())
+        elif address.path == "/media/photo":
+            await _write(writer, b"", status=302, kind="text/plain", location="../stored/photo?size=big")
+        elif address.path == "/media/busy":
+            await _write(writer, b"", status=429, kind="text/plain", **{"retry-after": "7"})
+        elif target == "/stored/photo?size=big":
+            await _write(writer, host.encode(), kind="image/jpeg")
         else:
             await _write(writer, b"Not here", status=404, kind="text/plain")
 
@@ -376,13 +382,14 @@ def _error(code: int, method: str) -> dict[str, Any]:
     return error | {"captcha_sid": "1", "captcha_img": "https://example.org/captcha"} if code == 14 else error
 
 
-async def _read_request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
+async def _read_request(reader: asyncio.StreamReader) -> tuple[str, str, str, bytes]:
+    """Method, target, the host that is asked, and body."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     method, target, _ = first.split()
-    return method, target, body
+    return method, target, headers["host"], body
 
 
 async def _answer(writer: asyncio.StreamWriter, what: object) -> None:
@@ -390,14 +397,15 @@ async def _answer(writer: asyncio.StreamWriter, what: object) -> None:
 
 
 async def _write(
-    writer: asyncio.StreamWriter, body: bytes, *, status: int = 200, kind: str = "application/json"
+    writer: asyncio.StreamWriter, body: bytes, *, status: int = 200, kind: str = "application/json", **headers: str
 ) -> None:
-    writer.write(_head(status, kind, len(body)) + body)
+    writer.write(_head(status, kind, len(body), **headers) + body)
     await writer.drain()
 
 
-def _head(status: int, kind: str, length: int) -> bytes:
+def _head(status: int, kind: str, length: int, **headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} X", f"content-type: {kind}", f"content-length: {length}", "connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

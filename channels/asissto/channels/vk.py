@@ -42,6 +42,7 @@ KEY_SECONDS = 3_600.0
 
 CLOCK_SECONDS = 120
 _TITLE = "Asissto"
+_MOST_HOPS = 5
 
 
 class VkSettings(CommonSettings, frozen=True, kw_only=True):
@@ -146,7 +147,7 @@ class Vk(Connector):
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         if not attachment.ref.startswith(("https://", "http://")):
             raise Permanent("VK gives no file of it")
-        async for piece in download(self._calls.client, attachment.ref, follow_redirects=True):
+        async for piece in download(self._calls.client, attachment.ref, most_hops=_MOST_HOPS):
             yield piece
 
     async def check(self) -> Health:
