@@ -47,7 +47,7 @@ from asissto.platform import guarded_transport
 from asissto.platform.errors import HookRefused
 from prism_server import running_prism, spec
 from vk_peer import GROUP_ID, TOKEN, Fault, VkPeer
-from vk_schema import faults_of
+from vk_schema import faults_of, faults_of_answer
 
 SECRET = "a_secret_of_50_letters"
 HOOK_URL = "https://asissto.example/api/v1/hooks/t/c"
@@ -148,6 +148,7 @@ async def test_every_call_is_as_vk_describes_it(strict: Vk) -> None:
     """Prism refuses a parameter that is missing, or of another type."""
     assert await strict.send(TO_ANNA, Part(text="Ж" * 4000), 2**31 - 1) == Sent("12345")
     await strict.show_typing(TO_ANNA)
+    assert isinstance(await strict.names(["1", "501"]), dict)
     _, cursor = await strict.poll({})
     assert {"seen", "ts", "key", "server"} <= set(cursor)
 
@@ -613,6 +614,10 @@ async def test_the_fixtures_are_as_vk_describes_its_events(peer: VkPeer) -> None
         (await peer.tell("message_read", read), "callback_message_read"),
     ]
     assert [fault for update, what in told for fault in faults_of(update, what)] == []
+    peer.people = {ANNA: {"first_name": "Анна", "last_name": "", "deactivated": "deleted"}}
+    [person] = peer._get_users({"user_ids": f"{ANNA}"})
+    assert faults_of_answer(person, "users_objects_users_user_full") == []
+    assert faults_of_answer({"first_name": 5}, "users_objects_users_user_full") != []
     broken = {"type": "message_new", "group_id": -1, "object": {"message": {"text": 1}}}
     assert len(faults_of(broken, "callback_message_new")) > 5
 

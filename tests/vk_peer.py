@@ -72,6 +72,7 @@ class VkPeer:
     def reset(self) -> None:
         """Forgets everything; events are numbered anew, as after VK's own trouble."""
         self.token, self.name, self.confirmation = TOKEN, "Test community", "c0ffee42"
+        self.people: dict[int, dict[str, Any]] = {}
         self.calls: list[Call] = []
         self.messages: list[dict[str, Any]] = []
         self.typed: list[int] = []
@@ -266,6 +267,7 @@ class VkPeer:
             "messages.setActivity": self._type,
             "messages.getHistory": self._history,
             "messages.getConversations": self._conversations,
+            "users.get": self._get_users,
             "groups.getById": lambda _: {"groups": [{"id": GROUP_ID, "name": self.name}], "profiles": []},
             "groups.getLongPollServer": lambda _: {
                 "key": self.key,
@@ -301,6 +303,10 @@ class VkPeer:
     def _type(self, values: dict[str, str]) -> int:
         self.typed.append(int(values["peer_id"]))
         return 1
+
+    def _get_users(self, values: dict[str, str]) -> list[dict[str, Any]]:
+        known = [int(each) for each in values["user_ids"].split(",") if int(each) in self.people]
+        return [{"id": each, "can_access_closed": True, "is_closed": False, **self.people[each]} for each in known]
 
     def _history(self, values: dict[str, str]) -> dict[str, Any]:
         peer_id = int(values["peer_id"])

@@ -68,6 +68,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Of a failed delivery or a block, one of `send_errors.REASONS` where it is known."""
     moved_to: str = ""
     """Of a thread that moved: its name from now on."""
+    up_to: bool = False
+    """Of a receipt: it holds for all messages to the thread whose number is not above `external_id`."""
     own_key: int | None = None
     """Of an echo: the key that `send` was called with, where the channel gives it back."""
 
@@ -167,6 +169,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds after which the provider's list shows what was sent."""
     types: bool = False
     """Whether it can show that somebody is writing."""
+    names: bool = False
+    """Whether customers' names have to be asked for, since their messages do not bring them."""
 
 
 class Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -271,6 +275,10 @@ class Connector:
 
     async def show_typing(self, to: Destination) -> None:
         """Best effort: whoever calls it ignores what it raises."""
+
+    async def names(self, external_ids: Sequence[str]) -> dict[str, str]:
+        """Of so many customers, at most `contact_names.MOST`; who has none is left out. Raises SendError."""
+        raise NotImplementedError
 
     def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         """The content, in pieces; raises SendError."""
