@@ -23,7 +23,8 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`type` is photo, voice, audio, video, document, sticker, location, contact or other; `size` in bytes.
 
     An `original` is no work of the customer's: the whole mail, of which the event's text is the new part.
-    `ref` is what `Connector.fetch` finds the content by.
+    `ref` is what `Connector.fetch` finds the content by. `problem`: it stays where it is; `attachment.<problem>` in
+    `texts` says why.
     """
 
     type: str
@@ -32,6 +33,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mime: str = ""
     size: int | None = None
     seconds: float | None = None
+    problem: str = ""
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     attachments: tuple[Attachment, ...] = ()
     wants_answer: bool = True
     """Else the message is stored and shown, and not answered: a word such as STOP."""
+    notice: str = ""
+    """A key of `texts`: what the customer is told of the message, besides the answer to it."""
     at: datetime | None = None
     delivery: Delivery | None = None
     reason: str = ""

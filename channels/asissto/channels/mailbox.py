@@ -22,7 +22,7 @@ from asissto.channels.contract import (
     Said,
     Sent,
 )
-from asissto.channels.mail_caps import Heard
+from asissto.channels.mail_caps import Heard, unanswered
 from asissto.channels.mail_connecting import MailServer, open_connection
 from asissto.channels.mail_reading import Reader
 from asissto.channels.mail_rendering import render_mail
@@ -45,7 +45,7 @@ class MailSettings(CommonSettings, frozen=True, forbid_unknown_fields=True, kw_o
     keeps conversations together where a mail program drops the references. `authserv_id` is the name by which the
     owner's mail server signs its Authentication-Results (`mx.google.com`, `*.yandex.net`); without it no sender counts
     as verified. `cap_per_hour` and `cap_per_day` are mails of one address that are answered. Of a mail above `max_mb`
-    only the words are read.
+    only the words are read, and both sides are told.
     """
 
     imap: MailServer
@@ -156,7 +156,7 @@ class Mailbox(Connector):
         """Mails are read in the thread too, which may take a second for a large one."""
         found, place = inbox.look(place, self._most_bytes)
         reader = self._reader()
-        return [reader.read(mail.raw, mail.place, is_whole=mail.is_whole) for mail in found], place
+        return [reader.read(mail.raw, mail.place, cut_from=mail.cut_from) for mail in found], place
 
     def _leave(self) -> None:
         """Its thread closes the connection as soon as it has noticed that it was cut."""
@@ -169,7 +169,7 @@ class Mailbox(Connector):
         caps = {"per_hour": self._settings.cap_per_hour, "per_day": self._settings.cap_per_day}
         if event.kind != "message" or heard.lets_through(event.address["to"], minute, **caps):
             return event
-        return Event(key=event.key, kind="ignored", external_id=event.external_id, reason="too_many")
+        return unanswered(event)
 
     def _reader(self) -> Reader:
         settings = self._settings
