@@ -643,6 +643,34 @@ async def test_addresses_with_other_letters_are_written_to(peer: MailPeer, mailb
     ]
 
 
+@served
+async def test_answers_leave_a_copy_where_one_is_wanted(peer: MailPeer) -> None:
+    """Once, although it was sent again after nobody knew whether it had arrived; seen, and not read as a question."""
+    await peer.drop(folder="Отправленные")
+    mailbox = Mailbox(account(peer, sent_folder="Отправленные"))
+    cursor = await begun(mailbox)
+    for _ in range(2):
+        await mailbox.send(TO, PART, 7)
+        await asyncio.gather(*mailbox._copies)
+    kept = await peer.contents("Отправленные")
+    assert [(flags, message_from_bytes(content)["Message-ID"]) for flags, content in kept] == [
+        ({b"\\Seen"}, THREADS.message_id(7, "a" * 24))
+    ]
+    assert kept[0][1] == peer.letters[0].content
+    assert (await mailbox.poll(cursor))[0] == []
+    await mailbox.close()
+
+
+@served
+async def test_an_answer_whose_copy_fails_has_been_sent(peer: MailPeer) -> None:
+    """The owner reads in the test of the connection that the folder is missing."""
+    mailbox = Mailbox(account(peer, sent_folder="Nowhere", authserv_id="mx.shop.example"))
+    assert await mailbox.check() == Health(name=USER, notes=("channel.note.no_sent_folder",))
+    assert await mailbox.send(TO, PART, 7) == Sent(THREADS.message_id(7, "a" * 24))
+    await mailbox.close()
+    assert len(peer.letters) == 1
+
+
 # Reading a mailbox
 
 

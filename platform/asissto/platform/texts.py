@@ -660,6 +660,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "No sender counts as verified: the settings do not name the mail server whose checks may be trusted (authserv_id).",
         "Ни один отправитель не считается проверенным: в настройках не указан почтовый сервер, проверкам которого можно доверять (authserv_id).",
     ),
+    "channel.note.no_sent_folder": (
+        "There is no folder of the name in sent_folder, so answers leave no copy in the mailbox.",
+        "Папки с именем из sent_folder нет, поэтому копии ответов в ящике не сохраняются.",
+    ),
     "widget.no_identity_secret": (
         "The widget asks for a signed identity, and there is no identity_secret: nobody can write.",
         "Виджет требует подписанную личность посетителя, а секрета identity_secret нет: никто не сможет написать.",
