@@ -92,7 +92,7 @@ async def test_a_question_is_answered_over_long_poll(
 async def test_names_are_asked_for_once_and_hold_up_nobody(
     private: Services, alice: Person, vk: VkPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also while VK does not answer; a page that was deleted has none, and is not asked for again."""
+    """Also while VK does not answer; a page that was deleted has none, and what a member has set stays."""
     monkeypatch.setattr(vk_calls, "SEND_SECONDS", 1.0)
     channel = await shop(alice, vk)
     vk.people = {
@@ -108,14 +108,17 @@ async def test_names_are_asked_for_once_and_hold_up_nobody(
         for user in (7, 8, 9):
             await arrived(vk, user, 1)
 
-        async def names() -> dict[str, str]:
+        async def contacts() -> dict[str, Json]:
             found = await alice.client.get("/api/v1/contacts", params={"channel_id": channel["id"]})
-            return {each["external_id"]: each["name"] for each in found.json()["items"]}
+            return {each["external_id"]: each for each in found.json()["items"]}
 
         async def are_named() -> bool:
-            return await names() == {"7": "Анна Иванова", "8": "Bob", "9": None}
+            names = {number: each["name"] for number, each in (await contacts()).items()}
+            return names == {"7": "Анна Иванова", "8": "Bob", "9": None}
 
         await until(are_named, 30)
+        anna = (await contacts())["7"]["id"]
+        (await alice.client.patch(f"/api/v1/contacts/{anna}", json={"name": None})).raise_for_status()
         for user in (7, 8, 9):
             await vk.write(user, "hello")
             await arrived(vk, user, 2)

@@ -134,8 +134,8 @@ class Mailbox(Connector):
             yield content[start : start + _PIECE]
 
     async def check(self) -> Health:
-        await asyncio.gather(self._check_imap(), self._check_smtp())
-        return Health(name=self._settings.from_address, notes=await self._notes())
+        _, _, notes = await asyncio.gather(self._check_imap(), self._check_smtp(), self._notes())
+        return Health(name=self._settings.from_address, notes=notes)
 
     async def _notes(self) -> tuple[str, ...]:
         from asissto.channels.mail_copies import has_folder

@@ -117,13 +117,13 @@ class Poller:
                 channel = await self._once(polled, connector, revision)
                 pause = _FIRST_PAUSE
                 if troubles.are_over() and channel.problem is not None:
-                    await self._tell_owner(polled, None)
+                    await self._tell_owner(polled, None, revision)
             except ChannelBroken:
                 raise
             except (SendError, AsisstoError) as error:
                 log.warning("polling failed", error=repr(error))
                 if troubles.must_be_told(error):
-                    await self._tell_owner(polled, words_for_owner(error))
+                    await self._tell_owner(polled, words_for_owner(error), revision)
                 await asyncio.sleep(max(pause, error.seconds if isinstance(error, RateLimited) else 0))
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -139,11 +139,11 @@ class Poller:
             channel.cursor = next_cursor
         return before
 
-    async def _tell_owner(self, polled: Polled, problem: str | None) -> None:
+    async def _tell_owner(self, polled: Polled, problem: str | None, revision: int | None = None) -> None:
         """The channel stays active: what it sends goes out, and it is polled again."""
         with suppress(DatabaseDown, LostChannel):
             async with self._services.database.tenant(polled.tenant_id) as session:
-                channel = self._checked(await lock_channel(session, polled.tenant_id, polled.channel_id))
+                channel = self._checked(await lock_channel(session, polled.tenant_id, polled.channel_id), revision)
                 if channel.problem != problem:
                     channel.problem = problem
                     await announce(session, polled.tenant_id, TOPIC, polled.channel_id)
