@@ -6,6 +6,7 @@ from email import message_from_bytes
 from email.utils import parseaddr, parsedate_to_datetime
 
 import msgspec
+import structlog
 
 from asissto.channels.contract import Attachment, Event, Sender
 from asissto.channels.mail_guards import reason_to_ignore
@@ -19,6 +20,7 @@ from asissto.platform.errors import AsisstoError
 _LONGEST_KEY, _LONGEST_TEXT, _LONGEST_SUBJECT, _MOST_REFERENCES = 250, 50_000, 300, 12
 # What `email` and the reader of HTML raise over mails that were made to break them.
 _MALFORMED = (ValueError, LookupError, AttributeError, TypeError, RecursionError, AssertionError, AsisstoError)
+log = structlog.get_logger()
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -34,6 +36,7 @@ class Reader(msgspec.Struct, frozen=True):
             event = self._read(message_from_bytes(raw), raw, place if cut_from is None else "")
             return event if cut_from is None or event.kind != "message" else _cut_off(event, cut_from)
         except _MALFORMED as error:
+            log.warning("a mail cannot be read", place=place, error=type(error).__name__)
             return Event(key=_digest(raw), kind="ignored", reason=f"malformed: {type(error).__name__}")
 
     def _read(self, mail: Mail, raw: bytes, place: str) -> Event:
