@@ -215,7 +215,10 @@ def _seconds(process: psutil.Process) -> float:
 
 
 def show(sizes: Sizes, rows: list[Row], load: float) -> None:
-    title = f"{sizes.conversations} conversations through a channel, {sizes.passages:,} passages, {sizes.workers} workers, a stub model"
+    title = (
+        f"{sizes.conversations} conversations through a channel, {sizes.passages:,} passages, "
+        f"{sizes.workers} workers, a stub model"
+    )
     table = Table("", "answers/s", "p50, ms", "p95, ms", "server, ms/answer", "database", "worker", title=title)
     for row in rows:
         processor = (f"{1000 * seconds:.0f}" for seconds in (row.server_cpu, row.database_cpu, row.worker_cpu))

@@ -86,7 +86,7 @@ def _reset(services: Services, row: Channel, what: ChannelPatch) -> None:
         secrets = _known(services, row)
         _fill(services, row, kind, settings, secrets if what.secrets is UNSET else _merged(secrets, what.secrets))
         row.revision += 1
-        row.paused_until = None
+        row.paused_until = row.problem = None
         revive(row)
     if what.status is not UNSET:
         row.status, row.problem = what.status, None

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.channels.contact_names import ask_later, is_nameless
 from asissto.channels.contacts import CORRECTED
 from asissto.channels.contract import Destination, Event, Sender
 from asissto.channels.tables import Channel, Contact, Thread
@@ -54,7 +55,10 @@ async def meet(session: AsyncSession, channel: Channel, sender: Sender) -> UUID:
     same = ["tenant_id", "channel_id", "external_id"]
     newer = {name: _unless_corrected(name, value) for name, value in known.items()}
     told = row.on_conflict_do_update(index_elements=same, set_=newer or {"external_id": sender.external_id})
-    return (await session.execute(told.returning(Contact.id))).scalar_one()
+    contact = (await session.execute(told.returning(Contact.id, is_nameless().label("is_nameless")))).one()
+    if contact.is_nameless:
+        await ask_later(session, channel)
+    return UUID(str(contact.id))
 
 
 async def lock_channel(session: AsyncSession, tenant_id: UUID, channel_id: UUID) -> Channel | None:

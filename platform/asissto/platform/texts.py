@@ -615,6 +615,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "I have received it, but I can read only text so far. Please write your question in words.",
         "Получил, но пока я умею читать только текст. Напишите, пожалуйста, вопрос словами.",
     ),
+    "channel.mail_too_large": (
+        "Your mail is larger than I can take, so I have read only its words and not its attachments. Please send them in "
+        "smaller mails, or a link to them.",
+        "Ваше письмо больше допустимого размера, поэтому я прочитал только текст, без вложений. Пришлите их, пожалуйста, "
+        "письмами поменьше или ссылкой.",
+    ),
     "channel.too_many": (
         "That is more than I can answer at the moment. Please write again a little later.",
         "Сейчас сообщений больше, чем я успеваю обработать. Напишите, пожалуйста, немного позже.",
@@ -659,6 +665,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "channel.note.senders_unverified": (
         "No sender counts as verified: the settings do not name the mail server whose checks may be trusted (authserv_id).",
         "Ни один отправитель не считается проверенным: в настройках не указан почтовый сервер, проверкам которого можно доверять (authserv_id).",
+    ),
+    "channel.note.no_sent_folder": (
+        "There is no folder of the name in sent_folder, so answers leave no copy in the mailbox.",
+        "Папки с именем из sent_folder нет, поэтому копии ответов в ящике не сохраняются.",
     ),
     "widget.no_identity_secret": (
         "The widget asks for a signed identity, and there is no identity_secret: nobody can write.",
@@ -709,6 +719,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "delivery.cancelled": ("A member cancelled it.", "Отменено сотрудником."),
     # Why an attachment is not there.
     "attachment.too_large": ("It is larger than 20 MB.", "Вложение больше 20 МБ."),
+    "attachment.mail_too_large": (
+        "The mail is larger than the channel takes (max_mb); only its beginning was read. It lies in the mailbox.",
+        "Письмо больше, чем принимает канал (max_mb): прочитано только его начало. Само письмо лежит в ящике.",
+    ),
+    "attachment.too_many": (
+        "More mails came from this address than the channel answers; the attachment lies in the mailbox.",
+        "С этого адреса пришло больше писем, чем отвечает канал; вложение лежит в ящике.",
+    ),
     "attachment.unsupported": (
         "Files of this channel cannot be fetched yet.",
         "Файлы из этого канала пока не загружаются.",

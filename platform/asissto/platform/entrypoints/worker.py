@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 
+from asissto.channels.contact_names import HANDLERS as NAMES
 from asissto.channels.delivering import Courier
 from asissto.channels.jobs import HANDLERS as CHANNELS
 from asissto.channels.polling import Poller
@@ -16,7 +17,7 @@ from asissto.platform.settings import Settings
 from asissto.platform.worker import Worker
 from asissto.retrieval.jobs import HANDLERS as RETRIEVAL
 
-HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS}
+HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS, **NAMES}
 
 
 def make_worker(services: Services) -> Worker:
