@@ -250,6 +250,9 @@ async def vk(room: Room) -> AsyncIterator[Side]:
         settings = {"group_id": GROUP_ID, "api_base": peer.base_url}
         channel = await room.make_channel("vk", settings, {"token": VK_TOKEN})
         (await room.client.post(f"/api/v1/channels/{channel['id']}/install")).raise_for_status()
+        async with asyncio.timeout(60):  # what was written before the channel listens is not for it
+            while not any(call.method == "groups.getLongPollServer" for call in peer.calls):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
         peer.be_flaky(reset=0.03, e6=0.05, lost=0.05)
 
         async def say(customer: int, words: str, _key: str) -> None:

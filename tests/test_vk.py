@@ -484,6 +484,16 @@ async def drain(vk: Vk, cursor: dict[str, Any], polls: int) -> tuple[list[tuple[
     return found, cursor
 
 
+async def test_what_is_written_before_the_first_poll_is_not_missed(peer: VkPeer, vk: Vk) -> None:
+    """VK's Long Poll tells what comes after its first answer alone; older words are none of ours."""
+    peer._message(777, 777, "Long ago", date=1)
+    begun = vk.first_cursor()
+    await peer.write(ANNA, "Who is first?")
+    found, cursor = await drain(vk, begun, 5)
+    assert found == [("new:2", "Who is first?")]
+    assert "behind" not in cursor
+
+
 async def test_a_new_key_loses_nothing(peer: VkPeer, vk: Vk) -> None:
     """VK's failed=2: the key has run out, and events are taken up where they were left."""
     _, cursor = await vk.poll({})

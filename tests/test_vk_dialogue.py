@@ -62,7 +62,7 @@ async def test_a_question_is_answered_over_long_poll(
     """Answered with the source below; silent once the owner has answered in VK itself; its own echo is none."""
     await shop(alice, vk)
     for _ in range(7):  # so that the numbers of the answers are 9 and 11
-        vk._message(8, 8, "Of another time")
+        vk._message(8, 8, "Of another time", date=1)
     async with everything_at_work(private):
         await polls(vk)
         await vk.write(7, ABOUT_REFUND)

@@ -109,7 +109,10 @@ def _fill(
 ) -> None:
     row.settings = plain(checked(kind.Settings, settings, "settings"))
     row.secrets = seal(services.keys, row, checked(kind.Secrets, secrets, "secrets"))
-    row.polls = connector_of(services, row).polls
+    connector = connector_of(services, row)
+    row.polls = connector.polls
+    if connector.polls and not row.cursor:
+        row.cursor = connector.first_cursor()
 
 
 async def _check(session: AsyncSession, row: Channel, name: str, assistant_id: UUID | None) -> None:

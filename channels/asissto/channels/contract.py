@@ -261,8 +261,12 @@ class Connector:
         """
         raise NotImplementedError
 
+    def first_cursor(self) -> dict[str, Any]:
+        """Where `poll` begins, stored with the channel: what is written before the first poll is not missed."""
+        return {}
+
     async def poll(self, cursor: dict[str, Any]) -> tuple[Sequence[Event], dict[str, Any]]:
-        """What happened since the cursor ({} at first), and the next cursor, which is stored with the events."""
+        """What happened since the cursor, and the next cursor, which is stored with the events."""
         raise NotImplementedError
 
     def render(self, said: Said) -> list[Part]:

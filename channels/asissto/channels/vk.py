@@ -31,7 +31,7 @@ from asissto.channels.plain_words import plain_blocks, plain_sources
 from asissto.channels.send_errors import ChannelBroken, Permanent, Uncertain
 from asissto.channels.vk_calls import API_VERSION, VkCalls, field
 from asissto.channels.vk_events import FIRST_CHAT, WANTED, decoded, read_update
-from asissto.channels.vk_polling import PAGE, messages_of, poll
+from asissto.channels.vk_polling import PAGE, begin, messages_of, poll
 from asissto.channels.vk_users import names_of
 from asissto.platform.errors import HookRefused
 
@@ -103,6 +103,9 @@ class Vk(Connector):
         given: str | None = self.account.secrets.secret_key
         about = f"asissto vk callback {self.account.channel_id}".encode()
         return given or hmac.new(self.account.secrets.token.encode(), about, hashlib.sha256).hexdigest()[:50]
+
+    def first_cursor(self) -> dict[str, Any]:
+        return begin()
 
     async def poll(self, cursor: dict[str, Any]) -> tuple[Sequence[Event], dict[str, Any]]:
         return await poll(self._calls, self._group_id, cursor)
