@@ -102,7 +102,7 @@ def locate(quote: str, source: str) -> tuple[int, int] | None:
 
 
 class Content(msgspec.Struct, frozen=True):
-    """The lexemes by which a sentence says something: what each weighs, and the words of the sources that are like it."""
+    """What each lexeme by which a sentence says something weighs, and the words of the sources that are like it."""
 
     weights: Mapping[str, float]
     near: Mapping[str, Mapping[str, float]]
