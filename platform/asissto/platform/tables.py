@@ -100,6 +100,9 @@ class User(Base):
     referrer_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     manager_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[CreatedAt]
+    confirmed_at: Mapped[datetime | None] = mapped_column(
+        comment="when somebody proved to read the mail of the address"
+    )
 
 
 class Membership(Base):
@@ -123,6 +126,8 @@ class RefreshToken(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
     token_sha: Mapped[bytes] = mapped_column(unique=True)
+    ip: Mapped[str | None]
+    device: Mapped[str | None] = mapped_column(comment="as the program names itself")
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
@@ -130,14 +135,16 @@ class RefreshToken(Base):
 
 
 class OneTimeLink(Base):
-    """A link that may be followed once, such as the first administrator's. Only the system role sees it."""
+    """A link that may be followed once, of a tenant or of a person. Only the system role sees it."""
 
     __tablename__ = "one_time_links"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     purpose: Mapped[str]
     token_sha: Mapped[bytes] = mapped_column(unique=True)
-    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    tenant_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    email: Mapped[str | None] = mapped_column(comment="the address that the link was sent to")
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
@@ -199,7 +206,7 @@ class AuditEntry(TenantRow, Base):
 
     at: Mapped[CreatedAt]
     actor_id: Mapped[UUID | None]
-    actor_kind: Mapped[str] = mapped_column(comment="user, system or command line")
+    actor_kind: Mapped[str] = mapped_column(comment="user, api key, system or command line")
     ip: Mapped[str | None]
     action: Mapped[str]
     object_type: Mapped[str]
