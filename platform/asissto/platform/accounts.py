@@ -11,17 +11,20 @@ from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.platform.attempts import forgive, knock, network_of, take_back
 from asissto.platform.audit import Actor, record
-from asissto.platform.credentials import Grant, close_session, make_link, open_session, rotate, spend_link
+from asissto.platform.credentials import Grant, Visitor, close_session, open_session, rotate
 from asissto.platform.errors import (
     EmailTaken,
     Forbidden,
     InvalidInput,
+    LinkSpent,
     RegistrationClosed,
     SignInFailed,
     TokenInvalid,
     TokenReused,
 )
+from asissto.platform.links import make_link, spend_link
 from asissto.platform.passwords import check_strength, hash_password, is_outdated, verify_password
 from asissto.platform.permissions import Role
 from asissto.platform.services import Services
@@ -35,7 +38,6 @@ Token = Annotated[str, Meta(max_length=200)]
 TenantHooks = Sequence[Callable[[AsyncSession, UUID, str], Awaitable[None]]]
 """What the components do for a new tenant, in its transaction: its knowledge base, its first assistant, its channel."""
 
-ADMIN_LINK = "admin"
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 
 
@@ -65,42 +67,40 @@ class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     cookies: bool = False
 
 
-class Visitor(msgspec.Struct, frozen=True):
-    """Somebody who is not signed in yet."""
-
-    ip: str | None
-    request_id: str | None
-
-
 class OpenedSession(msgspec.Struct, frozen=True):
     grant: Grant
     role: Role
 
 
 async def register(services: Services, what: Registration, hooks: TenantHooks, visitor: Visitor) -> OpenedSession:
-    """A new person with a new workspace; raises RegistrationClosed, InvalidInput, WeakPassword, EmailTaken."""
-    if services.settings.registration == "closed":
+    """A new person with a new workspace; raises RegistrationClosed, TooManyRequests, and what `new_user` does."""
+    if services.settings.registration != "open":
         raise RegistrationClosed
-    person = await _new_user(what.name, what.email, what.password, what.language)
+    await knock(services, ("register", network_of(visitor.ip)))
+    person = await new_user(what.name, what.email, what.password, what.language)
     async with services.database.system() as session:
-        await _add_user(session, person)
+        await add_user(session, person)
         tenant_id = await create_tenant(session, what.workspace or what.name, what.language, hooks)
-        return await _join_and_sign_in(session, person, tenant_id, "auth.register", visitor)
+        return await join_and_sign_in(session, person, (tenant_id, "owner"), "auth.register", visitor)
 
 
 async def set_up(services: Services, what: Setup, visitor: Visitor) -> OpenedSession:
     """The first administrator, who follows the link; raises LinkSpent, InvalidInput, WeakPassword, EmailTaken."""
-    person = await _new_user(what.name, what.email, what.password, services.settings.language, role="admin")
+    person = await new_user(what.name, what.email, what.password, services.settings.language, role="admin")
     async with services.database.system() as session:
-        tenant_id = await spend_link(session, what.token, ADMIN_LINK)
-        await _add_user(session, person)
-        return await _join_and_sign_in(session, person, tenant_id, "auth.setup", visitor)
+        link = await spend_link(session, what.token, "admin")
+        if link.tenant_id is None:
+            raise LinkSpent
+        await add_user(session, person)
+        return await join_and_sign_in(session, person, (link.tenant_id, "owner"), "auth.setup", visitor)
 
 
 async def sign_in(services: Services, what: SignIn, visitor: Visitor) -> OpenedSession:
-    """Raises SignInFailed, and Forbidden for who is in no such workspace."""
+    """Raises SignInFailed, TooManyRequests after many failures, and Forbidden for who is in no such workspace."""
+    login, network = what.email.lower(), network_of(visitor.ip)
+    await knock(services, ("address", network), ("login", login))
     async with services.database.system() as session:
-        known = select(User.id, User.password_hash).where(User.email == what.email.lower(), User.status == "active")
+        known = select(User.id, User.password_hash).where(User.email == login, User.status == "active")
         user = (await session.execute(known)).one_or_none()
     if not await verify_password(what.password, user.password_hash if user else None) or user is None:
         raise SignInFailed
@@ -111,15 +111,17 @@ async def sign_in(services: Services, what: SignIn, visitor: Visitor) -> OpenedS
         joined = await _membership(session, user.id, what.tenant_id)
         if joined is None:
             raise Forbidden
-        grant = await open_session(session, user.id, joined.tenant_id)
+        await forgive(session, services.keys, "login", login)
+        await take_back(session, services.keys, "address", network)
+        grant = await open_session(session, user.id, joined.tenant_id, visitor)
         await _record(session, grant, "auth.sign_in", visitor)
         return OpenedSession(grant, cast("Role", joined.role))
 
 
-async def refresh(services: Services, token: str) -> OpenedSession:
+async def refresh(services: Services, token: str, visitor: Visitor) -> OpenedSession:
     """Raises TokenInvalid, TokenExpired, and TokenReused when the session was closed because of it."""
     async with services.database.system() as session:
-        grant = await rotate(session, token)
+        grant = await rotate(session, token, visitor)
         joined = None if grant is None else await _membership(session, grant.user_id, grant.tenant_id)
     if grant is None:
         raise TokenReused
@@ -147,7 +149,7 @@ async def create_tenant(session: AsyncSession, name: str, language: str, hooks: 
 
 async def make_admin_link(session: AsyncSession, tenant_id: UUID) -> str:
     """The token that belongs behind `/setup#token=`; it works once, for 72 hours."""
-    return await make_link(session, tenant_id, ADMIN_LINK)
+    return await make_link(session, "admin", tenant_id=tenant_id)
 
 
 def normal_email(email: str) -> str:
@@ -157,14 +159,15 @@ def normal_email(email: str) -> str:
     return email.lower()
 
 
-async def _new_user(name: str, email: str, password: str, language: Language, role: str = "user") -> User:
+async def new_user(name: str, email: str, password: str, language: Language, role: str = "user") -> User:
+    """Raises InvalidInput and WeakPassword."""
     email = normal_email(email)
     check_strength(password)
     hashed = await hash_password(password)
     return User(id=new_id(), name=name, email=email, password_hash=hashed, language=language, role=role)
 
 
-async def _add_user(session: AsyncSession, person: User) -> None:
+async def add_user(session: AsyncSession, person: User) -> None:
     """Raises EmailTaken; the unique index decides between two who come at once with the same address."""
     session.add(person)
     try:
@@ -173,13 +176,15 @@ async def _add_user(session: AsyncSession, person: User) -> None:
         raise EmailTaken(field="email") from None
 
 
-async def _join_and_sign_in(
-    session: AsyncSession, person: User, tenant_id: UUID, action: str, visitor: Visitor
+async def join_and_sign_in(
+    session: AsyncSession, person: User, joins: tuple[UUID, Role], action: str, visitor: Visitor
 ) -> OpenedSession:
-    session.add(Membership(tenant_id=tenant_id, user_id=person.id, role="owner"))
-    grant = await open_session(session, person.id, tenant_id)
+    """The first session of a new member of a tenant, with a role in it."""
+    tenant_id, role = joins
+    session.add(Membership(tenant_id=tenant_id, user_id=person.id, role=role))
+    grant = await open_session(session, person.id, tenant_id, visitor)
     await _record(session, grant, action, visitor)
-    return OpenedSession(grant, "owner")
+    return OpenedSession(grant, role)
 
 
 async def _membership(session: AsyncSession, user_id: UUID, tenant_id: UUID | None) -> Row[UUID, str] | None:

@@ -6,8 +6,8 @@ AsisstoError
 │   ├── CalibrationUnsupported  too few questions for the budget of false answers
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
-├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
-├── Forbidden               403 (CsrfMissing, RegistrationClosed, HookRefused, OriginRefused, IdentityRefused)
+├── NotSignedIn             401 (SignInFailed, SecondFactorRequired, SecondFactorWrong, TokenExpired, TokenReused)
+├── Forbidden               403 (CsrfMissing, RegistrationClosed, LinkSpent, PasswordWrong, HookRefused, …)
 ├── NotFound                404
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
@@ -15,6 +15,7 @@ AsisstoError
 ├── SourceProblem           502, why a page or a site was not taken; the log of a sync keeps it
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
 │   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
+├── MailFailed              502, and MailMissing 503 where no mail server is set
 ├── StorageFull             507
 └── NotReady                503 (PortInUse, DataDirUnusable, StorageUnavailable, ChannelResting)
     ├── DatabaseTooOld, DatabaseWontStart
@@ -191,6 +192,18 @@ class SignInFailed(NotSignedIn):
     code = "sign_in_failed"
 
 
+class SecondFactorRequired(NotSignedIn):
+    """The password is right: the same request again with a `code` of the authenticator app, or a recovery code."""
+
+    code = "second_factor_required"
+
+
+class SecondFactorWrong(NotSignedIn):
+    """Also for a code that was used already."""
+
+    code = "second_factor_wrong"
+
+
 class TokenExpired(NotSignedIn):
     code = "token_expired"
 
@@ -232,6 +245,28 @@ class IdentityRefused(Forbidden):
     """What a page says of its visitor is not signed with the widget's secret, or is missing where it is required."""
 
     code = "identity_refused"
+
+
+class PasswordWrong(Forbidden):
+    """Somebody who is signed in already has to prove once more who they are."""
+
+    code = "password_wrong"
+
+
+class EmailUnconfirmed(Forbidden):
+    code = "email_unconfirmed"
+
+
+class InvitationForAnother(Forbidden):
+    """Whoever is signed in has another address than the one that was invited."""
+
+    code = "invitation_for_another"
+
+
+class ScopesBeyondRole(Forbidden):
+    """`scopes` are permissions that whoever makes the key does not have, or that no key may have."""
+
+    code = "scopes_beyond_role"
 
 
 class LinkSpent(Forbidden):
@@ -466,6 +501,18 @@ class WrongDimensions(ProviderError):
         super().__init__(permanent=True, reason=self.code, model=model, given=given, wanted=wanted)
 
 
+class MailFailed(AsisstoError):
+    """`permanent` where the mail server refuses the letter for good."""
+
+    status = 502
+    code = "mail_failed"
+
+    def __init__(self, *, permanent: bool, detail: str) -> None:
+        self.permanent = permanent
+        self.temporary = not permanent
+        super().__init__(detail=detail)
+
+
 class StorageFull(AsisstoError):
     status = 507
     code = "storage_full"
@@ -475,6 +522,13 @@ class NotReady(AsisstoError):
     status = 503
     code = "not_ready"
     temporary = True
+
+
+class MailMissing(AsisstoError):
+    """No mail server is set."""
+
+    status = 503
+    code = "mail_missing"
 
 
 class ChannelResting(NotReady):

@@ -18,7 +18,9 @@ class Invitation(TenantRow, Base):
     email: Mapped[str] = mapped_column(comment="lower case")
     role: Mapped[str]
     token_sha: Mapped[bytes]
-    mailed: Mapped[bool] = mapped_column(comment="the link went to the address, so that following it proves the address")
+    mailed: Mapped[bool] = mapped_column(
+        comment="the link went to the address, so that following it proves the address"
+    )
     invited_by: Mapped[UUID]
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
@@ -50,7 +52,9 @@ class SecondFactor(Base):
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     secret: Mapped[bytes] = mapped_column(comment="sealed by the key ring")
-    last_step: Mapped[int] = mapped_column(server_default="0", comment="30 s since 1970 of the last code that was taken")
+    last_step: Mapped[int] = mapped_column(
+        server_default="0", comment="30 s since 1970 of the last code that was taken"
+    )
     created_at: Mapped[CreatedAt]
     confirmed_at: Mapped[datetime | None] = mapped_column(comment="until then nobody is asked for a code")
 

@@ -11,9 +11,9 @@ from litestar.params import CookieParameter, JSONBody, SkipValidation
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import accounts
-from asissto.platform.accounts import OpenedSession, Registration, Setup, SignIn, TenantHooks, Token, Visitor
+from asissto.platform.accounts import OpenedSession, Registration, Setup, SignIn, TenantHooks, Token
 from asissto.platform.authentication import ACCESS_COOKIE, Principal
-from asissto.platform.credentials import ACCESS_LIFE, REFRESH_LIFE, Claims, csrf_token, sign_access_token
+from asissto.platform.credentials import ACCESS_LIFE, REFRESH_LIFE, Claims, Visitor, csrf_token, sign_access_token
 from asissto.platform.errors import NotSignedIn
 from asissto.platform.members import TenantOut, UserOut, find_user
 from asissto.platform.permissions import PERMISSIONS, Permission, Role, need, open_to_all
@@ -61,24 +61,25 @@ class AuthController(Controller):
     async def register(
         self, request: Request[Any, Any, Any], data: JSONBody[Registration], services: Open, tenant_hooks: Hooks
     ) -> Response[SignedIn]:
-        opened = await accounts.register(services, data, tenant_hooks, _visitor(request))
+        opened = await accounts.register(services, data, tenant_hooks, visitor_of(request))
         return _signed_in(services, opened, cookies=data.cookies)
 
     @post("/setup", operation_id="auth.setup", guards=[open_to_all])
     async def setup(self, request: Request[Any, Any, Any], data: JSONBody[Setup], services: Open) -> Response[SignedIn]:
-        opened = await accounts.set_up(services, data, _visitor(request))
+        opened = await accounts.set_up(services, data, visitor_of(request))
         return _signed_in(services, opened, cookies=data.cookies)
 
     @post("/sign-in", operation_id="auth.sign_in", status_code=200, guards=[open_to_all])
     async def sign_in(
         self, request: Request[Any, Any, Any], data: JSONBody[SignIn], services: Open
     ) -> Response[SignedIn]:
-        opened = await accounts.sign_in(services, data, _visitor(request))
+        opened = await accounts.sign_in(services, data, visitor_of(request))
         return _signed_in(services, opened, cookies=data.cookies)
 
     @post("/refresh", operation_id="auth.refresh", status_code=200, guards=[open_to_all])
     async def refresh(
         self,
+        request: Request[Any, Any, Any],
         data: JSONBody[RefreshIn],
         services: Open,
         cookie: Annotated[str | None, CookieParameter(name=REFRESH_COOKIE)] = None,
@@ -86,7 +87,7 @@ class AuthController(Controller):
         token = data.refresh_token or cookie
         if not token:
             raise NotSignedIn
-        opened = await accounts.refresh(services, token)
+        opened = await accounts.refresh(services, token, visitor_of(request))
         return _signed_in(services, opened, cookies=data.refresh_token is None)
 
     @post("/sign-out", operation_id="auth.sign_out", status_code=204, guards=[need("me.write")])
@@ -122,9 +123,18 @@ def _signed_in(services: Services, opened: OpenedSession, *, cookies: bool) -> R
     return Response(body, cookies=_session_cookies(services, opened) if cookies else None)
 
 
-def _visitor(request: Request[Any, Any, Any]) -> Visitor:
-    client = request.client
-    return Visitor(ip=client.host if client else None, request_id=request.scope["state"].get("request_id"))
+def visitor_of(request: Request[Any, Any, Any]) -> Visitor:
+    client, device = request.client, request.headers.get("user-agent")
+    return Visitor(
+        ip=client.host if client else None,
+        request_id=request.scope["state"].get("request_id"),
+        device=device and printable(device)[:200],
+    )
+
+
+def printable(text: str) -> str:
+    """What a stranger's program says of itself, without control characters."""
+    return "".join(char for char in text if char.isprintable())
 
 
 def _access_token(services: Services, opened: OpenedSession) -> str:

@@ -294,8 +294,40 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Регистрация здесь закрыта. Попросите приглашение у администратора.",
     ),
     "error.link_spent": (
-        "This link was used already or has expired. Ask for a new one (`asissto create-admin`).",
-        "Эта ссылка уже использована или истекла. Запросите новую (`asissto create-admin`).",
+        "This link was used already or has expired. Ask for a new one.",
+        "Эта ссылка уже использована или истекла. Запросите новую.",
+    ),
+    "error.second_factor_required": (
+        "Enter the code of your authenticator app, or one of your recovery codes.",
+        "Введите код из приложения-аутентификатора или один из резервных кодов.",
+    ),
+    "error.second_factor_wrong": (
+        "The code is wrong or was used already. Wait for the next one and enter it.",
+        "Код неверен или уже использован. Дождитесь следующего и введите его.",
+    ),
+    "error.password_wrong": (
+        "The password is not right. Enter the one that you sign in with now.",
+        "Пароль неверен. Введите тот, с которым вы входите сейчас.",
+    ),
+    "error.email_unconfirmed": (
+        "Your e-mail address is not confirmed yet. Follow the link that was sent to it, or ask for a new one.",
+        "Ваш адрес электронной почты ещё не подтверждён. Перейдите по ссылке из письма или запросите новую.",
+    ),
+    "error.invitation_for_another": (
+        "This invitation is for another e-mail address. Sign in with that one, or ask for an invitation of your own.",
+        "Это приглашение для другого адреса электронной почты. Войдите с ним или попросите приглашение для своего адреса.",
+    ),
+    "error.scopes_beyond_role": (
+        "A key cannot have these permissions: {scopes}. Choose among your own; keys, members and accounts are for people alone.",
+        "Ключу нельзя дать эти права: {scopes}. Выберите из своих; ключами, участниками и учётными записями управляют только люди.",
+    ),
+    "error.mail_failed": (
+        "The mail server did not take the letter: {detail}. Check the ASISSTO_SMTP_* settings.",
+        "Почтовый сервер не принял письмо: {detail}. Проверьте настройки ASISSTO_SMTP_*.",
+    ),
+    "error.mail_missing": (
+        "This server cannot send mail: ASISSTO_SMTP_HOST is not set. Ask the administrator, who can print the link (`asissto link`).",
+        "Этот сервер не отправляет почту: не задан ASISSTO_SMTP_HOST. Обратитесь к администратору: он может напечатать ссылку (`asissto link`).",
     ),
     "error.not_found": ("There is no such {kind}.", "Не найдено: {kind}."),
     "error.method_not_allowed": (
@@ -518,6 +550,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "conflict.same_contact": ("a contact is one person with itself anyway", "контакт и так один человек с самим собой"),
     "conflict.exists": ("it is there already", "это уже есть"),
+    "conflict.second_factor": (
+        "the second factor is switched on already; switch it off first",
+        "второй фактор уже включён; сначала отключите его",
+    ),
     "conflict.member": ("this person is a member already", "этот человек уже участник"),
     # What was not found, within error.not_found.
     "kind.address": ("address", "адрес"),
@@ -535,6 +571,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
     "kind.part": ("part of a message", "часть сообщения"),
+    "kind.invitation": ("invitation", "приглашение"),
+    "kind.key": ("API key", "ключ API"),
+    "kind.second_factor": ("second factor", "второй фактор"),
+    "kind.session": ("session", "сеанс"),
     "kind.passage": ("passage", "фрагмент"),
     "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
     "kind.price": ("price", "цена"),
