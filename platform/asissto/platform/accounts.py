@@ -25,6 +25,7 @@ from asissto.platform.errors import (
     TokenReused,
 )
 from asissto.platform.links import make_link, spend_link
+from asissto.platform.mailed_links import mail_link
 from asissto.platform.passwords import check_strength, hash_password, is_outdated, verify_password
 from asissto.platform.permissions import Role
 from asissto.platform.services import Services
@@ -81,6 +82,8 @@ async def register(services: Services, what: Registration, hooks: TenantHooks, v
     async with services.database.system() as session:
         await add_user(session, person)
         tenant_id = await create_tenant(session, what.workspace or what.name, what.language, hooks)
+        if services.settings.has_mail:
+            await mail_link(session, services, person, tenant_id, "confirm")
         return await join_and_sign_in(session, person, (tenant_id, "owner"), "auth.register", visitor)
 
 

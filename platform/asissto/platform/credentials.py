@@ -110,6 +110,15 @@ async def close_session(session: AsyncSession, session_id: UUID) -> None:
     await session.execute(update(RefreshToken).where(*opened).values(revoked_at=func.now()))
 
 
+async def close_sessions(session: AsyncSession, user_id: UUID, *, but: UUID | None = None) -> list[UUID]:
+    """Those of a person, all but the one that asks; returns which."""
+    opened = (RefreshToken.user_id == user_id, RefreshToken.id == RefreshToken.family_id)
+    closed = update(RefreshToken).where(*opened, RefreshToken.revoked_at.is_(None)).values(revoked_at=func.now())
+    if but is not None:
+        closed = closed.where(RefreshToken.id != but)
+    return list(await session.scalars(closed.returning(RefreshToken.id)))
+
+
 async def _grant(
     session: AsyncSession, user_id: UUID, tenant_id: UUID, family_id: UUID | None, visitor: Visitor
 ) -> Grant:

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import members
+from asissto.platform.account_routes import HANDLERS as ACCOUNTS
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.event_routes import HANDLERS as EVENTS
@@ -200,6 +201,7 @@ async def show_page() -> File:
 
 HANDLERS: list[ControllerRouterHandler] = [
     AuthController,
+    *ACCOUNTS,
     UserController,
     TenantController,
     MemberController,

@@ -51,6 +51,7 @@ class MeOut(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     permissions: list[Permission]
     csrf_token: str
+    email_confirmed: bool
 
 
 class AuthController(Controller):
@@ -100,12 +101,14 @@ class AuthController(Controller):
         self, services: Open, principal: NamedDependency[Principal], session: NamedDependency[AsyncSession]
     ) -> MeOut:
         tenant = await session.get_one(Tenant, principal.tenant_id)
+        user = await find_user(session, principal.user_id)
         return MeOut(
-            user=UserOut.of(await find_user(session, principal.user_id), tenant),
+            user=UserOut.of(user, tenant),
             tenant=TenantOut.of(tenant),
             role=principal.role,
             permissions=sorted(PERMISSIONS[principal.role]),
             csrf_token=csrf_token(services.keys, principal.session_id),
+            email_confirmed=user.confirmed_at is not None,
         )
 
 

@@ -32,6 +32,28 @@ def reason_text(code: str, params: Mapping[str, object], language: Language) -> 
 
 
 TEXTS: dict[str, tuple[str, str]] = {
+    # Mail of the platform itself.
+    "mail.reset.subject": ("A new password for Asissto", "Новый пароль для Asissto"),
+    "mail.reset.text": (
+        "Hello {name},\n\nsomebody asked for a new password for your account. Follow this link within 30 minutes to choose one:\n\n"
+        "{link}\n\nIf it was not you, do nothing: your password stays as it is.\n",
+        "Здравствуйте, {name}!\n\nКто-то запросил новый пароль для вашей учётной записи. Чтобы задать его, перейдите по ссылке в течение 30 минут:\n\n"
+        "{link}\n\nЕсли это были не вы, ничего не делайте: пароль останется прежним.\n",
+    ),
+    "mail.confirm.subject": ("Confirm your e-mail address", "Подтвердите адрес электронной почты"),
+    "mail.confirm.text": (
+        "Hello {name},\n\nfollow this link within 72 hours to confirm that this address is yours:\n\n"
+        "{link}\n\nIf you have no account at Asissto, do nothing.\n",
+        "Здравствуйте, {name}!\n\nЧтобы подтвердить, что этот адрес ваш, перейдите по ссылке в течение 72 часов:\n\n"
+        "{link}\n\nЕсли у вас нет учётной записи Asissto, ничего не делайте.\n",
+    ),
+    "mail.invitation.subject": ("{inviter} invites you to “{workspace}”", "{inviter} приглашает вас в «{workspace}»"),
+    "mail.invitation.text": (
+        "Hello,\n\n{inviter} invites you to the workspace “{workspace}” at Asissto. Follow this link within 72 hours to join:\n\n"
+        "{link}\n\nIf you do not know what this is about, do nothing.\n",
+        "Здравствуйте!\n\n{inviter} приглашает вас в рабочее пространство «{workspace}» в Asissto. Чтобы присоединиться, перейдите по ссылке в течение 72 часов:\n\n"
+        "{link}\n\nЕсли вы не понимаете, о чём речь, ничего не делайте.\n",
+    ),
     # Errors: what is wrong, then what to do.
     "error.internal": (
         "Something went wrong on our side. Try again; if it happens again, tell support the request id.",

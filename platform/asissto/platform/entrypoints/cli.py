@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -82,6 +82,16 @@ def create_admin() -> None:
         return await admin_link(services, await first_workspace(services))
 
     click.echo(_with_services(make))
+
+
+@main.command()
+@click.argument("purpose", type=click.Choice(["reset", "confirm"]))
+@click.argument("email")
+def link(purpose: Literal["reset", "confirm"], email: str) -> None:
+    """Print the one-time link that is mailed otherwise."""
+    from asissto.platform.resetting import print_link
+
+    click.echo(_with_services(lambda services: print_link(services, purpose, email)))
 
 
 @main.command()
