@@ -99,6 +99,7 @@ class World:
     provider_id: UUID
     provider_name: str
     price_id: UUID
+    session_id: UUID
     token: str = "guessed"
 
 
@@ -129,6 +130,15 @@ CASES = {
     "auth.reset": Case(403, {"token": "guessed", "password": PASSWORD}, is_open=True),
     "auth.confirm": Case(403, {"token": "guessed"}, is_open=True),
     "auth.confirm_ask": Case(503),
+    "auth.password": Case(400, {"current": "guessed guessed", "password": PASSWORD}),
+    "sessions.list": Case(OWN),
+    "sessions.end": Case(HIDDEN),
+    "sessions.end_others": Case(OWN),
+    "second_factor.read": Case(OWN),
+    "second_factor.enrol": Case(400, {"password": "guessed guessed"}),
+    "second_factor.confirm": Case(404, {"code": "123456"}),
+    "second_factor.renew": Case(400, {"password": "guessed guessed", "code": "123456"}),
+    "second_factor.remove": Case(400, {"password": "guessed guessed", "code": "123456"}),
     "auth.me": Case(OWN),
     "users.list": Case(OWN),
     "users.read": Case(HIDDEN),
@@ -432,6 +442,7 @@ async def build_world(services: Services, alice: Person) -> World:
         provider_id=UUID(shop["id"]),
         provider_name=shop["name"],
         price_id=UUID(price.raise_for_status().json()["id"]),
+        session_id=alice.session_id,
     )
 
 
@@ -571,7 +582,11 @@ async def secrets_of(connection: asyncpg.Connection, tenant_id: UUID, strangers_
 
 def hidden_operations() -> set[str]:
     """Without the ones that name somebody whom nobody knows, or bring a link that nobody made."""
-    return {name for name, case in CASES.items() if case.status == HIDDEN} - {"members.add", "answers.read"}
+    return {name for name, case in CASES.items() if case.status == HIDDEN} - {
+        "members.add",
+        "answers.read",
+        "second_factor.confirm",
+    }
 
 
 def leaked(response: httpx.Response, secrets: set[str]) -> set[str]:

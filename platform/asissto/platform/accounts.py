@@ -26,15 +26,15 @@ from asissto.platform.errors import (
 )
 from asissto.platform.links import make_link, spend_link
 from asissto.platform.mailed_links import mail_link
-from asissto.platform.passwords import check_strength, hash_password, is_outdated, verify_password
+from asissto.platform.passwords import Password, check_strength, hash_password, is_outdated, verify_password
 from asissto.platform.permissions import Role
+from asissto.platform.second_factor import Code, How, prove
 from asissto.platform.services import Services
 from asissto.platform.tables import Membership, Tenant, User, new_id
 from asissto.platform.texts import Language, Phrase
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Email = Annotated[str, Meta(max_length=254)]
-Password = Annotated[str, Meta(max_length=200)]
 Token = Annotated[str, Meta(max_length=200)]
 TenantHooks = Sequence[Callable[[AsyncSession, UUID, str], Awaitable[None]]]
 """What the components do for a new tenant, in its transaction: its knowledge base, its first assistant, its channel."""
@@ -60,10 +60,11 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Without `tenant_id` it is the workspace that the person joined first."""
+    """Without `tenant_id` it is the workspace that the person joined first; `code` is that of the second factor."""
 
     email: Email
     password: Password
+    code: Code | None = None
     tenant_id: UUID | None = None
     cookies: bool = False
 
@@ -99,26 +100,44 @@ async def set_up(services: Services, what: Setup, visitor: Visitor) -> OpenedSes
 
 
 async def sign_in(services: Services, what: SignIn, visitor: Visitor) -> OpenedSession:
-    """Raises SignInFailed, TooManyRequests after many failures, and Forbidden for who is in no such workspace."""
-    login, network = what.email.lower(), network_of(visitor.ip)
-    await knock(services, ("address", network), ("login", login))
+    """Raises what `prove_password` and `prove_rest` do, and Forbidden for who is in no such workspace."""
+    user_id = await prove_password(services, what.email, what.password, visitor)
     async with services.database.system() as session:
-        known = select(User.id, User.password_hash).where(User.email == login, User.status == "active")
-        user = (await session.execute(known)).one_or_none()
-    if not await verify_password(what.password, user.password_hash if user else None) or user is None:
-        raise SignInFailed
-    fresh_hash = await hash_password(what.password) if is_outdated(user.password_hash) else None
-    async with services.database.system() as session:
-        if fresh_hash is not None:
-            (await session.get_one(User, user.id)).password_hash = fresh_hash
-        joined = await _membership(session, user.id, what.tenant_id)
+        factor = await prove_rest(session, services, user_id, what, visitor)
+        joined = await _membership(session, user_id, what.tenant_id)
         if joined is None:
             raise Forbidden
-        await forgive(session, services.keys, "login", login)
-        await take_back(session, services.keys, "address", network)
-        grant = await open_session(session, user.id, joined.tenant_id, visitor)
-        await _record(session, grant, "auth.sign_in", visitor)
+        grant = await open_session(session, user_id, joined.tenant_id, visitor)
+        await _record(session, grant, "auth.sign_in", visitor, **factor)
         return OpenedSession(grant, cast("Role", joined.role))
+
+
+async def prove_password(services: Services, email: str, password: str, visitor: Visitor) -> UUID:
+    """Raises SignInFailed, and TooManyRequests after many failures."""
+    await knock(services, ("address", network_of(visitor.ip)), ("login", email.lower()))
+    async with services.database.system() as session:
+        known = select(User.id, User.password_hash).where(User.email == email.lower(), User.status == "active")
+        user = (await session.execute(known)).one_or_none()
+    if not await verify_password(password, user.password_hash if user else None) or user is None:
+        raise SignInFailed
+    if is_outdated(user.password_hash):
+        fresh_hash = await hash_password(password)
+        async with services.database.system() as session:
+            (await session.get_one(User, user.id)).password_hash = fresh_hash
+    return cast("UUID", user.id)
+
+
+async def prove_rest(
+    session: AsyncSession, services: Services, user_id: UUID, what: SignIn, visitor: Visitor
+) -> dict[str, How]:
+    """How the second factor was proven, where there is one, for the trail; whoever comes in was no guesser.
+
+    Raises SecondFactorRequired, SecondFactorWrong.
+    """
+    factor = await prove(session, services.keys, user_id, what.code)
+    await forgive(session, services.keys, "login", what.email.lower())
+    await take_back(session, services.keys, "address", network_of(visitor.ip))
+    return {} if factor is None else {"second_factor": factor}
 
 
 async def refresh(services: Services, token: str, visitor: Visitor) -> OpenedSession:
@@ -204,6 +223,6 @@ async def _membership(session: AsyncSession, user_id: UUID, tenant_id: UUID | No
     return (await session.execute(found)).one_or_none()
 
 
-async def _record(session: AsyncSession, grant: Grant, action: str, visitor: Visitor) -> None:
+async def _record(session: AsyncSession, grant: Grant, action: str, visitor: Visitor, **changes: str) -> None:
     actor = Actor(tenant_id=grant.tenant_id, user_id=grant.user_id, ip=visitor.ip, request_id=visitor.request_id)
-    await record(session, actor, action, "user", grant.user_id)
+    await record(session, actor, action, "user", grant.user_id, **changes)

@@ -2,12 +2,12 @@
 
 AsisstoError
 ├── InvalidInput            400 invalid_input, and below it what is wrong with one field
-│   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, UnknownSetting, UnknownVariable
+│   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, PasswordWrong, UnknownSetting, UnknownVariable, …
 │   ├── CalibrationUnsupported  too few questions for the budget of false answers
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
 ├── NotSignedIn             401 (SignInFailed, SecondFactorRequired, SecondFactorWrong, TokenExpired, TokenReused)
-├── Forbidden               403 (CsrfMissing, RegistrationClosed, LinkSpent, PasswordWrong, HookRefused, …)
+├── Forbidden               403 (CsrfMissing, RegistrationClosed, LinkSpent, EmailUnconfirmed, HookRefused, …)
 ├── NotFound                404
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
@@ -69,6 +69,18 @@ class QuestionTooLong(InvalidInput):
 
 class WeakPassword(InvalidInput):
     code = "weak_password"
+
+
+class PasswordWrong(InvalidInput):
+    """Somebody who is signed in already has to prove once more who they are."""
+
+    code = "password_wrong"
+
+
+class ScopesBeyondRole(InvalidInput):
+    """`scopes` are permissions that whoever makes the key does not have, or that no key may have."""
+
+    code = "scopes_beyond_role"
 
 
 class UnknownSetting(InvalidInput):
@@ -247,12 +259,6 @@ class IdentityRefused(Forbidden):
     code = "identity_refused"
 
 
-class PasswordWrong(Forbidden):
-    """Somebody who is signed in already has to prove once more who they are."""
-
-    code = "password_wrong"
-
-
 class EmailUnconfirmed(Forbidden):
     code = "email_unconfirmed"
 
@@ -261,12 +267,6 @@ class InvitationForAnother(Forbidden):
     """Whoever is signed in has another address than the one that was invited."""
 
     code = "invitation_for_another"
-
-
-class ScopesBeyondRole(Forbidden):
-    """`scopes` are permissions that whoever makes the key does not have, or that no key may have."""
-
-    code = "scopes_beyond_role"
 
 
 class LinkSpent(Forbidden):

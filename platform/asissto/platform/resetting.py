@@ -7,14 +7,14 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.platform.accounts import Email, Password, Token, normal_email
+from asissto.platform.accounts import Email, Token, normal_email
 from asissto.platform.attempts import forgive, knock, network_of
 from asissto.platform.audit import Actor, record
 from asissto.platform.credentials import Visitor, close_sessions
 from asissto.platform.errors import LinkSpent, MailMissing, NotFound
 from asissto.platform.links import Purpose, end_links, link_address, make_link, spend_link
 from asissto.platform.mailed_links import home_of, mail_link
-from asissto.platform.passwords import check_strength, hash_password
+from asissto.platform.passwords import Password, check_strength, hash_password
 from asissto.platform.services import Services
 from asissto.platform.tables import User
 

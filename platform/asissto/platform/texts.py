@@ -493,6 +493,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invalid.form": ("it does not have the expected form", "оно не того вида, который ожидается"),
     "invalid.kind": ("it is of another type than expected", "оно другого типа, чем ожидается"),
     "invalid.email": ("it is not an e-mail address", "это не адрес электронной почты"),
+    "invalid.code": (
+        "it is wrong or was used already; wait for the next one",
+        "код неверен или уже использован; дождитесь следующего",
+    ),
     "invalid.cursor": ("no list has given it out", "ни один список его не выдавал"),
     "invalid.empty_passage": (
         "a passage cannot be empty; switch it off instead",
