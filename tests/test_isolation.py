@@ -100,6 +100,8 @@ class World:
     provider_name: str
     price_id: UUID
     session_id: UUID
+    invitation_id: UUID
+    key_id: UUID
     token: str = "guessed"
 
 
@@ -130,6 +132,16 @@ CASES = {
     "auth.reset": Case(403, {"token": "guessed", "password": PASSWORD}, is_open=True),
     "auth.confirm": Case(403, {"token": "guessed"}, is_open=True),
     "auth.confirm_ask": Case(503),
+    "auth.invitation": Case(403, {"token": "guessed"}, is_open=True),
+    "auth.invitation_register": Case(403, {"token": "guessed", "name": "C", "password": PASSWORD}, is_open=True),
+    "auth.invitation_sign_in": Case(403, {"token": "guessed", "password": PASSWORD}, is_open=True),
+    "invitations.list": Case(OWN),
+    "invitations.create": Case(201, {"email": "{email}", "role": "owner"}),
+    "invitations.revoke": Case(HIDDEN),
+    "invitations.accept": Case(404, {"token": "guessed"}),
+    "keys.list": Case(OWN),
+    "keys.create": Case(201, {"name": "My key", "scopes": ["documents.read"]}),
+    "keys.revoke": Case(HIDDEN),
     "auth.password": Case(400, {"current": "guessed guessed", "password": PASSWORD}),
     "sessions.list": Case(OWN),
     "sessions.end": Case(HIDDEN),
@@ -149,7 +161,8 @@ CASES = {
     "members.add": Case(HIDDEN, {"email": "nobody@example.com", "role": "editor"}),
     "members.update": Case(HIDDEN, {"role": "analyst"}),
     "members.remove": Case(HIDDEN),
-    "audit.list": Case(OWN),
+    "audit.list": Case(OWN, query={"actor_id": "{user_id}"}),
+    "audit.export": Case(OWN, query={"object_id": "{user_id}"}),
     "events.stream": Case(400, query={"topics": "secrets"}),  # test_events.py tells what a stranger hears
     "health.live": Case(OWN, is_open=True),
     "health.ready": Case(OWN, is_open=True),
@@ -409,6 +422,10 @@ async def build_world(services: Services, alice: Person) -> World:
         await store_calls(session, alice.tenant_id, [spent], message_id)
     gateway = {"name": "Alice's own gateway", "type": "http", **GATEWAY}
     gateway = (await alice.client.post("/api/v1/channels", json=gateway)).raise_for_status().json()
+    guest = {"email": "alices-secret-guest@example.com", "role": "analyst"}
+    invitation = await alice.client.post("/api/v1/invitations", json=guest)
+    key_body = {"name": "Alice's key to the cellar", "scopes": ["documents.read"]}
+    key = await alice.client.post("/api/v1/keys", json=key_body)
     written = await something_through(services, UUID(gateway["id"]), conversation.id, message_id, alice.tenant_id)
     return World(
         user_id=alice.user_id,
@@ -443,6 +460,8 @@ async def build_world(services: Services, alice: Person) -> World:
         provider_name=shop["name"],
         price_id=UUID(price.raise_for_status().json()["id"]),
         session_id=alice.session_id,
+        invitation_id=UUID(invitation.raise_for_status().json()["id"]),
+        key_id=UUID(key.raise_for_status().json()["id"]),
     )
 
 
@@ -586,6 +605,7 @@ def hidden_operations() -> set[str]:
         "members.add",
         "answers.read",
         "second_factor.confirm",
+        "invitations.accept",
     }
 
 

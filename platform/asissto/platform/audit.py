@@ -10,11 +10,12 @@ from asissto.platform.tables import AuditEntry
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who acts in which tenant; `kind` is `system` for jobs."""
+    """Who acts in which tenant; `kind` is `system` for jobs, and an API key acts in the name of whoever made it."""
 
     tenant_id: UUID
     user_id: UUID | None = None
-    kind: Literal["user", "system", "command line"] = "user"
+    key_id: UUID | None = None
+    kind: Literal["user", "api key", "system", "command line"] = "user"
     ip: str | None = None
     request_id: str | None = None
 
@@ -26,7 +27,7 @@ async def record(
     session.add(
         AuditEntry(
             tenant_id=actor.tenant_id,
-            actor_id=actor.user_id,
+            actor_id=actor.key_id or actor.user_id,
             actor_kind=actor.kind,
             ip=actor.ip,
             action=action,

@@ -12,12 +12,13 @@ from litestar.middleware.authentication import AbstractAuthenticationMiddleware,
 from litestar.types import ASGIApp
 from sqlalchemy import select
 
+from asissto.platform.api_key_access import NOT_FOR_KEYS, PREFIX, holder_of
 from asissto.platform.audit import Actor
 from asissto.platform.credentials import Claims, csrf_token, read_access_token
 from asissto.platform.database import Database
 from asissto.platform.errors import CsrfMissing, NotSignedIn, TokenInvalid
 from asissto.platform.keys import KeyRing
-from asissto.platform.permissions import Permission, PlatformRole, Role, granted, is_open
+from asissto.platform.permissions import PERMISSIONS, Permission, PlatformRole, Role, granted, is_open
 from asissto.platform.services import Services
 from asissto.platform.tables import Membership, RefreshToken, Tenant, User
 
@@ -40,15 +41,21 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Principal(Actor, frozen=True, kw_only=True):
-    """A signed-in person in one tenant; the roles are those of this moment."""
+    """A signed-in person in one tenant; the roles are those of this moment.
+
+    Or an API key: then `kind` says so, `user_id` is who made it, and `scopes` are what it may do of what they may.
+    """
 
     user_id: UUID
     role: Role
     platform_role: PlatformRole = "user"
     session_id: UUID
+    scopes: frozenset[str] | None = None
 
     @property
     def permissions(self) -> frozenset[Permission]:
+        if self.scopes is not None:
+            return (PERMISSIONS[self.role] & self.scopes) - NOT_FOR_KEYS
         return granted(self.role, self.platform_role, is_impersonated=False)
 
 
@@ -66,10 +73,37 @@ class Authentication(AbstractAuthenticationMiddleware):
         if is_open(connection.route_handler):
             return AuthenticationResult(user=None, auth=None)
         services: Services = connection.app.state.services
+        key = _api_key(connection)
+        if key is not None:
+            return AuthenticationResult(user=await _program(connection, key, services.database), auth=None)
         claims = _claims(connection, services.keys)
         principal = await _principal(connection, claims, services.database)
         structlog.contextvars.bind_contextvars(tenant=str(principal.tenant_id), user=str(principal.user_id))
         return AuthenticationResult(user=principal, auth=claims)
+
+
+def _api_key(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip().startswith(PREFIX) else None
+
+
+async def _program(connection: ASGIConnection[Any, Any, Any, Any], key: str, database: Database) -> Principal:
+    """It has no session of its own: what a session could do with the account of a person is for no key."""
+    holder = await holder_of(database, key)
+    if holder is None:
+        raise TokenInvalid
+    structlog.contextvars.bind_contextvars(tenant=str(holder.tenant_id), key=str(holder.key_id))
+    return Principal(
+        tenant_id=holder.tenant_id,
+        user_id=holder.user_id,
+        key_id=holder.key_id,
+        kind="api key",
+        role=holder.role,
+        session_id=holder.key_id,
+        scopes=holder.scopes,
+        ip=connection.client.host if connection.client else None,
+        request_id=connection.scope["state"].get("request_id"),
+    )
 
 
 def _claims(connection: ASGIConnection[Any, Any, Any, Any], keys: KeyRing) -> Claims:

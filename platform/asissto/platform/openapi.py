@@ -19,7 +19,7 @@ from asissto.platform.permissions import Need, Permission, holders, is_open, ope
 from asissto.platform.problems import MEDIA_TYPE, Problem
 
 ADDRESS = "/api/v1/openapi.json"
-_BEARER = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+_BEARER = SecurityScheme(type="http", scheme="bearer", description="An access token, or an API key (`ast_…`).")
 _COOKIE = SecurityScheme(type="apiKey", name=ACCESS_COOKIE, security_scheme_in="cookie")
 
 

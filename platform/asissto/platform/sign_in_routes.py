@@ -64,19 +64,19 @@ class AuthController(Controller):
         self, request: Request[Any, Any, Any], data: JSONBody[Registration], services: Open, tenant_hooks: Hooks
     ) -> Response[SignedIn]:
         opened = await accounts.register(services, data, tenant_hooks, visitor_of(request))
-        return _signed_in(services, opened, cookies=data.cookies)
+        return signed_in(services, opened, cookies=data.cookies)
 
     @post("/setup", operation_id="auth.setup", guards=[open_to_all])
     async def setup(self, request: Request[Any, Any, Any], data: JSONBody[Setup], services: Open) -> Response[SignedIn]:
         opened = await accounts.set_up(services, data, visitor_of(request))
-        return _signed_in(services, opened, cookies=data.cookies)
+        return signed_in(services, opened, cookies=data.cookies)
 
     @post("/sign-in", operation_id="auth.sign_in", status_code=200, guards=[open_to_all])
     async def sign_in(
         self, request: Request[Any, Any, Any], data: JSONBody[SignIn], services: Open
     ) -> Response[SignedIn]:
         opened = await accounts.sign_in(services, data, visitor_of(request))
-        return _signed_in(services, opened, cookies=data.cookies)
+        return signed_in(services, opened, cookies=data.cookies)
 
     @post("/refresh", operation_id="auth.refresh", status_code=200, guards=[open_to_all])
     async def refresh(
@@ -90,7 +90,7 @@ class AuthController(Controller):
         if not token:
             raise NotSignedIn
         opened = await accounts.refresh(services, token, visitor_of(request))
-        return _signed_in(services, opened, cookies=data.refresh_token is None)
+        return signed_in(services, opened, cookies=data.refresh_token is None)
 
     @post("/sign-out", operation_id="auth.sign_out", status_code=204, guards=[need("me.sign_out")])
     async def sign_out(self, services: Open, principal: NamedDependency[Principal]) -> Response[None]:
@@ -114,7 +114,9 @@ class AuthController(Controller):
         )
 
 
-def _signed_in(services: Services, opened: OpenedSession, *, cookies: bool) -> Response[SignedIn]:
+def signed_in(
+    services: Services, opened: OpenedSession, *, cookies: bool, status_code: int | None = None
+) -> Response[SignedIn]:
     grant = opened.grant
     body = SignedIn(
         user_id=grant.user_id,
@@ -125,7 +127,7 @@ def _signed_in(services: Services, opened: OpenedSession, *, cookies: bool) -> R
         refresh_token=None if cookies else grant.refresh_token,
         csrf_token=csrf_token(services.keys, grant.session_id) if cookies else None,
     )
-    return Response(body, cookies=_session_cookies(services, opened) if cookies else None)
+    return Response(body, status_code=status_code, cookies=_session_cookies(services, opened) if cookies else None)
 
 
 def visitor_of(request: Request[Any, Any, Any]) -> Visitor:

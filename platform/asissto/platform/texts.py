@@ -497,6 +497,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "it is wrong or was used already; wait for the next one",
         "код неверен или уже использован; дождитесь следующего",
     ),
+    "invalid.past": ("it lies in the past", "этот момент уже прошёл"),
     "invalid.cursor": ("no list has given it out", "ни один список его не выдавал"),
     "invalid.empty_passage": (
         "a passage cannot be empty; switch it off instead",
