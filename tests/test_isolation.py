@@ -424,7 +424,7 @@ async def build_world(services: Services, alice: Person) -> World:
     gateway = (await alice.client.post("/api/v1/channels", json=gateway)).raise_for_status().json()
     guest = {"email": "alices-secret-guest@example.com", "role": "analyst"}
     invitation = await alice.client.post("/api/v1/invitations", json=guest)
-    key_body = {"name": "Alice's key to the cellar", "scopes": ["documents.read"]}
+    key_body = {"name": "Alice's key to the cellar", "scopes": ["ask"]}
     key = await alice.client.post("/api/v1/keys", json=key_body)
     written = await something_through(services, UUID(gateway["id"]), conversation.id, message_id, alice.tenant_id)
     return World(

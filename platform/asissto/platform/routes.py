@@ -161,7 +161,7 @@ class HealthController(Controller):
         return Health("ready")
 
 
-@get(["/", "/setup"], include_in_schema=False, guards=[open_to_all])
+@get(["/", "/setup", "/reset", "/confirm", "/invitation"], include_in_schema=False, guards=[open_to_all])
 async def show_page() -> File:
     return File(PAGE / "index.html", filename="index.html", media_type="text/html", content_disposition_type="inline")
 
