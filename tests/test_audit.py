@@ -177,6 +177,24 @@ async def test_a_formula_in_the_trail_is_only_text(
     assert {row["request_id"] for row in csv.DictReader(StringIO(table))} == {"'=HYPERLINK(1)"}
 
 
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"since": "0001-01-01T00:00:00+14:00"}, "since"),
+        ({"until": "9999-12-31T23:59:59-14:00"}, "until"),
+        ({"action": "\0"}, "action"),
+        ({"actor_id": "bob"}, "actor_id"),
+    ],
+)
+async def test_what_cannot_be_sought_is_said_before_the_file_begins(
+    alice: Person, query: dict[str, str], field: str
+) -> None:
+    """Not in the middle of it."""
+    for path in ("audit", "audit/export"):
+        answer = await alice.client.get(f"/api/v1/{path}", params=query)
+        assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
 async def test_owners_alone_take_the_trail_along(bob: Person) -> None:
     """As they alone read it."""
     for path in ("audit", "audit/export"):

@@ -11,6 +11,9 @@ import pytest
 
 from asissto.platform import second_factor
 from asissto.platform.attempts import MOST
+from asissto.platform.errors import NotFound
+from asissto.platform.second_factor import drop_for
+from asissto.platform.services import Services
 from people import PASSWORD, Person
 
 ADDRESS = "/api/v1/auth/second-factor"
@@ -174,6 +177,19 @@ async def test_switching_it_off_takes_password_and_code(
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
     assert (await alice.client.post(f"{ADDRESS}/remove", json=good)).status_code == 204
     assert (await state(alice), await sign_in(client, alice)) == ((False, 0), "in")
+
+
+async def test_the_operator_takes_it_off(
+    client: httpx.AsyncClient, services: Services, alice: Person, clock: Clock, superuser: asyncpg.Connection
+) -> None:
+    """For somebody who has lost everything; the trail says that it was done on the command line."""
+    await switch_on(alice, clock)
+    await drop_for(services, alice.email.upper())
+    assert await sign_in(client, alice) == "in"
+    told = "SELECT actor_kind FROM audit_log WHERE action = 'second_factor.remove'"
+    assert await superuser.fetchval(told) == "command line"
+    with pytest.raises(NotFound):
+        await drop_for(services, alice.email)
 
 
 async def test_an_enrolment_that_was_not_confirmed_can_begin_anew(alice: Person, clock: Clock) -> None:

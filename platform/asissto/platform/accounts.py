@@ -39,7 +39,8 @@ Token = Annotated[str, Meta(max_length=200)]
 TenantHooks = Sequence[Callable[[AsyncSession, UUID, str], Awaitable[None]]]
 """What the components do for a new tenant, in its transaction: its knowledge base, its first assistant, its channel."""
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_CHAR = r"[^@\s\x00-\x1f\x7f]"
+_EMAIL = re.compile(rf"{_CHAR}+@(?:(?!\.){_CHAR})+(?:\.(?:(?!\.){_CHAR})+)+")
 
 
 class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -14,6 +14,7 @@ from asissto.platform.api_key_access import NOT_FOR_KEYS, make_key
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import InvalidInput, NotFound, ScopesBeyondRole
+from asissto.platform.moments import in_utc
 from asissto.platform.paging import Page, newest_first
 from asissto.platform.people_tables import ApiKey
 from asissto.platform.permissions import PERMISSIONS, Permission
@@ -59,7 +60,8 @@ async def create_key(session: AsyncSession, principal: Principal, what: KeyIn) -
     beyond = set(scopes) - (PERMISSIONS[principal.role] & principal.permissions) | set(scopes) & NOT_FOR_KEYS
     if beyond:
         raise ScopesBeyondRole(field="scopes", scopes=", ".join(sorted(beyond)))
-    if what.expires_at is not None and what.expires_at <= datetime.now(UTC):
+    expires_at = None if what.expires_at is None else in_utc(what.expires_at, "expires_at")
+    if expires_at is not None and expires_at <= datetime.now(UTC):
         raise InvalidInput(field="expires_at", detail=Phrase("invalid.past"))
     fresh = make_key()
     row = ApiKey(
@@ -71,10 +73,10 @@ async def create_key(session: AsyncSession, principal: Principal, what: KeyIn) -
         scopes=scopes,
         created_by=principal.user_id,
         created_at=datetime.now(UTC),
-        expires_at=what.expires_at,
+        expires_at=expires_at,
     )
     session.add(row)
-    changes = {"name": what.name, "prefix": fresh.prefix, "scopes": scopes, "expires_at": what.expires_at}
+    changes = {"name": what.name, "prefix": fresh.prefix, "scopes": scopes, "expires_at": expires_at}
     await record(session, principal, "keys.create", "key", row.id, **changes)
     return KeyMade(**_fields(row), key=fresh.key)
 

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from io import StringIO
 from typing import Any, Literal, Self
 from uuid import UUID
@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Select, select
 
 from asissto.platform.database import Database
+from asissto.platform.moments import in_utc
 from asissto.platform.tables import AuditEntry
 
 Format = Literal["csv", "jsonl"]
@@ -64,33 +65,30 @@ def entries(tenant_id: UUID, sought: Sought) -> Select[AuditEntry]:
         action = AuditEntry.action
         found = found.where(action.startswith(sought.action, autoescape=True) if is_family else action == sought.action)
     if sought.since is not None:
-        found = found.where(AuditEntry.at >= aware(sought.since))
+        found = found.where(AuditEntry.at >= in_utc(sought.since, "since"))
     if sought.until is not None:
-        found = found.where(AuditEntry.at < aware(sought.until))
+        found = found.where(AuditEntry.at < in_utc(sought.until, "until"))
     return found
 
 
-async def export(database: Database, tenant_id: UUID, sought: Sought, form: Format) -> AsyncIterator[bytes]:
-    """Oldest first, a part at a time: whoever reads slowly holds no connection meanwhile."""
+def export(database: Database, tenant_id: UUID, sought: Sought, form: Format) -> AsyncIterator[bytes]:
+    """Oldest first, a part at a time: whoever reads slowly holds no connection meanwhile. Raises InvalidInput first."""
+    return _parts(database, tenant_id, entries(tenant_id, sought).order_by(AuditEntry.id).limit(ROWS_AT_ONCE), form)
+
+
+async def _parts(database: Database, tenant_id: UUID, found: Select[AuditEntry], form: Format) -> AsyncIterator[bytes]:
     if form == "csv":
         yield _csv([AuditOut.__struct_fields__])
     last: UUID | None = None
     while True:
         async with database.tenant(tenant_id) as session:
-            found = entries(tenant_id, sought).order_by(AuditEntry.id).limit(ROWS_AT_ONCE)
-            if last is not None:
-                found = found.where(AuditEntry.id > last)
-            rows = [AuditOut.of(entry) for entry in await session.scalars(found)]
+            further = found if last is None else found.where(AuditEntry.id > last)
+            rows = [AuditOut.of(entry) for entry in await session.scalars(further)]
         if rows:
             yield _csv(map(_cells, rows)) if form == "csv" else msgspec.json.Encoder().encode_lines(rows)
             last = rows[-1].id
         if len(rows) < ROWS_AT_ONCE:
             return
-
-
-def aware(moment: datetime) -> datetime:
-    """A moment without a zone is one of UTC."""
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _cells(row: AuditOut) -> list[str]:

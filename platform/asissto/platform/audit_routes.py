@@ -20,9 +20,10 @@ from asissto.platform.tables import AuditEntry
 
 # Litestar would otherwise ask msgspec to look into it at each request.
 Open = SkipValidation[NamedDependency[Services]]
-Words = Annotated[str | None, QueryParameter(max_length=100)]
+_WORD = r"^[\w. -]{1,100}$"
+Words = Annotated[str | None, QueryParameter(pattern=_WORD)]
 Action = Annotated[
-    str | None, QueryParameter(max_length=100, description="An operation, or with a point at the end all of its kind.")
+    str | None, QueryParameter(pattern=_WORD, description="An operation, or with a point at the end all of its kind.")
 ]
 Since = Annotated[datetime | None, QueryParameter(description="From this moment on.")]
 Until = Annotated[datetime | None, QueryParameter(description="Before this moment.")]

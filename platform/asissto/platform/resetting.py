@@ -35,8 +35,9 @@ class Followed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 async def check_reset(services: Services, email: str, visitor: Visitor) -> None:
     """Whether a link may be asked for, which is the same for known and unknown addresses.
 
-    Raises MailMissing, TooManyRequests.
+    Raises InvalidInput, MailMissing, TooManyRequests.
     """
+    normal_email(email)
     if not services.settings.has_mail:
         raise MailMissing
     await knock(services, ("link", network_of(visitor.ip)), ("mail", email.lower()))

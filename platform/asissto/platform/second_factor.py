@@ -16,11 +16,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.attempts import forgive, knock
-from asissto.platform.audit import record
+from asissto.platform.audit import Actor, record
 from asissto.platform.authentication import Principal
 from asissto.platform.credentials import token_sha
 from asissto.platform.errors import Conflict, InvalidInput, NotFound, SecondFactorRequired, SecondFactorWrong
 from asissto.platform.keys import KeyRing
+from asissto.platform.mailed_links import home_of
 from asissto.platform.own_password import check_own_password
 from asissto.platform.passwords import Password
 from asissto.platform.people_tables import RecoveryCode, SecondFactor
@@ -128,6 +129,17 @@ async def remove(services: Services, principal: Principal, what: Remove) -> None
     async with services.database.system() as session:
         await drop_second_factor(session, principal.user_id)
         await record(session, principal, "second_factor.remove", "user", principal.user_id)
+
+
+async def drop_for(services: Services, email: str) -> None:
+    """By the operator, for somebody who has lost telephone and recovery codes; raises NotFound."""
+    async with services.database.system() as session:
+        user_id = await session.scalar(select(User.id).where(User.email == email.lower()))
+        if user_id is None or not await drop_second_factor(session, user_id):
+            raise NotFound(kind="second_factor")
+        home = await home_of(session, user_id)
+        if home is not None:
+            await record(session, Actor(tenant_id=home, kind="command line"), "second_factor.remove", "user", user_id)
 
 
 async def drop_second_factor(session: AsyncSession, user_id: UUID) -> bool:

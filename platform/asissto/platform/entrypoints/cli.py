@@ -94,6 +94,15 @@ def link(purpose: Literal["reset", "confirm"], email: str) -> None:
     click.echo(_with_services(lambda services: print_link(services, purpose, email)))
 
 
+@main.command("drop-second-factor")
+@click.argument("email")
+def drop_second_factor(email: str) -> None:
+    """Let somebody who lost their authenticator app sign in by password."""
+    from asissto.platform.second_factor import drop_for
+
+    _with_services(lambda services: drop_for(services, email))
+
+
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @as_json
