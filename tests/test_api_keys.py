@@ -10,9 +10,12 @@ import asyncpg
 import httpx
 import pytest
 from litestar import Litestar
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from asissto.platform.api_key_access import NOT_FOR_KEYS
 from asissto.platform.permissions import PERMISSIONS
+from asissto.platform.services import Services
 from people import Person, make_client
 
 KEYS = "/api/v1/keys"
@@ -143,6 +146,27 @@ async def test_what_only_looks_like_a_key_opens_nothing(alice: Person, app: Lite
         key.replace("ast_", "AST_"),
     ]
     assert [await status(app, other) for other in others if other != key] == [(401, "token_invalid")] * len(others)
+
+
+@pytest.mark.parametrize("door", ["tenant", "system"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE api_keys SET scopes = '{documents.write}'",
+        "UPDATE api_keys SET created_by = gen_random_uuid()",
+        "UPDATE invitations SET role = 'owner'",
+        "DELETE FROM invitations",
+        "DELETE FROM api_keys",
+    ],
+)
+async def test_the_database_lets_nobody_widen_what_was_given(
+    services: Services, alice: Person, change: str, door: str
+) -> None:
+    """Neither runtime role changes whom a row gives which rights, nor hides that it did."""
+    database = services.database
+    with pytest.raises(DBAPIError, match="permission denied"):
+        async with database.tenant(alice.tenant_id) if door == "tenant" else database.system() as session:
+            await session.execute(text(change))
 
 
 @pytest.mark.parametrize("end", ["2026-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "2999-01-01T00:00:00"])

@@ -12,6 +12,7 @@ import pytest
 from asissto.platform import second_factor
 from asissto.platform.attempts import MOST
 from asissto.platform.errors import NotFound
+from asissto.platform.resetting import print_link
 from asissto.platform.second_factor import drop_for
 from asissto.platform.services import Services
 from people import PASSWORD, Person
@@ -177,6 +178,32 @@ async def test_switching_it_off_takes_password_and_code(
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
     assert (await alice.client.post(f"{ADDRESS}/remove", json=good)).status_code == 204
     assert (await state(alice), await sign_in(client, alice)) == ((False, 0), "in")
+
+
+async def test_a_link_of_an_invitation_is_no_way_around(
+    client: httpx.AsyncClient, alice: Person, charlie: Person, clock: Clock
+) -> None:
+    """Whoever joins by it with an account signs in with both steps; a refused try leaves the link good."""
+    app, _ = await switch_on(charlie, clock)
+    made = await alice.client.post("/api/v1/invitations", json={"email": charlie.email, "role": "analyst"})
+    body = {"token": made.json()["link"].partition("#token=")[2], "password": PASSWORD}
+    answers = [
+        (await client.post("/api/v1/auth/invitation/sign-in", json=body | code)).json()
+        for code in ({}, {"code": "000000"}, {"code": app.at(int(clock.now))})
+    ]
+    assert [answer.get("code") for answer in answers] == ["second_factor_required", "second_factor_wrong", None]
+    assert answers[2]["tenant_id"] == str(alice.tenant_id)
+
+
+async def test_a_new_password_leaves_the_second_step(
+    client: httpx.AsyncClient, services: Services, alice: Person, clock: Clock
+) -> None:
+    """Whoever reads somebody's mail has not got their telephone."""
+    await switch_on(alice, clock)
+    token = (await print_link(services, "reset", alice.email)).partition("#token=")[2]
+    body = {"token": token, "password": "quite another password"}
+    assert (await client.post("/api/v1/auth/reset/password", json=body)).status_code == 204
+    assert await sign_in(client, alice, password="quite another password") == "second_factor_required"
 
 
 async def test_the_operator_takes_it_off(

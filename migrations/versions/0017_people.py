@@ -67,7 +67,7 @@ def _create_invitations() -> None:
         _moment("revoked_at"),
     )
     op.create_index("ix_invitations_token", "invitations", ["token_sha"])
-    _isolate("invitations")
+    _isolate("invitations", "accepted_at")
 
 
 def _create_api_keys() -> None:
@@ -85,7 +85,7 @@ def _create_api_keys() -> None:
         _moment("revoked_at"),
     )
     op.create_index("ix_api_keys_prefix", "api_keys", ["prefix"])
-    _isolate("api_keys")
+    _isolate("api_keys", "last_used_at")
 
 
 def _create_second_factors() -> None:
@@ -155,10 +155,14 @@ def _created() -> sa.Column[Any]:
     return _column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"))
 
 
-def _isolate(table: str) -> None:
-    """Rows are marked and never deleted, so that it can be told who was asked in and what had a key."""
+def _isolate(table: str, marked: str) -> None:
+    """Rows are marked and never deleted, so that it can be told who was asked in and what had a key.
+
+    The application revokes, the system marks what was used; nobody changes whom or what a row gives rights.
+    """
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
     op.execute(f"CREATE POLICY own_tenant ON {table} TO asissto_app USING ({OWN}) WITH CHECK ({OWN})")
     op.execute(f"CREATE POLICY whole_platform ON {table} TO asissto_sys USING (true) WITH CHECK (true)")
-    op.execute(f"GRANT SELECT, INSERT, UPDATE ON {table} TO asissto_app, asissto_sys")
+    op.execute(f"GRANT SELECT, INSERT, UPDATE (revoked_at) ON {table} TO asissto_app")
+    op.execute(f"GRANT SELECT, UPDATE ({marked}) ON {table} TO asissto_sys")
