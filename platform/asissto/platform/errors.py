@@ -7,7 +7,7 @@ AsisstoError
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
-├── Forbidden               403 (CsrfMissing, RegistrationClosed, HookRefused, OriginRefused, IdentityRefused)
+├── Forbidden               403 (CsrfMissing, RegistrationClosed, TenantSuspended, HookRefused, OriginRefused, …)
 ├── NotFound                404
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
@@ -234,6 +234,12 @@ class IdentityRefused(Forbidden):
     code = "identity_refused"
 
 
+class TenantSuspended(Forbidden):
+    """The workspace rests by order of the platform; what it has stays."""
+
+    code = "tenant_suspended"
+
+
 class LinkSpent(Forbidden):
     code = "link_spent"
 
@@ -280,6 +286,16 @@ class PairExists(Conflict):
 
 class LastOwner(Conflict):
     code = "last_owner"
+
+
+class LastAdmin(Conflict):
+    code = "last_admin"
+
+
+class NoOwner(Conflict):
+    """Nobody can sign in as a tenant that has no owner."""
+
+    code = "no_owner"
 
 
 class AssistantPaused(Conflict):

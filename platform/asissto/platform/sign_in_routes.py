@@ -15,6 +15,7 @@ from asissto.platform.accounts import OpenedSession, Registration, Setup, SignIn
 from asissto.platform.authentication import ACCESS_COOKIE, Principal
 from asissto.platform.credentials import ACCESS_LIFE, REFRESH_LIFE, Claims, csrf_token, sign_access_token
 from asissto.platform.errors import NotSignedIn
+from asissto.platform.impersonating import ImpersonatedBy, impersonated_by
 from asissto.platform.members import TenantOut, UserOut, find_user
 from asissto.platform.permissions import Permission, PlatformRole, Role, need, open_to_all
 from asissto.platform.services import Services
@@ -52,6 +53,7 @@ class MeOut(msgspec.Struct, frozen=True, kw_only=True):
     platform_role: PlatformRole
     permissions: list[Permission]
     csrf_token: str
+    impersonated_by: ImpersonatedBy | None
 
 
 class AuthController(Controller):
@@ -107,6 +109,7 @@ class AuthController(Controller):
             platform_role=principal.platform_role,
             permissions=sorted(principal.permissions),
             csrf_token=csrf_token(services.keys, principal.session_id),
+            impersonated_by=await impersonated_by(services.database, principal),
         )
 
 

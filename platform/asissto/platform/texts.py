@@ -293,6 +293,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Registration is closed here. Ask the administrator for an invitation.",
         "Регистрация здесь закрыта. Попросите приглашение у администратора.",
     ),
+    "error.tenant_suspended": (
+        "This workspace is suspended. Nothing in it is lost; the administrator of the platform can resume it.",
+        "Работа этого рабочего пространства приостановлена. Ничего не потеряно; возобновить её может администратор платформы.",
+    ),
     "error.link_spent": (
         "This link was used already or has expired. Ask for a new one (`asissto create-admin`).",
         "Эта ссылка уже использована или истекла. Запросите новую (`asissto create-admin`).",
@@ -328,6 +332,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.last_owner": (
         "A workspace keeps at least one owner. Make somebody else an owner first.",
         "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
+    ),
+    "error.last_admin": (
+        "The platform keeps at least one administrator. Make somebody else an administrator first.",
+        "На платформе остаётся хотя бы один администратор. Сначала назначьте другого.",
+    ),
+    "error.no_owner": (
+        "This workspace has no owner in whose place one could act. Invite an owner first.",
+        "У этого рабочего пространства нет владельца, от имени которого можно действовать. Сначала пригласите владельца.",
     ),
     "error.conversation_closed": (
         "This conversation is closed. Send the question without it to begin a new one; in a messenger it opens when the "
@@ -438,6 +450,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invalid.choice": ("it is none of the allowed values", "такого значения нет среди допустимых"),
     "invalid.form": ("it does not have the expected form", "оно не того вида, который ожидается"),
     "invalid.kind": ("it is of another type than expected", "оно другого типа, чем ожидается"),
+    "invalid.no_manager": ("somebody in it is no manager of the platform", "кто-то в нём не менеджер платформы"),
     "invalid.email": ("it is not an e-mail address", "это не адрес электронной почты"),
     "invalid.cursor": ("no list has given it out", "ни один список его не выдавал"),
     "invalid.empty_passage": (
@@ -520,6 +533,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "conflict.exists": ("it is there already", "это уже есть"),
     "conflict.member": ("this person is a member already", "этот человек уже участник"),
     # What was not found, within error.not_found.
+    "grant.done": ("{email} has the role {role} on the platform now.", "У {email} теперь роль {role} на платформе."),
     "kind.address": ("address", "адрес"),
     "kind.assistant": ("assistant", "ассистент"),
     "kind.attachment": ("attachment", "вложение"),
@@ -545,6 +559,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.set_run": ("run", "прогон"),
     "kind.source": ("source", "источник"),
     "kind.sync": ("sync", "синхронизация"),
+    "kind.tenant": ("workspace", "рабочее пространство"),
+    "kind.impersonation": ("session", "сеанс"),
     "kind.user": ("user", "пользователь"),
     "kind.version": ("version", "версия"),
     # Why an answer does not pass its case.
