@@ -12,8 +12,10 @@ import pytest
 from litestar import Litestar
 
 from asissto.platform import jobs
+from asissto.platform.errors import LastAdmin
 from asissto.platform.jobs import claim
 from asissto.platform.permissions import WITHHELD
+from asissto.platform.platform_users import grant_role
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 from copies import signed_in
@@ -198,6 +200,21 @@ async def test_two_administrators_cannot_dismiss_each_other_at_once(
     )
     assert min(answer.status_code for answer in answers) == 200
     assert await superuser.fetchval("SELECT count(*) FROM users WHERE role = 'admin'") == 1
+
+
+async def test_the_command_line_makes_the_first_administrator(
+    alice: Person, services: Services, superuser: asyncpg.Connection
+) -> None:
+    """And takes the role again where another one stays; the row says that it was the command line."""
+    assert told(await alice.client.get(f"{PLATFORM}/users")) == (403, "forbidden")
+    async with services.database.system() as session:
+        await grant_role(session, "Alice@Example.com", "admin")
+    assert (await alice.client.get(f"{PLATFORM}/users")).status_code == 200
+    with pytest.raises(LastAdmin):
+        async with services.database.system() as session:
+            await grant_role(session, alice.email, "user")
+    rows = await superuser.fetch("SELECT tenant_id, actor_kind FROM audit_log WHERE action = 'platform.users.update'")
+    assert [tuple(row) for row in rows] == [(alice.tenant_id, "command line")]
 
 
 # Managers
