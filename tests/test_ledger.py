@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from asissto.platform.database import Database
+from asissto.platform.database import Addresses, Database
 from asissto.platform.errors import BalanceTooLow
 from asissto.platform.ledger import Balance, balance, hold, release, release_expired, settle, transfer
 from asissto.platform.services import Services
+from money_storm import RIGHT, Storm, audit, storm
 from people import People
 
 TOP_UP: dict[str, Any] = {"kind": "top_up", "debit": "cash:manual", "credit": "wallet"}
@@ -155,3 +156,36 @@ async def test_the_same_key_at_once_is_booked_once(services: Services, tenant_id
     )
     assert sorted(booked) == [False] * 7 + [True]
     assert (await of(services.database, tenant_id)).available == 7
+
+
+async def test_whatever_is_done_at_once_the_books_are_right(
+    addresses: Addresses, superuser: asyncpg.Connection, people: People
+) -> None:
+    """Twenty writers, two tenants, the same keys over and over; `benchmarks/ledger.py` does the same 10,000 times."""
+    tenants = [people[name].tenant_id for name in ("alice", "charlie")]
+    database = Database(addresses, pool_size=10)
+    done = await storm(database, tenants, writers=20, operations=1_500)
+    await database.close()
+    assert {tenant: await audit(superuser, tenant, done.told[tenant]) for tenant in tenants} == dict.fromkeys(
+        tenants, RIGHT
+    )
+    assert_everything_happened(done)
+
+
+def assert_everything_happened(done: Storm) -> None:
+    """Else the storm would prove little."""
+    assert set(done.outcomes) == {"booked", "repeated", "too_low", "taken_back"}
+    assert min(done.outcomes.values()) > 20
+
+
+async def test_books_that_are_wrong_are_noticed(
+    services: Services, superuser: asyncpg.Connection, people: People
+) -> None:
+    """A balance that does not follow the journal, an entry that nobody was told of."""
+    tenant_id = people["alice"].tenant_id
+    done = await storm(services.database, [tenant_id], writers=2, operations=200)
+    await superuser.execute("UPDATE ledger_accounts SET balance = balance + 1 WHERE name = 'wallet'")
+    await superuser.execute("UPDATE ledger_entries SET amount = amount + 1 WHERE kind = 'spend' AND key = 'spend:0'")
+    books = await audit(superuser, tenant_id, done.told[tenant_id])
+    assert (books.sum_of_accounts, books.shown_balance_off_by, books.wrongly_charged) == (1, -1, {"0": 1})
+    assert books.off_the_journal == {"wallet": 2, "revenue": -1}
