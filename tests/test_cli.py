@@ -158,6 +158,7 @@ def mistakes(folder: Path, taken_port: int) -> dict[str, Mistake]:
         "an empty question": Mistake("question_empty", ("ask", ""), {}),
         "a letter for a question": Mistake("question_too_long", ("ask", "a" * 100_000), {}),
         "a question in another encoding": Mistake("invalid_input", ("ask", "\udcef\udcf0\udce8"), {}),
+        "a role for nobody": Mistake("not_found", ("grant", "admin", "nobody@example.com"), {}),
         "a port in use": Mistake("port_in_use", ("up",), port),
     }
 

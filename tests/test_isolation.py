@@ -305,6 +305,19 @@ CASES = {
     "conversations.hand_over": Case(HIDDEN),
     "conversations.return": Case(HIDDEN),
     "conversations.close": Case(HIDDEN),
+    # No role on the platform comes with a workspace; test_platform.py tells what administrators and managers see.
+    "platform.tenants.list": Case(403),
+    "platform.tenants.create": Case(403, {"name": "Stolen", "owner_email": "charlie@example.com"}),
+    "platform.tenants.read": Case(403),
+    "platform.tenants.suspend": Case(403, {"reason": "An intruder was here."}),
+    "platform.tenants.resume": Case(403),
+    "platform.tenants.managers": Case(403, {"user_ids": ["{user_id}"]}),
+    "platform.users.list": Case(403),
+    "platform.users.read": Case(403),
+    "platform.users.update": Case(403, {"role": "admin"}),
+    "impersonations.begin": Case(403, {"reason": "An intruder was here."}),
+    "impersonations.list": Case(403),
+    "impersonations.end": Case(403),
 }
 
 

@@ -46,6 +46,7 @@ async def test_sessions_tell_where_they_are(alice: Person, bob: Person, phone: h
         "workspace": "Alice",
         "device": "Asissto for Nokia 8110",
         "ip": "127.0.0.1",
+        "impersonator_id": None,
         "is_current": False,
     }
     assert (here["id"], here["is_current"]) == (str(alice.session_id), True)

@@ -21,6 +21,7 @@ from asissto.platform.errors import (
     LinkSpent,
     RegistrationClosed,
     SignInFailed,
+    TenantSuspended,
     TokenInvalid,
     TokenReused,
 )
@@ -101,7 +102,7 @@ async def set_up(services: Services, what: Setup, visitor: Visitor) -> OpenedSes
 
 
 async def sign_in(services: Services, what: SignIn, visitor: Visitor) -> OpenedSession:
-    """Raises what `prove_password` and `prove_rest` do, and Forbidden for who is in no such workspace."""
+    """Raises what `prove_password` and `prove_rest` do, TenantSuspended, and Forbidden for strangers."""
     user_id = await prove_password(services, what.email, what.password, visitor)
     async with services.database.system() as session:
         factor = await prove_rest(session, services, user_id, what, visitor)
@@ -157,7 +158,8 @@ async def sign_out(services: Services, actor: Actor, session_id: UUID) -> None:
     """Closes the session: its refresh tokens and its access token are worth nothing from now on."""
     async with services.database.system() as session:
         await close_session(session, session_id)
-        await record(session, actor, "auth.sign_out", "user", actor.user_id)
+        action = "auth.sign_out" if actor.impersonator_id is None else "impersonations.end"
+        await record(session, actor, action, "user", actor.user_id)
 
 
 async def create_tenant(session: AsyncSession, name: str, language: str, hooks: TenantHooks) -> UUID:
@@ -210,18 +212,22 @@ async def join_and_sign_in(
     return OpenedSession(grant, role)
 
 
-async def _membership(session: AsyncSession, user_id: UUID, tenant_id: UUID | None) -> Row[UUID, str] | None:
+async def _membership(session: AsyncSession, user_id: UUID, tenant_id: UUID | None) -> Row[UUID, str, str] | None:
+    """The workspace asked for, or the first that is not suspended; raises TenantSuspended."""
     found = (
-        select(Membership.tenant_id, Membership.role)
+        select(Membership.tenant_id, Membership.role, Tenant.status)
         .join(Tenant, Tenant.id == Membership.tenant_id)
         .join(User, User.id == Membership.user_id)
-        .where(Membership.user_id == user_id, Tenant.status == "active", User.status == "active")
-        .order_by(Membership.created_at, Membership.tenant_id)
+        .where(Membership.user_id == user_id, User.status == "active")
+        .order_by(Tenant.status != "active", Membership.created_at, Membership.tenant_id)
         .limit(1)
     )
     if tenant_id is not None:
         found = found.where(Membership.tenant_id == tenant_id)
-    return (await session.execute(found)).one_or_none()
+    joined = (await session.execute(found)).one_or_none()
+    if joined is not None and joined.status != "active":
+        raise TenantSuspended
+    return joined
 
 
 async def _record(session: AsyncSession, grant: Grant, action: str, visitor: Visitor, **changes: str) -> None:

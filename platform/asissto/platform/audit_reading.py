@@ -26,6 +26,7 @@ class AuditOut(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     actor_id: UUID | None
     actor_kind: str
+    impersonator_id: UUID | None
     ip: str | None
     action: str
     object_type: str

@@ -50,9 +50,9 @@ class Grant(msgspec.Struct, frozen=True):
     refresh_token: str
 
 
-def sign_access_token(keys: KeyRing, claims: Claims) -> str:
+def sign_access_token(keys: KeyRing, claims: Claims, life: timedelta = ACCESS_LIFE) -> str:
     now = datetime.now(UTC)
-    payload = msgspec.to_builtins(claims) | {"aud": AUDIENCE, "iat": now, "exp": now + ACCESS_LIFE}
+    payload = msgspec.to_builtins(claims) | {"aud": AUDIENCE, "iat": now, "exp": now + life}
     return jwt.encode(payload, keys.derive("jwt"), algorithm="HS256", headers={"kid": keys.keys[0][0]})
 
 
@@ -76,6 +76,25 @@ def csrf_token(keys: KeyRing, session_id: UUID) -> str:
 
 async def open_session(session: AsyncSession, user_id: UUID, tenant_id: UUID, visitor: Visitor) -> Grant:
     return await _grant(session, user_id, tenant_id, None, visitor)
+
+
+async def open_acting_session(
+    session: AsyncSession, user_id: UUID, tenant_id: UUID, impersonator_id: UUID, life: timedelta
+) -> UUID:
+    """A session in which somebody acts as the user; it cannot be refreshed, for nobody gets its refresh token."""
+    session_id = new_id()
+    session.add(
+        RefreshToken(
+            id=session_id,
+            family_id=session_id,
+            user_id=user_id,
+            tenant_id=tenant_id,
+            token_sha=token_sha(new_token()),
+            impersonator_id=impersonator_id,
+            expires_at=datetime.now(UTC) + life,
+        )
+    )
+    return session_id
 
 
 async def rotate(session: AsyncSession, token: str, visitor: Visitor) -> Grant | None:

@@ -6,8 +6,9 @@ AsisstoError
 │   ├── CalibrationUnsupported  too few questions for the budget of false answers
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
+├── BalanceTooLow           402
 ├── NotSignedIn             401 (SignInFailed, SecondFactorRequired, SecondFactorWrong, TokenExpired, TokenReused)
-├── Forbidden               403 (CsrfMissing, RegistrationClosed, LinkSpent, EmailUnconfirmed, HookRefused, …)
+├── Forbidden               403 (CsrfMissing, RegistrationClosed, TenantSuspended, LinkSpent, HookRefused, …)
 ├── NotFound                404
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
@@ -195,6 +196,13 @@ class CalibrationUnsupported(InvalidInput):
     code = "calibration_unsupported"
 
 
+class BalanceTooLow(AsisstoError):
+    """An account would cross its floor; nothing was booked."""
+
+    status = 402
+    code = "balance_too_low"
+
+
 class NotSignedIn(AsisstoError):
     status = 401
     code = "not_signed_in"
@@ -269,6 +277,12 @@ class InvitationForAnother(Forbidden):
     code = "invitation_for_another"
 
 
+class TenantSuspended(Forbidden):
+    """The workspace rests by order of the platform; what it has stays."""
+
+    code = "tenant_suspended"
+
+
 class LinkSpent(Forbidden):
     code = "link_spent"
 
@@ -315,6 +329,16 @@ class PairExists(Conflict):
 
 class LastOwner(Conflict):
     code = "last_owner"
+
+
+class LastAdmin(Conflict):
+    code = "last_admin"
+
+
+class NoOwner(Conflict):
+    """Nobody can sign in as a tenant that has no owner."""
+
+    code = "no_owner"
 
 
 class AssistantPaused(Conflict):

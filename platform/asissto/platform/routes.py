@@ -27,6 +27,7 @@ from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut
 from asissto.platform.model_call_routes import HANDLERS as CALLS
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.permissions import need, open_to_all
+from asissto.platform.platform_routes import HANDLERS as PLATFORM
 from asissto.platform.provider_routes import HANDLERS as PROVIDERS
 from asissto.platform.services import Services
 from asissto.platform.sign_in_routes import AuthController
@@ -179,6 +180,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *EVENTS,
     *PROVIDERS,
     *CALLS,
+    *PLATFORM,
     show_page,
     create_static_files_router("/page", directories=[PAGE], guards=[open_to_all], include_in_schema=False),
 ]

@@ -20,7 +20,10 @@ MOST = 200
 
 
 class SessionOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`device` is what the program called itself; `last_used_at` is exact to an access token's life of 15 minutes."""
+    """`device` is what the program called itself; `last_used_at` is exact to an access token's life of 15 minutes.
+
+    `impersonator_id` is who acts as the person in it.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -29,6 +32,7 @@ class SessionOut(msgspec.Struct, frozen=True, kw_only=True):
     ip: str | None
     opened_at: datetime
     last_used_at: datetime
+    impersonator_id: UUID | None
     is_current: bool
 
 
@@ -55,6 +59,7 @@ async def list_sessions(services: Services, principal: Principal) -> Page[Sessio
             newest.c.ip,
             first.created_at.label("opened_at"),
             newest.c.created_at.label("last_used_at"),
+            first.impersonator_id,
         )
         .join(newest, newest.c.family_id == first.id)
         .join(Tenant, Tenant.id == first.tenant_id)

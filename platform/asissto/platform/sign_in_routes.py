@@ -15,6 +15,7 @@ from asissto.platform.accounts import OpenedSession, Registration, Setup, SignIn
 from asissto.platform.authentication import ACCESS_COOKIE, Principal
 from asissto.platform.credentials import ACCESS_LIFE, REFRESH_LIFE, Claims, Visitor, csrf_token, sign_access_token
 from asissto.platform.errors import NotSignedIn
+from asissto.platform.impersonating import ImpersonatedBy, impersonated_by
 from asissto.platform.members import TenantOut, UserOut, find_user
 from asissto.platform.permissions import Permission, PlatformRole, Role, need, open_to_all
 from asissto.platform.services import Services
@@ -53,6 +54,7 @@ class MeOut(msgspec.Struct, frozen=True, kw_only=True):
     permissions: list[Permission]
     csrf_token: str
     email_confirmed: bool
+    impersonated_by: ImpersonatedBy | None
 
 
 class AuthController(Controller):
@@ -111,6 +113,7 @@ class AuthController(Controller):
             permissions=sorted(principal.permissions),
             csrf_token=csrf_token(services.keys, principal.session_id),
             email_confirmed=user.confirmed_at is not None,
+            impersonated_by=await impersonated_by(services.database, principal),
         )
 
 

@@ -77,6 +77,7 @@ class Tenant(Base):
     number: Mapped[int] = mapped_column(Identity(always=True), unique=True)
     name: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="active")
+    suspended_reason: Mapped[str | None]
     language: Mapped[str] = mapped_column(server_default="en")
     plan: Mapped[str] = mapped_column(server_default="free")
     balance: Mapped[int] = mapped_column(server_default="0", comment="minor units of `currency`")
@@ -116,6 +117,16 @@ class Membership(Base):
     created_at: Mapped[CreatedAt]
 
 
+class TenantManager(Base):
+    """A manager of the platform who looks after a tenant."""
+
+    __tablename__ = "tenant_managers"
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
+    created_at: Mapped[CreatedAt]
+
+
 class RefreshToken(Base):
     """One use of a session: rotation marks it used and adds the next of its family. Only the system role sees it."""
 
@@ -128,6 +139,9 @@ class RefreshToken(Base):
     token_sha: Mapped[bytes] = mapped_column(unique=True)
     ip: Mapped[str | None]
     device: Mapped[str | None] = mapped_column(comment="as the program names itself")
+    impersonator_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), index=True, comment="who acts as the user in this session"
+    )
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
@@ -207,6 +221,7 @@ class AuditEntry(TenantRow, Base):
     at: Mapped[CreatedAt]
     actor_id: Mapped[UUID | None]
     actor_kind: Mapped[str] = mapped_column(comment="user, api key, system or command line")
+    impersonator_id: Mapped[UUID | None] = mapped_column(comment="who acted as the actor, signed in as a tenant")
     ip: Mapped[str | None]
     action: Mapped[str]
     object_type: Mapped[str]

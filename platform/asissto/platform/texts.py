@@ -274,6 +274,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "More than half of the pages ({count}) cannot be found at once. They stay for now and go if the next sync does not find them either.",
         "Не нашлось сразу больше половины страниц ({count}). Пока они остаются; если их не найдёт и следующая синхронизация, они будут удалены.",
     ),
+    "error.balance_too_low": (
+        "The balance is too low for this. Top it up and try again.",
+        "На балансе не хватает средств. Пополните его и повторите.",
+    ),
     "error.not_signed_in": ("Sign in first.", "Сначала войдите."),
     "error.sign_in_failed": (
         "The e-mail or the password is wrong.",
@@ -314,6 +318,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.registration_closed": (
         "Registration is closed here. Ask the administrator for an invitation.",
         "Регистрация здесь закрыта. Попросите приглашение у администратора.",
+    ),
+    "error.tenant_suspended": (
+        "This workspace is suspended. Nothing in it is lost; the administrator of the platform can resume it.",
+        "Работа этого рабочего пространства приостановлена. Ничего не потеряно; возобновить её может администратор платформы.",
     ),
     "error.link_spent": (
         "This link was used already or has expired. Ask for a new one.",
@@ -382,6 +390,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.last_owner": (
         "A workspace keeps at least one owner. Make somebody else an owner first.",
         "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
+    ),
+    "error.last_admin": (
+        "The platform keeps at least one administrator. Make somebody else an administrator first.",
+        "На платформе остаётся хотя бы один администратор. Сначала назначьте другого.",
+    ),
+    "error.no_owner": (
+        "This workspace has no owner in whose place one could act. Invite an owner first.",
+        "У этого рабочего пространства нет владельца, от имени которого можно действовать. Сначала пригласите владельца.",
     ),
     "error.conversation_closed": (
         "This conversation is closed. Send the question without it to begin a new one; in a messenger it opens when the "
@@ -492,6 +508,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invalid.choice": ("it is none of the allowed values", "такого значения нет среди допустимых"),
     "invalid.form": ("it does not have the expected form", "оно не того вида, который ожидается"),
     "invalid.kind": ("it is of another type than expected", "оно другого типа, чем ожидается"),
+    "invalid.no_manager": ("somebody in it is no manager of the platform", "кто-то в нём не менеджер платформы"),
     "invalid.email": ("it is not an e-mail address", "это не адрес электронной почты"),
     "invalid.code": (
         "it is wrong or was used already; wait for the next one",
@@ -583,6 +600,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "conflict.member": ("this person is a member already", "этот человек уже участник"),
     # What was not found, within error.not_found.
+    "grant.done": ("{email} has the role {role} on the platform now.", "У {email} теперь роль {role} на платформе."),
     "kind.address": ("address", "адрес"),
     "kind.assistant": ("assistant", "ассистент"),
     "kind.attachment": ("attachment", "вложение"),
@@ -612,6 +630,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.set_run": ("run", "прогон"),
     "kind.source": ("source", "источник"),
     "kind.sync": ("sync", "синхронизация"),
+    "kind.tenant": ("workspace", "рабочее пространство"),
+    "kind.impersonation": ("session", "сеанс"),
     "kind.user": ("user", "пользователь"),
     "kind.version": ("version", "версия"),
     # Why an answer does not pass its case.

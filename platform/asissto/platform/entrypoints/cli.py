@@ -10,9 +10,10 @@ from typing import Any, Literal, TypeVar
 import click
 
 from asissto.platform.errors import AsisstoError
+from asissto.platform.permissions import PLATFORM_ROLES, PlatformRole
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings, read_settings
-from asissto.platform.texts import Language
+from asissto.platform.texts import Language, text
 
 T = TypeVar("T")
 
@@ -101,6 +102,21 @@ def drop_second_factor(email: str) -> None:
     from asissto.platform.second_factor import drop_for
 
     _with_services(lambda services: drop_for(services, email))
+
+
+@main.command()
+@click.argument("role", type=click.Choice(PLATFORM_ROLES))
+@click.argument("email")
+def grant(role: PlatformRole, email: str) -> None:
+    """Give a registered person a role on the platform, or take it with the role `user`."""
+    from asissto.platform.platform_users import grant_role
+
+    async def give(services: Services) -> str:
+        async with services.database.system() as session:
+            return (await grant_role(session, email, role)).email
+
+    language = read_settings().language
+    click.echo(text("grant.done", language, email=_with_services(give), role=role))
 
 
 @main.command()
