@@ -12,6 +12,7 @@ from msgspec import structs
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.errors import BadSetting, MailFailed, MailMissing, NotFound
+from asissto.platform.links import Purpose, forget_old_links
 from asissto.platform.mail import check_mail, send_mail
 from asissto.platform.resetting import print_link
 from asissto.platform.services import Services
@@ -278,6 +279,20 @@ async def test_the_settings_of_mail_are_tried(mailing_services: Services, post: 
     nameless = structs.replace(mailing_services.settings, smtp_from="Asissto")
     with pytest.raises(BadSetting, match="ASISSTO_SMTP_FROM"):
         await check_mail(nameless)
+
+
+async def test_links_that_expired_long_ago_are_forgotten(
+    services: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """Yesterday's stay, so that they are told from what never was."""
+    purposes: tuple[Purpose, ...] = ("reset", "confirm")
+    for purpose in purposes:
+        await print_link(services, purpose, alice.email)
+    ages = "UPDATE one_time_links SET expires_at = now() - interval '8 days' WHERE purpose = 'reset'"
+    await superuser.execute(ages)
+    async with services.database.system() as session:
+        await forget_old_links(session)
+    assert [row[0] for row in await superuser.fetch("SELECT purpose FROM one_time_links")] == ["confirm"]
 
 
 async def test_a_blocked_person_gets_no_new_password(

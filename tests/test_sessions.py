@@ -10,6 +10,8 @@ import pytest
 from litestar import Litestar
 
 from asissto.platform.attempts import MOST
+from asissto.platform.credentials import forget_old_sessions
+from asissto.platform.services import Services
 from people import PASSWORD, Person, make_client
 
 NEW = "quite another password"
@@ -96,6 +98,21 @@ async def test_an_open_page_is_not_enough_to_change_the_password(alice: Person, 
     codes = sorted(answer.json()["code"] for answer in answers)
     assert codes == ["password_wrong"] * MOST["login"] + ["too_many_requests"]
     assert await is_in(alice.client)
+
+
+async def test_tokens_that_expired_long_ago_are_forgotten(
+    client: httpx.AsyncClient, alice: Person, services: Services, superuser: asyncpg.Connection
+) -> None:
+    """A session that was kept alive goes on, though its first token is old."""
+    old = "UPDATE refresh_tokens SET expires_at = now() - interval '8 days'"
+    newer = (await client.post("/api/v1/auth/refresh", json={"refresh_token": alice.refresh_token})).json()
+    await superuser.execute(f"{old} WHERE user_id <> $1 OR id = family_id", alice.user_id)
+    async with services.database.system() as session:
+        await forget_old_sessions(session)
+    left = await superuser.fetch("SELECT user_id, id = family_id FROM refresh_tokens ORDER BY id")
+    assert [tuple(row) for row in left] == [(alice.user_id, True), (alice.user_id, False)]
+    headers = {"authorization": f"Bearer {newer['access_token']}"}
+    assert (await client.get("/api/v1/auth/me", headers=headers)).status_code == 200
 
 
 async def test_a_weak_password_is_refused(alice: Person) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import jwt
 import msgspec
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -21,6 +21,9 @@ ACCESS_LIFE = timedelta(minutes=15)
 REFRESH_LIFE = timedelta(days=30)
 # Two tabs that wake at once send the same token: the later one is not a thief yet.
 REUSE_GRACE = timedelta(seconds=10)
+KEPT = timedelta(days=7)
+"""How long what has expired stays, so that it is told from what never was."""
+
 AUDIENCE = "asissto"
 
 
@@ -136,6 +139,14 @@ async def close_sessions(session: AsyncSession, user_id: UUID, *, but: UUID | No
     if but is not None:
         closed = closed.where(RefreshToken.id != but)
     return list(await session.scalars(closed.returning(RefreshToken.id)))
+
+
+async def forget_old_sessions(session: AsyncSession) -> None:
+    """The tokens that expired a week ago; the first one of a session stays as long as any of the session is good."""
+    newer = aliased(RefreshToken)
+    cutoff = func.now() - KEPT
+    goes_on = select(newer.id).where(newer.family_id == RefreshToken.id, newer.expires_at >= cutoff).exists()
+    await session.execute(delete(RefreshToken).where(RefreshToken.expires_at < cutoff, ~goes_on))
 
 
 async def _grant(

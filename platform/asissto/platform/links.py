@@ -5,10 +5,10 @@ from typing import Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, update
+from sqlalchemy import delete, func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.platform.credentials import new_token, token_sha
+from asissto.platform.credentials import KEPT, new_token, token_sha
 from asissto.platform.errors import LinkSpent
 from asissto.platform.settings import Settings
 from asissto.platform.tables import OneTimeLink
@@ -66,6 +66,10 @@ async def spend_link(session: AsyncSession, token: str, purpose: Purpose) -> Fol
 async def end_links(session: AsyncSession, user_id: UUID, purpose: Purpose) -> None:
     mine = (OneTimeLink.user_id == user_id, OneTimeLink.purpose == purpose, OneTimeLink.used_at.is_(None))
     await session.execute(update(OneTimeLink).where(*mine).values(used_at=func.now()))
+
+
+async def forget_old_links(session: AsyncSession) -> None:
+    await session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at < func.now() - KEPT))
 
 
 def link_address(settings: Settings, kind: str, token: str) -> str:
