@@ -2,12 +2,13 @@
 
 AsisstoError
 ├── InvalidInput            400 invalid_input, and below it what is wrong with one field
-│   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, UnknownSetting, UnknownVariable
+│   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, PasswordWrong, UnknownSetting, UnknownVariable, …
 │   ├── CalibrationUnsupported  too few questions for the budget of false answers
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
-├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
-├── Forbidden               403 (CsrfMissing, RegistrationClosed, HookRefused, OriginRefused, IdentityRefused)
+├── BalanceTooLow           402
+├── NotSignedIn             401 (SignInFailed, SecondFactorRequired, SecondFactorWrong, TokenExpired, TokenReused)
+├── Forbidden               403 (CsrfMissing, RegistrationClosed, TenantSuspended, LinkSpent, HookRefused, …)
 ├── NotFound                404
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
@@ -15,6 +16,7 @@ AsisstoError
 ├── SourceProblem           502, why a page or a site was not taken; the log of a sync keeps it
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
 │   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
+├── MailFailed              502, and MailMissing 503 where no mail server is set
 ├── StorageFull             507
 └── NotReady                503 (PortInUse, DataDirUnusable, StorageUnavailable, ChannelResting)
     ├── DatabaseTooOld, DatabaseWontStart
@@ -68,6 +70,18 @@ class QuestionTooLong(InvalidInput):
 
 class WeakPassword(InvalidInput):
     code = "weak_password"
+
+
+class PasswordWrong(InvalidInput):
+    """Somebody who is signed in already has to prove once more who they are."""
+
+    code = "password_wrong"
+
+
+class ScopesBeyondRole(InvalidInput):
+    """`scopes` are permissions that whoever makes the key does not have, or that no key may have."""
+
+    code = "scopes_beyond_role"
 
 
 class UnknownSetting(InvalidInput):
@@ -182,6 +196,13 @@ class CalibrationUnsupported(InvalidInput):
     code = "calibration_unsupported"
 
 
+class BalanceTooLow(AsisstoError):
+    """An account would cross its floor; nothing was booked."""
+
+    status = 402
+    code = "balance_too_low"
+
+
 class NotSignedIn(AsisstoError):
     status = 401
     code = "not_signed_in"
@@ -189,6 +210,18 @@ class NotSignedIn(AsisstoError):
 
 class SignInFailed(NotSignedIn):
     code = "sign_in_failed"
+
+
+class SecondFactorRequired(NotSignedIn):
+    """The password is right: the same request again with a `code` of the authenticator app, or a recovery code."""
+
+    code = "second_factor_required"
+
+
+class SecondFactorWrong(NotSignedIn):
+    """Also for a code that was used already."""
+
+    code = "second_factor_wrong"
 
 
 class TokenExpired(NotSignedIn):
@@ -232,6 +265,22 @@ class IdentityRefused(Forbidden):
     """What a page says of its visitor is not signed by the widget's secret, has expired, or is missing where needed."""
 
     code = "identity_refused"
+
+
+class EmailUnconfirmed(Forbidden):
+    code = "email_unconfirmed"
+
+
+class InvitationForAnother(Forbidden):
+    """Whoever is signed in has another address than the one that was invited."""
+
+    code = "invitation_for_another"
+
+
+class TenantSuspended(Forbidden):
+    """The workspace rests by order of the platform; what it has stays."""
+
+    code = "tenant_suspended"
 
 
 class LinkSpent(Forbidden):
@@ -280,6 +329,16 @@ class PairExists(Conflict):
 
 class LastOwner(Conflict):
     code = "last_owner"
+
+
+class LastAdmin(Conflict):
+    code = "last_admin"
+
+
+class NoOwner(Conflict):
+    """Nobody can sign in as a tenant that has no owner."""
+
+    code = "no_owner"
 
 
 class AssistantPaused(Conflict):
@@ -466,6 +525,18 @@ class WrongDimensions(ProviderError):
         super().__init__(permanent=True, reason=self.code, model=model, given=given, wanted=wanted)
 
 
+class MailFailed(AsisstoError):
+    """`permanent` where the mail server refuses the letter for good."""
+
+    status = 502
+    code = "mail_failed"
+
+    def __init__(self, *, permanent: bool, detail: str) -> None:
+        self.permanent = permanent
+        self.temporary = not permanent
+        super().__init__(detail=detail)
+
+
 class StorageFull(AsisstoError):
     status = 507
     code = "storage_full"
@@ -475,6 +546,13 @@ class NotReady(AsisstoError):
     status = 503
     code = "not_ready"
     temporary = True
+
+
+class MailMissing(AsisstoError):
+    """No mail server is set."""
+
+    status = 503
+    code = "mail_missing"
 
 
 class ChannelResting(NotReady):

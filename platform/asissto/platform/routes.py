@@ -1,8 +1,6 @@
 """The routes of the ground: people, workspace, audit trail, health, the page."""
 
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
 from uuid import UUID
 
 import msgspec
@@ -17,40 +15,28 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import members
+from asissto.platform.account_routes import HANDLERS as ACCOUNTS
+from asissto.platform.api_key_routes import HANDLERS as KEYS
 from asissto.platform.audit import record
+from asissto.platform.audit_routes import HANDLERS as AUDIT
 from asissto.platform.authentication import Principal
 from asissto.platform.event_routes import HANDLERS as EVENTS
 from asissto.platform.health import check_ready
+from asissto.platform.invitation_routes import HANDLERS as INVITATIONS
 from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut, TenantPatch, UserOut, UserPatch
 from asissto.platform.model_call_routes import HANDLERS as CALLS
-from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
+from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.permissions import need, open_to_all
+from asissto.platform.platform_routes import HANDLERS as PLATFORM
 from asissto.platform.provider_routes import HANDLERS as PROVIDERS
 from asissto.platform.services import Services
 from asissto.platform.sign_in_routes import AuthController
-from asissto.platform.tables import AuditEntry, Membership, Tenant, User
+from asissto.platform.tables import Membership, Tenant, User
 
 PAGE = Path(__file__).with_name("page")
 
 # Litestar would otherwise ask msgspec to look into it at each request.
 Open = SkipValidation[NamedDependency[Services]]
-
-
-class AuditOut(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    at: datetime
-    actor_id: UUID | None
-    actor_kind: str
-    ip: str | None
-    action: str
-    object_type: str
-    object_id: UUID | None
-    changes: dict[str, Any]
-    request_id: str | None
-
-    @classmethod
-    def of(cls, entry: AuditEntry) -> Self:
-        return cls(**{field: getattr(entry, field) for field in cls.__struct_fields__})
 
 
 class UserController(Controller):
@@ -139,7 +125,7 @@ class MemberController(Controller):
         principal: NamedDependency[Principal],
         session: NamedDependency[AsyncSession],
     ) -> MemberOut:
-        return await members.add_member(services.database, session, principal, data)
+        return await members.add_member(services, session, principal, data)
 
     @patch("/{user_id:uuid}", operation_id="members.update", guards=[need("members.write")])
     async def update(
@@ -156,23 +142,6 @@ class MemberController(Controller):
         self, user_id: FromPath[UUID], principal: NamedDependency[Principal], session: NamedDependency[AsyncSession]
     ) -> None:
         await members.remove_member(session, principal, user_id)
-
-
-class AuditController(Controller):
-    path = "/api/v1/audit"
-    tags = ("audit",)
-
-    @get(operation_id="audit.list", guards=[need("audit.read")])
-    async def list(
-        self,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
-        limit: Limit = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> Page[AuditOut]:
-        mine = select(AuditEntry).where(AuditEntry.tenant_id == principal.tenant_id)
-        found = await newest_first(session, mine, AuditEntry.id, limit, after)
-        return found.map(AuditOut.of)
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -193,21 +162,25 @@ class HealthController(Controller):
         return Health("ready")
 
 
-@get(["/", "/setup"], include_in_schema=False, guards=[open_to_all])
+@get(["/", "/setup", "/reset", "/confirm", "/invitation"], include_in_schema=False, guards=[open_to_all])
 async def show_page() -> File:
     return File(PAGE / "index.html", filename="index.html", media_type="text/html", content_disposition_type="inline")
 
 
 HANDLERS: list[ControllerRouterHandler] = [
     AuthController,
+    *ACCOUNTS,
+    *INVITATIONS,
+    *KEYS,
     UserController,
     TenantController,
     MemberController,
-    AuditController,
+    *AUDIT,
     HealthController,
     *EVENTS,
     *PROVIDERS,
     *CALLS,
+    *PLATFORM,
     show_page,
     create_static_files_router("/page", directories=[PAGE], guards=[open_to_all], include_in_schema=False),
 ]

@@ -44,8 +44,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     registration: Annotated[
-        Literal["open", "closed"], setting("Whether strangers may register a workspace of their own.")
+        Literal["open", "invitation", "closed"],
+        setting("Who may make an account: anybody with a workspace of their own, only who is invited, or nobody."),
     ] = "open"
+    smtp_host: Annotated[
+        str | None, setting("Mail server by which the service itself writes; empty: links are printed, not sent.")
+    ] = None
+    smtp_port: Annotated[int, setting("Port of that mail server.", ge=1, le=65535)] = 587
+    smtp_security: Annotated[
+        Literal["starttls", "tls", "none"],
+        setting("How the connection to it is encrypted; `none` only inside a network of your own."),
+    ] = "starttls"
+    smtp_user: Annotated[str | None, setting("User of that mail server; empty: nobody signs in.")] = None
+    smtp_password: Annotated[str | None, setting("Password of that user.")] = None
+    smtp_from: Annotated[
+        str | None, setting("Sender of these mails, such as `Asissto <no-reply@example.com>`; empty: the user.")
+    ] = None
     language: Annotated[Literal["ru", "en"], setting("Language of the command line and of new workspaces.")] = "en"
     chat_model: Annotated[str, setting("Model of new assistants where OPENAI_API_KEY or OPENAI_BASE_URL is set.")] = (
         "gpt-5-mini"
@@ -107,6 +121,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     openai_base_url: Annotated[
         str | None, setting("Address of the OpenAI-compatible endpoint, where it is not OpenAI's own.")
     ] = None
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether the service can write to people."""
+        return self.smtp_host is not None
 
     @property
     def has_chat_model(self) -> bool:

@@ -32,6 +32,28 @@ def reason_text(code: str, params: Mapping[str, object], language: Language) -> 
 
 
 TEXTS: dict[str, tuple[str, str]] = {
+    # Mail of the platform itself.
+    "mail.reset.subject": ("A new password for Asissto", "Новый пароль для Asissto"),
+    "mail.reset.text": (
+        "Hello {name},\n\nsomebody asked for a new password for your account. Follow this link within 30 minutes to choose one:\n\n"
+        "{link}\n\nIf it was not you, do nothing: your password stays as it is.\n",
+        "Здравствуйте, {name}!\n\nКто-то запросил новый пароль для вашей учётной записи. Чтобы задать его, перейдите по ссылке в течение 30 минут:\n\n"
+        "{link}\n\nЕсли это были не вы, ничего не делайте: пароль останется прежним.\n",
+    ),
+    "mail.confirm.subject": ("Confirm your e-mail address", "Подтвердите адрес электронной почты"),
+    "mail.confirm.text": (
+        "Hello {name},\n\nfollow this link within 72 hours to confirm that this address is yours:\n\n"
+        "{link}\n\nIf you have no account at Asissto, do nothing.\n",
+        "Здравствуйте, {name}!\n\nЧтобы подтвердить, что этот адрес ваш, перейдите по ссылке в течение 72 часов:\n\n"
+        "{link}\n\nЕсли у вас нет учётной записи Asissto, ничего не делайте.\n",
+    ),
+    "mail.invitation.subject": ("{inviter} invites you to “{workspace}”", "{inviter} приглашает вас в «{workspace}»"),
+    "mail.invitation.text": (
+        "Hello,\n\n{inviter} invites you to the workspace “{workspace}” at Asissto. Follow this link within 72 hours to join:\n\n"
+        "{link}\n\nIf you do not know what this is about, do nothing.\n",
+        "Здравствуйте!\n\n{inviter} приглашает вас в рабочее пространство «{workspace}» в Asissto. Чтобы присоединиться, перейдите по ссылке в течение 72 часов:\n\n"
+        "{link}\n\nЕсли вы не понимаете, о чём речь, ничего не делайте.\n",
+    ),
     # Errors: what is wrong, then what to do.
     "error.internal": (
         "Something went wrong on our side. Try again; if it happens again, tell support the request id.",
@@ -252,6 +274,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "More than half of the pages ({count}) cannot be found at once. They stay for now and go if the next sync does not find them either.",
         "Не нашлось сразу больше половины страниц ({count}). Пока они остаются; если их не найдёт и следующая синхронизация, они будут удалены.",
     ),
+    "error.balance_too_low": (
+        "The balance is too low for this. Top it up and try again.",
+        "На балансе не хватает средств. Пополните его и повторите.",
+    ),
     "error.not_signed_in": ("Sign in first.", "Сначала войдите."),
     "error.sign_in_failed": (
         "The e-mail or the password is wrong.",
@@ -295,9 +321,45 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Registration is closed here. Ask the administrator for an invitation.",
         "Регистрация здесь закрыта. Попросите приглашение у администратора.",
     ),
+    "error.tenant_suspended": (
+        "This workspace is suspended. Nothing in it is lost; the administrator of the platform can resume it.",
+        "Работа этого рабочего пространства приостановлена. Ничего не потеряно; возобновить её может администратор платформы.",
+    ),
     "error.link_spent": (
-        "This link was used already or has expired. Ask for a new one (`asissto create-admin`).",
-        "Эта ссылка уже использована или истекла. Запросите новую (`asissto create-admin`).",
+        "This link was used already or has expired. Ask for a new one.",
+        "Эта ссылка уже использована или истекла. Запросите новую.",
+    ),
+    "error.second_factor_required": (
+        "Enter the code of your authenticator app, or one of your recovery codes.",
+        "Введите код из приложения-аутентификатора или один из резервных кодов.",
+    ),
+    "error.second_factor_wrong": (
+        "The code is wrong or was used already. Wait for the next one and enter it.",
+        "Код неверен или уже использован. Дождитесь следующего и введите его.",
+    ),
+    "error.password_wrong": (
+        "The password is not right. Enter the one that you sign in with now.",
+        "Пароль неверен. Введите тот, с которым вы входите сейчас.",
+    ),
+    "error.email_unconfirmed": (
+        "Your e-mail address is not confirmed yet. Follow the link that was sent to it, or ask for a new one.",
+        "Ваш адрес электронной почты ещё не подтверждён. Перейдите по ссылке из письма или запросите новую.",
+    ),
+    "error.invitation_for_another": (
+        "This invitation is for another e-mail address. Sign in with that one, or ask for an invitation of your own.",
+        "Это приглашение для другого адреса электронной почты. Войдите с ним или попросите приглашение для своего адреса.",
+    ),
+    "error.scopes_beyond_role": (
+        "A key cannot have these permissions: {scopes}. Choose among your own; keys, members and accounts are for people alone.",
+        "Ключу нельзя дать эти права: {scopes}. Выберите из своих; ключами, участниками и учётными записями управляют только люди.",
+    ),
+    "error.mail_failed": (
+        "The mail server did not take the letter: {detail}. Check the ASISSTO_SMTP_* settings.",
+        "Почтовый сервер не принял письмо: {detail}. Проверьте настройки ASISSTO_SMTP_*.",
+    ),
+    "error.mail_missing": (
+        "This server cannot send mail: ASISSTO_SMTP_HOST is not set. Ask the administrator, who can print the link (`asissto link`).",
+        "Этот сервер не отправляет почту: не задан ASISSTO_SMTP_HOST. Обратитесь к администратору: он может напечатать ссылку (`asissto link`).",
     ),
     "error.not_found": ("There is no such {kind}.", "Не найдено: {kind}."),
     "error.method_not_allowed": (
@@ -330,6 +392,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.last_owner": (
         "A workspace keeps at least one owner. Make somebody else an owner first.",
         "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
+    ),
+    "error.last_admin": (
+        "The platform keeps at least one administrator. Make somebody else an administrator first.",
+        "На платформе остаётся хотя бы один администратор. Сначала назначьте другого.",
+    ),
+    "error.no_owner": (
+        "This workspace has no owner in whose place one could act. Invite an owner first.",
+        "У этого рабочего пространства нет владельца, от имени которого можно действовать. Сначала пригласите владельца.",
     ),
     "error.conversation_closed": (
         "This conversation is closed. Send the question without it to begin a new one; in a messenger it opens when the "
@@ -440,7 +510,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invalid.choice": ("it is none of the allowed values", "такого значения нет среди допустимых"),
     "invalid.form": ("it does not have the expected form", "оно не того вида, который ожидается"),
     "invalid.kind": ("it is of another type than expected", "оно другого типа, чем ожидается"),
+    "invalid.no_manager": ("somebody in it is no manager of the platform", "кто-то в нём не менеджер платформы"),
     "invalid.email": ("it is not an e-mail address", "это не адрес электронной почты"),
+    "invalid.code": (
+        "it is wrong or was used already; wait for the next one",
+        "код неверен или уже использован; дождитесь следующего",
+    ),
+    "invalid.past": ("it lies in the past", "этот момент уже прошёл"),
     "invalid.cursor": ("no list has given it out", "ни один список его не выдавал"),
     "invalid.empty_passage": (
         "a passage cannot be empty; switch it off instead",
@@ -524,8 +600,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "conflict.same_contact": ("a contact is one person with itself anyway", "контакт и так один человек с самим собой"),
     "conflict.exists": ("it is there already", "это уже есть"),
+    "conflict.second_factor": (
+        "the second factor is switched on already; switch it off first",
+        "второй фактор уже включён; сначала отключите его",
+    ),
     "conflict.member": ("this person is a member already", "этот человек уже участник"),
     # What was not found, within error.not_found.
+    "grant.done": ("{email} has the role {role} on the platform now.", "У {email} теперь роль {role} на платформе."),
     "kind.address": ("address", "адрес"),
     "kind.assistant": ("assistant", "ассистент"),
     "kind.attachment": ("attachment", "вложение"),
@@ -541,6 +622,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
     "kind.part": ("part of a message", "часть сообщения"),
+    "kind.invitation": ("invitation", "приглашение"),
+    "kind.key": ("API key", "ключ API"),
+    "kind.second_factor": ("second factor", "второй фактор"),
+    "kind.session": ("session", "сеанс"),
     "kind.passage": ("passage", "фрагмент"),
     "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
     "kind.price": ("price", "цена"),
@@ -551,6 +636,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.set_run": ("run", "прогон"),
     "kind.source": ("source", "источник"),
     "kind.sync": ("sync", "синхронизация"),
+    "kind.tenant": ("workspace", "рабочее пространство"),
+    "kind.impersonation": ("session", "сеанс"),
     "kind.user": ("user", "пользователь"),
     "kind.version": ("version", "версия"),
     # Why an answer does not pass its case.

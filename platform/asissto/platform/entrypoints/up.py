@@ -16,6 +16,7 @@ from asissto.platform.entrypoints.asking import ask_here, show_answer
 from asissto.platform.entrypoints.screen import progress, screen
 from asissto.platform.entrypoints.serving import STOP_SIGNALS, check_port, make_server
 from asissto.platform.entrypoints.workspace import first_workspace, load_guide
+from asissto.platform.links import link_address
 from asissto.platform.log import configure_log
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
@@ -84,7 +85,7 @@ async def greet(services: Services, started: Awaitable[None]) -> None:
 async def admin_link(services: Services, tenant_id: UUID) -> str:
     async with services.database.system() as session:
         token = await make_admin_link(session, tenant_id)
-    return f"{public_address(services.settings)}/setup#token={token}"
+    return link_address(services.settings, "admin", token)
 
 
 def public_address(settings: Settings) -> str:

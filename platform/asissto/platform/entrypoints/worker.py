@@ -12,12 +12,13 @@ from asissto.ingestion.jobs import HANDLERS as INGESTION
 from asissto.ingestion.switching import begin_wanted_switches
 from asissto.platform.counting import keep_forgetting
 from asissto.platform.log import configure_log
+from asissto.platform.mail import HANDLERS as MAIL
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
 from asissto.platform.worker import Worker
 from asissto.retrieval.jobs import HANDLERS as RETRIEVAL
 
-HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS, **NAMES}
+HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS, **NAMES, **MAIL}
 
 
 def make_worker(services: Services) -> Worker:
