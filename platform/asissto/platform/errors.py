@@ -7,7 +7,8 @@ AsisstoError
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
-├── Forbidden               403 (CsrfMissing, RegistrationClosed, HookRefused, OriginRefused, IdentityRefused)
+├── Forbidden               403 (CsrfMissing, RegistrationClosed, HookRefused, OriginRefused, IdentityRefused,
+│                               PaymentHookRefused)
 ├── NotFound                404
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
@@ -15,6 +16,7 @@ AsisstoError
 ├── SourceProblem           502, why a page or a site was not taken; the log of a sync keeps it
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
 │   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
+├── PaymentRefused, PaymentUnanswered  502, what a payment provider did
 ├── StorageFull             507
 └── NotReady                503 (PortInUse, DataDirUnusable, StorageUnavailable, ChannelResting)
     ├── DatabaseTooOld, DatabaseWontStart
@@ -248,6 +250,12 @@ class NotFound(AsisstoError):
         super().__init__(kind=Phrase(f"kind.{kind}"))
 
 
+class PaymentHookRefused(Forbidden):
+    """An event of a payment provider without its signature, or that cannot be read; nothing of it is stored."""
+
+    code = "payment_hook_refused"
+
+
 class MethodNotAllowed(AsisstoError):
     status = 405
     code = "method_not_allowed"
@@ -329,6 +337,18 @@ class SpaceChanged(Conflict):
 class TooLarge(AsisstoError):
     status = 413
     code = "too_large"
+
+
+class PaymentKeyReused(Conflict):
+    """The idempotency key belongs to another request than this one."""
+
+    code = "payment_key_reused"
+
+
+class PaymentNotOpen(Conflict):
+    """The payment stands otherwise than the operation needs."""
+
+    code = "payment_not_open"
 
 
 class TooManyRequests(AsisstoError):
@@ -464,6 +484,21 @@ class WrongDimensions(ProviderError):
     def __init__(self, *, model: str, given: int, wanted: int) -> None:
         self.given = given
         super().__init__(permanent=True, reason=self.code, model=model, given=given, wanted=wanted)
+
+
+class PaymentRefused(AsisstoError):
+    """The payment provider said no, and would say so again."""
+
+    status = 502
+    code = "payment_refused"
+
+
+class PaymentUnanswered(AsisstoError):
+    """The payment provider may have done it or not; the same call again does nothing twice."""
+
+    status = 502
+    code = "payment_unanswered"
+    temporary = True
 
 
 class StorageFull(AsisstoError):

@@ -383,6 +383,26 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Too many requests. Try again in {seconds} s.",
         "Слишком много запросов. Повторите через {seconds} с.",
     ),
+    "error.payment_hook_refused": (
+        "The event does not carry the provider's signature, or cannot be read. Check the signing secret in the settings.",
+        "В событии нет подписи платёжного сервиса, или его нельзя прочитать. Проверьте секрет подписи в настройках.",
+    ),
+    "error.payment_key_reused": (
+        "This key was used for another payment. Send a new key for a new payment.",
+        "Этот ключ уже использован для другого платежа. Для нового платежа нужен новый ключ.",
+    ),
+    "error.payment_not_open": (
+        "The payment is {state}, so this cannot be done to it. Load it again.",
+        "Платёж {state}, поэтому так сделать нельзя. Загрузите его заново.",
+    ),
+    "error.payment_refused": (
+        "The payment service {provider} refused the request: {reason}. Choose another way to pay, or tell the operator.",
+        "Платёжный сервис {provider} отклонил запрос: {reason}. Выберите другой способ оплаты или сообщите оператору.",
+    ),
+    "error.payment_unanswered": (
+        "The payment service {provider} did not answer. Send the same request again: nothing is paid twice.",
+        "Платёжный сервис {provider} не ответил. Отправьте тот же запрос снова: дважды ничего не спишется.",
+    ),
     "error.provider_failed": (
         "The model provider did not answer as expected: {reason}.",
         "Поставщик модели ответил не так, как ожидалось: {reason}.",
@@ -542,6 +562,27 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.question_case": ("question of the set", "вопрос набора"),
     "kind.question_set": ("question set", "набор вопросов"),
     "kind.receipt": ("receipt", "протокол ответа"),
+    "kind.invoice": ("invoice", "счёт"),
+    "kind.payment": ("payment", "платёж"),
+    "kind.payment_provider": ("payment service", "платёжный сервис"),
+    "payment.pending": ("not paid yet", "ещё не оплачен"),
+    "payment.settled": ("paid", "оплачен"),
+    "payment.failed": ("not carried out", "не прошёл"),
+    "payment.refunded": ("refunded", "возвращён"),
+    "payment.disputed": ("disputed", "оспорен"),
+    "payment.description": ("Balance top-up {id}", "Пополнение баланса {id}"),
+    "payment.transfer": (
+        "{details}\nPurpose of the payment: balance top-up {id}",
+        "{details}\nНазначение платежа: пополнение баланса {id}",
+    ),
+    "invalid.payment_currency": (
+        "the payment service does not take the currency of this workspace",
+        "платёжный сервис не принимает валюту этого пространства",
+    ),
+    "invalid.refund_amount": (
+        "at most {limit} minor units can still be refunded",
+        "вернуть можно не больше {limit} минимальных единиц валюты",
+    ),
     "kind.set_run": ("run", "прогон"),
     "kind.source": ("source", "источник"),
     "kind.sync": ("sync", "синхронизация"),
