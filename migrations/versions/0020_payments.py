@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0020"
-down_revision = "0015"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
@@ -73,7 +73,9 @@ def _create_reversals() -> None:
         _column("kind", comment="refund or dispute"),
         _column("provider_id", nullable=True),
         _column("amount", sa.BigInteger()),
-        _column("from_wallet", sa.BigInteger(), comment="what the wallet still had; the operator stands in for the rest"),
+        _column(
+            "from_wallet", sa.BigInteger(), comment="what the wallet still had; the operator stands in for the rest"
+        ),
         _column("state", server_default="pending", comment="pending, settled or failed"),
         _column("idempotency_key"),
         _column("reason", nullable=True),
@@ -93,7 +95,9 @@ def _create_invoices() -> None:
         _column("kind", comment="invoice or credit_note"),
         _column("number", sa.BigInteger()),
         _column("payment_id", sa.Uuid()),
-        _column("corrects", sa.BigInteger(), nullable=True, comment="number of the invoice that a credit note is about"),
+        _column(
+            "corrects", sa.BigInteger(), nullable=True, comment="number of the invoice that a credit note is about"
+        ),
         _column("amount", sa.BigInteger(), comment="minor units of `currency`"),
         _column("currency"),
         _column("content", postgresql.JSONB(), comment="seller, buyer and line as they were then"),

@@ -6,6 +6,7 @@ AsisstoError
 │   ├── CalibrationUnsupported  too few questions for the budget of false answers
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
+├── BalanceTooLow           402
 ├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
 ├── Forbidden               403 (CsrfMissing, RegistrationClosed, HookRefused, OriginRefused, IdentityRefused,
 │                               PaymentHookRefused)
@@ -182,6 +183,13 @@ class CalibrationUnsupported(InvalidInput):
     """So few unanswerable questions cannot show that so small a budget of false answers is kept."""
 
     code = "calibration_unsupported"
+
+
+class BalanceTooLow(AsisstoError):
+    """An account would cross its floor; nothing was booked."""
+
+    status = 402
+    code = "balance_too_low"
 
 
 class NotSignedIn(AsisstoError):

@@ -252,6 +252,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "More than half of the pages ({count}) cannot be found at once. They stay for now and go if the next sync does not find them either.",
         "Не нашлось сразу больше половины страниц ({count}). Пока они остаются; если их не найдёт и следующая синхронизация, они будут удалены.",
     ),
+    "error.balance_too_low": (
+        "The balance is too low for this. Top it up and try again.",
+        "На балансе не хватает средств. Пополните его и повторите.",
+    ),
     "error.not_signed_in": ("Sign in first.", "Сначала войдите."),
     "error.sign_in_failed": (
         "The e-mail or the password is wrong.",
