@@ -3,8 +3,8 @@
 import re
 from decimal import Decimal
 
-_WITHOUT_MINOR = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF".split())
-_THOUSANDTHS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+_WITHOUT_MINOR = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF UGX VND VUV XAF XOF XPF"
+_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
 _FIGURE = re.compile(r"(-?\d{1,15})(?:\.(\d{1,3}))?")
 
 

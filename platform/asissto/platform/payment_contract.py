@@ -52,7 +52,7 @@ class SeenReversal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeenPayment(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment as the provider itself told when it was asked; both ids are those of the order, None for a stranger's."""
+    """A payment as the provider itself told when it was asked; the ids are the order's, None where it is not ours."""
 
     charge_id: str
     state: Seen
@@ -74,9 +74,13 @@ class Notice(msgspec.Struct, frozen=True):
 class PaymentProvider(Protocol):
     """Calls raise PaymentRefused (the same call will fail again) and PaymentUnanswered (it may have been done)."""
 
-    name: str
-    currencies: frozenset[str] | None
-    """None: any."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def currencies(self) -> frozenset[str] | None:
+        """None: any."""
+        ...
 
     async def create_payment(self, order: Order) -> Placed:
         """Again for the same payment id: the same payment."""

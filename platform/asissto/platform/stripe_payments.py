@@ -1,0 +1,251 @@
+"""Stripe by its SDK: customers pay on its own page (Checkout), events are signed, and the intent tells the truth."""
+
+from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from asissto.platform.errors import PaymentHookRefused, PaymentRefused, PaymentUnanswered
+from asissto.platform.payment_contract import (
+    Notice,
+    Order,
+    Placed,
+    Return,
+    Seen,
+    SeenPayment,
+    SeenReversal,
+    id_or_none,
+)
+
+if TYPE_CHECKING:
+    from stripe import StripeClient, StripeObject
+
+SECONDS = 20.0
+T = TypeVar("T")
+_SESSION_STATES: dict[str, Seen] = {"expired": "failed"}
+_INTENT_STATES: dict[str, Seen] = {"succeeded": "settled", "canceled": "failed"}
+_REFUND_STATES: dict[str, Seen] = {"succeeded": "settled", "failed": "failed", "canceled": "failed"}
+_DISPUTE_STATES: dict[str, Seen] = {
+    "lost": "settled",
+    "won": "failed",
+    "prevented": "failed",
+    "warning_closed": "failed",
+}
+_ASKED = ("warning_needs_response", "warning_under_review", "warning_closed")
+"""An inquiry of the bank; no money has moved."""
+
+_ABOUT_SESSION = ("completed", "async_payment_succeeded", "async_payment_failed", "expired")
+_ABOUT_INTENT = {
+    "payment_intent.succeeded",
+    "payment_intent.canceled",
+    "charge.refunded",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+}
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    disputed: bool = False
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    status: str
+    amount: int
+    currency: str
+    metadata: dict[str, str] | None = None
+    latest_charge: Charge | str | None = None
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    status: str | None = None
+    url: str | None = None
+    amount_total: int | None = None
+    currency: str | None = None
+    metadata: dict[str, str] | None = None
+    payment_intent: str | None = None
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    status: str | None = None
+    amount: int
+    metadata: dict[str, str] | None = None
+
+
+class Dispute(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    status: str
+    amount: int
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """Of an event's object only what names the payment."""
+
+    id: str | None = None
+    payment_intent: str | None = None
+
+
+class EventData(msgspec.Struct, frozen=True):
+    object: Happening
+
+
+class Event(msgspec.Struct, frozen=True):
+    id: str
+    type: str
+    data: EventData
+
+
+class Stripe:
+    """Calls go over one async client; a key is tried once more by the SDK, with the same idempotency key."""
+
+    name = "stripe"
+    currencies = None
+
+    def __init__(self, key: str, webhook_secret: str | None, url: str | None = None) -> None:
+        self._key, self._secret, self._url = key, webhook_secret, url
+        self._opened: StripeClient | None = None
+        self._http: Any = None
+
+    async def create_payment(self, order: Order) -> Placed:
+        ids = {"tenant_id": str(order.tenant_id), "payment_id": str(order.payment_id)}
+        price = {
+            "currency": order.currency.lower(),
+            "unit_amount": order.amount,
+            "product_data": {"name": order.description},
+        }
+        params: dict[str, Any] = {
+            "mode": "payment",
+            "line_items": [{"price_data": price, "quantity": 1}],
+            "client_reference_id": str(order.payment_id),
+            "customer_email": order.email,
+            "metadata": ids,
+            "payment_intent_data": {"metadata": ids, "description": order.description},
+            "success_url": order.return_url,
+            "cancel_url": order.return_url,
+        }
+        sessions = self._client.v1.checkout.sessions
+        made = await self._ask(sessions.create_async(params, _once(order.payment_id)), Session)  # type: ignore[arg-type]
+        return Placed(made.id, made.url)
+
+    async def fetch_payment(self, about: str) -> SeenPayment:
+        """By the id of a Checkout session or of a payment intent."""
+        if about.startswith("pi_"):
+            return await self._intent(about)
+        session = await self._ask(self._client.v1.checkout.sessions.retrieve_async(about), Session)
+        if session.payment_intent is not None:
+            return await self._intent(session.payment_intent)
+        return _seen(session, session.amount_total or 0, _SESSION_STATES.get(session.status or "", "pending"))
+
+    async def refund(self, what: Return) -> SeenReversal:
+        ids = {"reversal_id": str(what.reversal_id)}
+        params: Any = {"payment_intent": what.charge_id, "amount": what.amount, "metadata": ids}
+        return _refund(await self._ask(self._client.v1.refunds.create_async(params, _once(what.reversal_id)), Refund))
+
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Notice:
+        from stripe import SignatureVerificationError
+
+        if self._secret is None:
+            raise PaymentHookRefused
+        try:
+            self._client.construct_event(body, headers.get("stripe-signature"), self._secret)
+            event = msgspec.json.decode(body, type=Event)
+        except (SignatureVerificationError, ValueError, LookupError, AttributeError, TypeError):
+            raise PaymentHookRefused from None
+        return Notice(event.id, event.type, _about(event.type, event.data.object))
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            await self._http.close_async()
+
+    @property
+    def _client(self) -> "StripeClient":
+        """Made at the first use: the SDK takes 50 MB and a second to import."""
+        if self._opened is None:
+            from stripe import HTTPXClient, StripeClient
+
+            self._http = HTTPXClient(timeout=SECONDS)
+            own: Any = {} if self._url is None else {"base_addresses": {"api": self._url}}
+            self._opened = StripeClient(self._key, http_client=self._http, max_network_retries=1, **own)
+        return self._opened
+
+    async def _intent(self, intent_id: str) -> SeenPayment:
+        intents = self._client.v1.payment_intents
+        intent = await self._ask(intents.retrieve_async(intent_id, {"expand": ["latest_charge"]}), Intent)
+        reversals = await self._reversals(intent) if intent.status == "succeeded" else ()
+        return _seen(intent, intent.amount, _INTENT_STATES.get(intent.status, "pending"), reversals)
+
+    async def _reversals(self, intent: Intent) -> tuple[SeenReversal, ...]:
+        about: Any = {"payment_intent": intent.id, "limit": 100}
+        refunds = (await self._ask(self._client.v1.refunds.list_async(about), _Refunds)).data
+        disputes: list[Dispute] = []
+        if isinstance(intent.latest_charge, Charge) and intent.latest_charge.disputed:
+            disputes = (await self._ask(self._client.v1.disputes.list_async(about), _Disputes)).data
+        moved = [dispute for dispute in disputes if dispute.status not in _ASKED]
+        return tuple(map(_refund, reversed(refunds))) + tuple(map(_dispute, reversed(moved)))
+
+    async def _ask(self, call: "Awaitable[StripeObject]", kind: type[T]) -> T:
+        """The SDK's sentences may hold what was sent: only codes are told on."""
+        from stripe import APIConnectionError, APIError, IdempotencyError, RateLimitError, StripeError
+
+        try:
+            return msgspec.convert((await call).to_dict(), kind)
+        except (APIConnectionError, APIError, RateLimitError, IdempotencyError, msgspec.ValidationError) as error:
+            raise PaymentUnanswered(provider=self.name) from error
+        except StripeError as error:
+            if (error.http_status or 500) >= 500:
+                raise PaymentUnanswered(provider=self.name) from error
+            raise PaymentRefused(provider=self.name, reason=error.code or f"HTTP {error.http_status}") from error
+
+
+class _Refunds(msgspec.Struct, frozen=True):
+    data: list[Refund]
+
+
+class _Disputes(msgspec.Struct, frozen=True):
+    data: list[Dispute]
+
+
+def _once(key: object) -> Any:
+    return {"idempotency_key": str(key)}
+
+
+def _about(kind: str, told: Happening) -> str | None:
+    if kind in _ABOUT_INTENT:
+        return told.id if kind.startswith("payment_intent.") else told.payment_intent
+    is_session = kind.startswith("checkout.session.") and kind.rsplit(".", 1)[1] in _ABOUT_SESSION
+    return told.id if is_session else None
+
+
+def _seen(found: Session | Intent, amount: int, state: Seen, reversals: tuple[SeenReversal, ...] = ()) -> SeenPayment:
+    ids = found.metadata or {}
+    return SeenPayment(
+        charge_id=found.id,
+        state=state,
+        amount=amount,
+        currency=(found.currency or "").upper(),
+        tenant_id=id_or_none(ids.get("tenant_id")),
+        payment_id=id_or_none(ids.get("payment_id")),
+        reversals=reversals,
+    )
+
+
+def _refund(refund: Refund) -> SeenReversal:
+    return SeenReversal(
+        provider_id=refund.id,
+        amount=refund.amount,
+        state=_REFUND_STATES.get(refund.status or "", "pending"),
+        reversal_id=id_or_none((refund.metadata or {}).get("reversal_id")),
+    )
+
+
+def _dispute(dispute: Dispute) -> SeenReversal:
+    state = _DISPUTE_STATES.get(dispute.status, "pending")
+    return SeenReversal(provider_id=dispute.id, amount=dispute.amount, state=state, kind="dispute")
