@@ -30,7 +30,7 @@ from asissto.platform.database import Addresses, Database
 from asissto.platform.embedding import Embedder
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.model_calls import ModelCall, store_calls
-from asissto.platform.permissions import PERMISSIONS, Need, open_to_all
+from asissto.platform.permissions import PERMISSIONS, ROLES, Need, open_to_all
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
@@ -664,7 +664,7 @@ async def test_nobody_passes_without_signing_in(
     assert await rows_of(superuser, alices_world.tenant_id) == before
 
 
-@pytest.mark.parametrize("role", sorted(PERMISSIONS))
+@pytest.mark.parametrize("role", sorted(ROLES))
 async def test_a_role_stops_at_its_permissions(
     role: str, bob: Person, alices_world: World, superuser: asyncpg.Connection
 ) -> None:

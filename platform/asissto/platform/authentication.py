@@ -1,9 +1,10 @@
 """Who is calling: a program by its bearer token, or a browser by its cookie and the CSRF header."""
 
 import hmac
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
@@ -16,7 +17,7 @@ from asissto.platform.credentials import Claims, csrf_token, read_access_token
 from asissto.platform.database import Database
 from asissto.platform.errors import CsrfMissing, NotSignedIn, TokenInvalid
 from asissto.platform.keys import KeyRing
-from asissto.platform.permissions import Role, is_open
+from asissto.platform.permissions import Permission, PlatformRole, Role, granted, is_open
 from asissto.platform.services import Services
 from asissto.platform.tables import Membership, RefreshToken, Tenant, User
 
@@ -27,12 +28,28 @@ OTHER_SITES = "other_sites"
 """In the `opt` of a route that pages of other sites may call: it looks at no cookie, so that nobody's is misused."""
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody is in a tenant and on the platform at this moment."""
+
+    role: Role
+    platform_role: PlatformRole = "user"
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        return granted(self.role, self.platform_role, is_impersonated=False)
+
+
 class Principal(Actor, frozen=True, kw_only=True):
-    """A signed-in person in one tenant; the role is the one of this moment."""
+    """A signed-in person in one tenant; the roles are those of this moment."""
 
     user_id: UUID
     role: Role
+    platform_role: PlatformRole = "user"
     session_id: UUID
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        return granted(self.role, self.platform_role, is_impersonated=False)
 
 
 class Authentication(AbstractAuthenticationMiddleware):
@@ -74,23 +91,24 @@ def _claims(connection: ASGIConnection[Any, Any, Any, Any], keys: KeyRing) -> Cl
 
 async def _principal(connection: ASGIConnection[Any, Any, Any, Any], claims: Claims, database: Database) -> Principal:
     """One query a request: a member who was removed or has signed out is out at once."""
-    role = await current_role(database, claims.tid, claims.sub, claims.sid)
-    if role is None:
+    standing = await current_standing(database, claims.tid, claims.sub, claims.sid)
+    if standing is None:
         raise TokenInvalid
     return Principal(
         tenant_id=claims.tid,
         user_id=claims.sub,
-        role=role,
+        role=standing.role,
+        platform_role=standing.platform_role,
         session_id=claims.sid,
         ip=connection.client.host if connection.client else None,
         request_id=connection.scope["state"].get("request_id"),
     )
 
 
-async def current_role(database: Database, tenant_id: UUID, user_id: UUID, session_id: UUID) -> Role | None:
+async def current_standing(database: Database, tenant_id: UUID, user_id: UUID, session_id: UUID) -> Standing | None:
     """That of a member of the tenant whose session is open; None for everybody else."""
     mine = (
-        select(Membership.role)
+        select(Membership.role, User.role.label("platform_role"))
         .join(User, User.id == Membership.user_id)
         .join(Tenant, Tenant.id == Membership.tenant_id)
         .join(RefreshToken, RefreshToken.user_id == User.id)
@@ -98,7 +116,8 @@ async def current_role(database: Database, tenant_id: UUID, user_id: UUID, sessi
         .where(User.status == "active", Tenant.status == "active", RefreshToken.revoked_at.is_(None))
     )
     async with database.system() as session:
-        return cast("Role | None", await session.scalar(mine))
+        row = (await session.execute(mine)).one_or_none()
+    return None if row is None else msgspec.convert(row._asdict(), Standing)
 
 
 def _refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any]) -> None:

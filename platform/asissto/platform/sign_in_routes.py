@@ -16,7 +16,7 @@ from asissto.platform.authentication import ACCESS_COOKIE, Principal
 from asissto.platform.credentials import ACCESS_LIFE, REFRESH_LIFE, Claims, csrf_token, sign_access_token
 from asissto.platform.errors import NotSignedIn
 from asissto.platform.members import TenantOut, UserOut, find_user
-from asissto.platform.permissions import PERMISSIONS, Permission, Role, need, open_to_all
+from asissto.platform.permissions import Permission, PlatformRole, Role, need, open_to_all
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant
 
@@ -49,6 +49,7 @@ class MeOut(msgspec.Struct, frozen=True, kw_only=True):
     user: UserOut
     tenant: TenantOut
     role: Role
+    platform_role: PlatformRole
     permissions: list[Permission]
     csrf_token: str
 
@@ -89,7 +90,7 @@ class AuthController(Controller):
         opened = await accounts.refresh(services, token)
         return _signed_in(services, opened, cookies=data.refresh_token is None)
 
-    @post("/sign-out", operation_id="auth.sign_out", status_code=204, guards=[need("me.write")])
+    @post("/sign-out", operation_id="auth.sign_out", status_code=204, guards=[need("me.sign_out")])
     async def sign_out(self, services: Open, principal: NamedDependency[Principal]) -> Response[None]:
         await accounts.sign_out(services, principal, principal.session_id)
         return Response(None, status_code=204, cookies=_spent_cookies(services))
@@ -103,7 +104,8 @@ class AuthController(Controller):
             user=UserOut.of(await find_user(session, principal.user_id), tenant),
             tenant=TenantOut.of(tenant),
             role=principal.role,
-            permissions=sorted(PERMISSIONS[principal.role]),
+            platform_role=principal.platform_role,
+            permissions=sorted(principal.permissions),
             csrf_token=csrf_token(services.keys, principal.session_id),
         )
 
