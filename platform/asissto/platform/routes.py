@@ -21,9 +21,11 @@ from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.event_routes import HANDLERS as EVENTS
 from asissto.platform.health import check_ready
+from asissto.platform.invoice_routes import HANDLERS as INVOICES
 from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut, TenantPatch, UserOut, UserPatch
 from asissto.platform.model_call_routes import HANDLERS as CALLS
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
+from asissto.platform.payment_routes import HANDLERS as PAYMENTS
 from asissto.platform.permissions import need, open_to_all
 from asissto.platform.provider_routes import HANDLERS as PROVIDERS
 from asissto.platform.services import Services
@@ -208,6 +210,8 @@ HANDLERS: list[ControllerRouterHandler] = [
     *EVENTS,
     *PROVIDERS,
     *CALLS,
+    *PAYMENTS,
+    *INVOICES,
     show_page,
     create_static_files_router("/page", directories=[PAGE], guards=[open_to_all], include_in_schema=False),
 ]
