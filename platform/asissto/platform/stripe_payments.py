@@ -169,9 +169,9 @@ class Stripe:
     def _client(self) -> "StripeClient":
         """Made at the first use: the SDK takes 50 MB and a second to import."""
         if self._opened is None:
-            from stripe import HTTPXClient, StripeClient
+            from stripe import AIOHTTPClient, StripeClient
 
-            self._http = HTTPXClient(timeout=SECONDS)
+            self._http = AIOHTTPClient(timeout=SECONDS)
             own: Any = {} if self._url is None else {"base_addresses": {"api": self._url}}
             self._opened = StripeClient(self._key, http_client=self._http, max_network_retries=1, **own)
         return self._opened
