@@ -54,8 +54,11 @@ class Shop:
 
     async def work(self) -> None:
         """As the worker does, with what is due now and what would be due later."""
-        await self.database.execute("UPDATE payment_events SET next_attempt_at = now() WHERE state = 'new'")
+        await self.make_due()
         await settle_round(self.services)
+
+    async def make_due(self) -> None:
+        await self.database.execute("UPDATE payment_events SET next_attempt_at = now() WHERE state = 'new'")
 
     async def check_all(self) -> None:
         """As if nothing had been heard for hours."""

@@ -57,6 +57,7 @@ class StripeFront:
         self.events: list[tuple[bytes, str]] = []
         self.calls: list[str] = []
         self.lose_next = False
+        self.cut_next = False
         self._done: dict[str, tuple[bytes, bytes]] = {}
         self._came = asyncio.Event()
 
@@ -193,6 +194,9 @@ class StripeFront:
             assert request.transport is not None
             request.transport.abort()
         made = self._done[key][1]
+        if self.cut_next:
+            self.cut_next = False
+            return await _cut(request, made)
         return _answer(made, 400 if b'"error"' in made else 200)
 
     async def _ask(self, path: str, form: dict[str, str]) -> dict[str, Any]:
@@ -203,6 +207,17 @@ class StripeFront:
 
 def _answer(body: bytes, status: int = 200) -> web.Response:
     return web.Response(body=body, status=status, content_type="application/json")
+
+
+async def _cut(request: web.Request, body: bytes) -> web.Response:
+    """The head of the answer and half of its body."""
+    answer = web.Response(headers={"Content-Length": str(len(body))})
+    begun = web.StreamResponse(headers={"Content-Length": str(len(body))})
+    await begun.prepare(request)
+    await begun.write(body[: len(body) // 2])
+    assert request.transport is not None
+    request.transport.close()
+    return answer
 
 
 def _shown(session: dict[str, Any]) -> bytes:

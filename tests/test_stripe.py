@@ -98,6 +98,16 @@ async def test_an_event_without_a_valid_signature_leaves_nothing(shop: Shop, str
     assert await shop.database.fetchval("SELECT count(*) FROM payment_events") == 0
 
 
+async def test_an_answer_that_is_cut_off_leaves_the_order_to_be_sent_again(shop: Shop, stripe: StripeFront) -> None:
+    """The same request with the same key finds the page that was made."""
+    stripe.cut_next = True
+    body = {"provider": "stripe", "amount": 900, "key": "june"}
+    first = await shop.owner.post("/api/v1/billing/top-ups", json=body)
+    assert (first.status_code, first.json()["code"]) == (502, "payment_unanswered")
+    again = (await shop.owner.post("/api/v1/billing/top-ups", json=body)).raise_for_status().json()
+    assert [session["url"] for session in stripe.sessions.values()] == [again["pay_url"]]
+
+
 async def test_a_declined_card_leaves_the_page_open(shop: Shop, stripe: StripeFront) -> None:
     """The customer tries another one; a page that expired is a payment that failed."""
     made = await shop.top_up(900, provider="stripe")

@@ -4,17 +4,18 @@ The provider itself is always asked, so that order, repetition and forgery chang
 """
 
 import asyncio
-from collections.abc import Mapping
+import traceback
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.platform.errors import AsisstoError, DatabaseDown, PaymentUnanswered
+from asissto.platform.errors import AsisstoError, PaymentUnanswered
 from asissto.platform.payment_contract import SeenPayment
 from asissto.platform.payment_reversals import apply_reversal, ask_for_refund, reversals_of
 from asissto.platform.payment_tables import Payment, PaymentEvent, PaymentReversal
@@ -44,6 +45,7 @@ _CLAIM_PAYMENTS = text("""
                               ORDER BY next_check_at LIMIT :most FOR UPDATE SKIP LOCKED)
     RETURNING tenant_id, id
 """)
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -75,28 +77,33 @@ async def take_event(
         await session.execute(row.on_conflict_do_update(index_elements=["provider", "event_id"], set_=again))
 
 
-async def keep_settling(services: Services) -> None:
-    """Until cancelled: handles what providers told, and asks about payments of which nothing was told."""
-    while True:
-        try:
-            handled = await settle_round(services)
-        except (DatabaseDown, DBAPIError) as error:
-            log.warning("payments wait for the database", error=repr(error))
-            handled = 0
-        if not handled:
-            await asyncio.sleep(POLL_SECONDS)
-
-
 async def settle_round(services: Services) -> int:
-    """How many events and payments were looked at."""
+    """How many events and payments were looked at; what fails is looked at again later."""
     async with services.database.system() as session:
         events = (await session.execute(_CLAIM_EVENTS, {"most": AT_ONCE})).all()
         payments = (await session.execute(_CLAIM_PAYMENTS, {"most": AT_ONCE})).all()
     for event_id, provider, about, attempts in events:
-        await _handle(services, event_id, provider, about, is_last=attempts >= MOST_ATTEMPTS)
+        await outlive(_handle(services, event_id, provider, about, is_last=attempts >= MOST_ATTEMPTS))
     for tenant_id, payment_id in payments:
-        await check_payment(services, tenant_id, payment_id)
+        await outlive(check_payment(services, tenant_id, payment_id))
     return len(events) + len(payments)
+
+
+async def keep_settling(services: Services) -> None:
+    """Until cancelled: handles what providers told, and asks about payments of which nothing was told."""
+    while True:
+        if not await outlive(settle_round(services)):
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def outlive(work: Coroutine[Any, Any, T]) -> T | None:
+    """One payment that fails keeps no other waiting; it was written down before, and comes again."""
+    try:
+        return await work
+    except Exception:
+        # Not by log.exception, which prints local variables too, and with them the providers' keys.
+        log.error("payments are looked at again later", trace=traceback.format_exc(limit=-5))  # noqa: TRY400
+        return None
 
 
 async def _handle(services: Services, event_id: UUID, provider: str, about: str, *, is_last: bool) -> None:

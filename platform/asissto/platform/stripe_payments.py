@@ -193,11 +193,13 @@ class Stripe:
 
     async def _ask(self, call: "Awaitable[StripeObject]", kind: type[T]) -> T:
         """The SDK's sentences may hold what was sent: only codes are told on."""
+        from aiohttp import ClientError  # the SDK lets it out where a body is cut off
         from stripe import APIConnectionError, APIError, IdempotencyError, RateLimitError, StripeError
 
+        unclear = APIConnectionError, APIError, RateLimitError, IdempotencyError, ClientError, OSError
         try:
             return msgspec.convert((await call).to_dict(), kind)
-        except (APIConnectionError, APIError, RateLimitError, IdempotencyError, msgspec.ValidationError) as error:
+        except (*unclear, msgspec.ValidationError) as error:
             raise PaymentUnanswered(provider=self.name) from error
         except StripeError as error:
             if (error.http_status or 500) >= 500:
