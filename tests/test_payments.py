@@ -165,6 +165,9 @@ async def test_a_refused_order_fails_and_a_currency_is_asked_before(shop: Shop, 
     await shop.database.execute("UPDATE tenants SET currency = 'USD'")
     dollars = await shop.owner.post("/api/v1/billing/top-ups", json={"provider": "yookassa", "amount": 1})
     assert (dollars.status_code, dollars.json()["field"]) == (400, "provider")
+    other = await shop.admin.post("/api/v1/billing/top-ups", json={"provider": "manual", "amount": 1, "key": "x"})
+    mine = await shop.owner.post("/api/v1/billing/top-ups", json={"provider": "manual", "amount": 1, "key": "x"})
+    assert other.json()["id"] != mine.json()["id"]  # keys are each tenant's own
     absent = await shop.owner.post("/api/v1/billing/top-ups", json={"provider": "stripe", "amount": 1})
     assert absent.status_code == 404
 
@@ -209,7 +212,9 @@ async def test_a_bank_transfer_is_settled_and_refunded_by_hand_once(shop: Shop) 
         ("credit_note", 1, 1, 10_000),
         ("credit_note", 2, 1, 20_000),
     ]
-    trail = await shop.database.fetch("SELECT action FROM audit_log WHERE object_type = 'payment' ORDER BY id")
+    trail = await shop.database.fetch(
+        "SELECT action FROM audit_log WHERE object_type = 'payment' AND tenant_id = $1 ORDER BY id", shop.tenant_id
+    )
     assert [row[0] for row in trail] == ["billing.top_up", "payments.settle", "payments.refund", "payments.refund"]
 
 

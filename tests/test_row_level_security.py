@@ -17,8 +17,9 @@ from people import People
 FOUND_BY_TOKEN = {"refresh_tokens", "one_time_links"}
 """Looked up before anybody knows whose they are, and by the system role alone."""
 
-WITHOUT_TENANT = {"tenants", "users", "embedding_spaces", "alembic_version"}
-"""Tenants and users have policies of their own, the other two hold nothing of anybody."""
+WITHOUT_TENANT = {"tenants", "users", "embedding_spaces", "alembic_version", "payment_events", "invoice_series"}
+"""Tenants and users have policies of their own, the others hold nothing of anybody: ids that providers have told before
+anybody knows whose they are, and the last number of an invoice; the application may not read either."""
 
 
 async def column(connection: asyncpg.Connection, query: str, *values: object) -> list[Any]:

@@ -105,8 +105,9 @@ async def _begin_refund(session: AsyncSession, admin: Principal, payment: Paymen
     session.add(reversal)
     await _debit(session, payment, reversal)
     payment.next_check_at = datetime.now(UTC) + FIRST_CHECK if payment.provider != "manual" else None
-    told = {"tenant_id": payment.tenant_id, "amount": amount, "currency": payment.currency, "reason": what.reason}
-    await record(session, admin, "payments.refund", "payment", payment.id, **told)
+    told = {"amount": amount, "currency": payment.currency, "reason": what.reason}
+    within = msgspec.structs.replace(admin, tenant_id=payment.tenant_id)
+    await record(session, within, "payments.refund", "payment", payment.id, **told)
     return reversal
 
 

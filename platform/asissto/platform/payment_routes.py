@@ -153,17 +153,17 @@ class PlatformPaymentController(Controller):
 
 
 @post(
-    "/api/v1/payments/hooks/{provider:str}",
+    "/api/v1/payments/hooks/{provider_name:str}",
     operation_id="payments.hook",
     status_code=200,
     guards=[open_to_all],
     tags=["payments"],
     request_max_body_size=LARGEST_HOOK,
 )
-async def take_hook(provider: FromPath[str], request: Request[Any, Any, Any], services: Open) -> None:
+async def take_hook(provider_name: FromPath[str], request: Request[Any, Any, Any], services: Open) -> None:
     """Stored, then acknowledged; the worker asks the provider what is true of it."""
     address = request.client.host if request.client else None
-    await take_event(services, provider, dict(request.headers.items()), await request.body(), address)
+    await take_event(services, provider_name, dict(request.headers.items()), await request.body(), address)
 
 
 HANDLERS: list[ControllerRouterHandler] = [start_top_up, PaymentController, PlatformPaymentController, take_hook]

@@ -107,16 +107,21 @@ async def book_payment(session: AsyncSession, payment: Payment, charge_id: str, 
 
 
 async def settle_by_hand(services: Services, admin: Principal, tenant_id: UUID, payment_id: UUID) -> Payment:
-    """A bank transfer that came in, once. Raises NotFound, and PaymentNotOpen for what is not waiting for one."""
+    """A bank transfer that came in, once; the tenant's own trail tells who said so.
+
+    Raises NotFound, and PaymentNotOpen for what is not waiting for one.
+    """
     async with services.database.system() as session:
         payment = await lock_payment(session, tenant_id, payment_id)
         if payment is None:
             raise NotFound(kind="payment")
         if payment.provider != "manual" or payment.state != "pending":
             raise PaymentNotOpen(state=Phrase(f"payment.{payment.state}"))
-        await book_payment(session, payment, str(payment.id), services.settings.invoice_seller)
-        told = {"tenant_id": tenant_id, "amount": payment.amount, "currency": payment.currency}
-        await record(session, admin, "payments.settle", "payment", payment.id, **told)
+        if not await book_payment(session, payment, str(payment.id), services.settings.invoice_seller):
+            raise PaymentNotOpen(state=Phrase("payment.settled"))
+        told = {"amount": payment.amount, "currency": payment.currency}
+        within = msgspec.structs.replace(admin, tenant_id=tenant_id)
+        await record(session, within, "payments.settle", "payment", payment.id, **told)
     return payment
 
 
