@@ -104,8 +104,50 @@ async def test_an_amount_that_differs_is_left_to_a_person(shop: Shop, peer_shop:
     await shop.hook(peer_shop.pay(order))
     await shop.work()
     shown = await shop.payment(made["id"])
-    assert (shown["state"], shown["problem"]) == ("pending", "the provider charged 100 RUB")
+    assert shown["state"] == "pending"
+    assert shown["problem"].startswith("The payment service charged 1.00 RUB, which is not what was asked for.")
     assert await shop.ledger() == []
+
+
+async def test_a_currency_that_was_changed_meanwhile_is_left_to_a_person(shop: Shop, peer_shop: YooKassaPeer) -> None:
+    """Roubles are not booked as dollars, neither by the provider's word nor by an administrator's."""
+    made, transfer = await shop.top_up(10_000), await shop.top_up(10_000, provider="manual")
+    await shop.database.execute("UPDATE tenants SET currency = 'USD'")
+    await shop.hook(peer_shop.pay(await shop.order_of(made["id"])))
+    await shop.work()
+    assert "another currency" in (await shop.payment(made["id"]))["problem"]
+    assert (await shop.settle(transfer["id"])).json()["field"] == "currency"
+    assert (await shop.ledger(), await shop.papers()) == ([], [])
+
+
+async def test_made_up_notifications_fill_no_table(
+    shop: Shop, peer_shop: YooKassaPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of unknown addresses so many wait at most; what the provider does not know is asked about three times."""
+    monkeypatch.setattr(payment_events, "MOST_WAITING", 3)
+    made_up = [notification("payment.succeeded", {"id": f"{n:036}"}) for n in range(4)]
+    assert [await shop.hook(body) for body in made_up] == [200, 200, 200, 429]
+    for _ in range(5):
+        await shop.work()
+    assert len(peer_shop.calls) == 9
+    await shop.database.execute("UPDATE payment_events SET handled_at = handled_at - interval '31 days'")
+    await shop.work()
+    assert await shop.database.fetchval("SELECT count(*) FROM payment_events") == 0
+
+
+async def test_an_order_that_was_lost_for_good_fails(shop: Shop, peer_shop: YooKassaPeer) -> None:
+    """Nobody was told where to pay, and a day later the same key would be another order."""
+    peer_shop.fail(500)
+    body = {"provider": "yookassa", "amount": 5_000, "key": "july"}
+    assert (await shop.owner.post("/api/v1/billing/top-ups", json=body)).status_code == 502
+    await shop.database.execute("UPDATE payments SET created_at = now() - interval '26 hours'")
+    assert (await shop.owner.post("/api/v1/billing/top-ups", json=body)).json()["code"] == "payment_key_reused"
+    await shop.check_all()
+    (listed,) = (await shop.owner.get("/api/v1/payments", headers={"accept-language": "ru"})).json()["items"]
+    assert (listed["state"], listed["problem"].rstrip()) == (
+        "failed",
+        "Платёжный сервис не ответил вовремя. Начните новый платёж.",
+    )
 
 
 async def test_a_foreign_payment_of_the_same_shop_is_not_ours(

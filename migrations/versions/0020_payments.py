@@ -14,7 +14,7 @@ depends_on = None
 OWN = "tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid"
 GRANTS = {
     "payments": (
-        "SELECT, INSERT (tenant_id, id, provider, amount, currency, idempotency_key, email, payer, user_id)",
+        "SELECT, INSERT (tenant_id, id, provider, amount, currency, idempotency_key, email, payer, user_id, next_check_at)",
         "SELECT, INSERT, UPDATE",
     ),
     "payment_reversals": ("SELECT", "SELECT, INSERT, UPDATE"),
@@ -54,7 +54,7 @@ def _create_payments() -> None:
         _column("payer", nullable=True, comment="name and details of who pays, for the invoice"),
         _column("pay_url", nullable=True),
         _column("instructions", nullable=True),
-        _column("problem", nullable=True, comment="what the provider said, or what does not fit"),
+        _column("problem", nullable=True, comment="a code of payment.problem, and a detail"),
         _column("user_id", sa.Uuid(), nullable=True, comment="who topped up"),
         _moment("created_at", server_default=NOW),
         _moment("settled_at", nullable=True),
@@ -128,6 +128,7 @@ def _create_events() -> None:
     )
     is_new = sa.text("state = 'new'")
     op.create_index("ix_payment_events_due", "payment_events", ["next_attempt_at"], postgresql_where=is_new)
+    op.create_index("ix_payment_events_handled", "payment_events", ["handled_at"])
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON payment_events TO asissto_sys")
 
 

@@ -15,11 +15,12 @@ from sqlalchemy import func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.platform.errors import AsisstoError, PaymentUnanswered
+from asissto.platform.amounts import figure
+from asissto.platform.errors import AsisstoError, InvalidInput, PaymentRefused, TooManyRequests
 from asissto.platform.payment_contract import SeenPayment
 from asissto.platform.payment_reversals import apply_reversal, ask_for_refund, reversals_of
 from asissto.platform.payment_tables import Payment, PaymentEvent, PaymentReversal
-from asissto.platform.payments import FIRST_CHECK, book_payment, lock_payment
+from asissto.platform.payments import FIRST_CHECK, KEPT, book_payment, lock_payment
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 from asissto.platform.yookassa import is_known_address
@@ -29,9 +30,19 @@ MOST_ATTEMPTS = 12
 """Over about three days: pauses double from a minute."""
 
 AT_ONCE = 20
-KEY_SECONDS = 20 * 3600.0
-"""Providers keep idempotency keys for a day; after that a refund is not asked for again."""
+MOST_REFUSALS = 3
+"""Of an event about something that the provider does not know: it was made up, or is told a little too early."""
 
+MOST_WAITING = 1_000
+"""Events from addresses that are not known to be the provider's; more than that is somebody who fills the table."""
+
+FORGOTTEN_AFTER = timedelta(days=30)
+"""Of handled events; no provider tells the same for longer than a few days."""
+
+NEVER_ORDERED_AFTER = timedelta(hours=25)
+"""The order was lost and can no longer be repeated under its key: nobody was told where to pay."""
+
+_FINAL = ("booked", "known", "failed", "not ours", "differs")
 _CLAIM_EVENTS = text("""
     UPDATE payment_events SET attempts = attempts + 1, next_attempt_at = now() + interval '1 minute' * (1 << attempts)
     WHERE id IN (SELECT id FROM payment_events WHERE state = 'new' AND next_attempt_at <= now()
@@ -45,6 +56,10 @@ _CLAIM_PAYMENTS = text("""
                               ORDER BY next_check_at LIMIT :most FOR UPDATE SKIP LOCKED)
     RETURNING tenant_id, id
 """)
+_FORGET = text("DELETE FROM payment_events WHERE handled_at < now() - CAST(:age AS interval)")
+_WAITING = text("""
+    SELECT count(*) FROM (SELECT 1 FROM payment_events WHERE state = 'new' AND NOT is_from_known_address LIMIT :most) w
+""")
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -54,7 +69,7 @@ async def take_event(
 ) -> None:
     """Stored and committed when this returns; a repetition of one that was not final is looked at once more.
 
-    Raises NotFound for a provider that is not set up, PaymentHookRefused.
+    Raises NotFound for a provider that is not set up, PaymentHookRefused, TooManyRequests.
     """
     notice = services.payments.of(services.settings, provider_name).parse_webhook(headers, body)
     if notice.about is None:
@@ -74,16 +89,19 @@ async def take_event(
         "is_from_known_address": PaymentEvent.is_from_known_address | row.excluded.is_from_known_address,
     }
     async with services.database.system() as session:
+        if not is_known and await session.scalar(_WAITING, {"most": MOST_WAITING}) == MOST_WAITING:
+            raise TooManyRequests(seconds=60)
         await session.execute(row.on_conflict_do_update(index_elements=["provider", "event_id"], set_=again))
 
 
 async def settle_round(services: Services) -> int:
     """How many events and payments were looked at; what fails is looked at again later."""
     async with services.database.system() as session:
+        await session.execute(_FORGET, {"age": FORGOTTEN_AFTER})
         events = (await session.execute(_CLAIM_EVENTS, {"most": AT_ONCE})).all()
         payments = (await session.execute(_CLAIM_PAYMENTS, {"most": AT_ONCE})).all()
     for event_id, provider, about, attempts in events:
-        await outlive(_handle(services, event_id, provider, about, is_last=attempts >= MOST_ATTEMPTS))
+        await outlive(_handle(services, event_id, provider, about, attempts))
     for tenant_id, payment_id in payments:
         await outlive(check_payment(services, tenant_id, payment_id))
     return len(events) + len(payments)
@@ -106,18 +124,18 @@ async def outlive(work: Coroutine[Any, Any, T]) -> T | None:
         return None
 
 
-async def _handle(services: Services, event_id: UUID, provider: str, about: str, *, is_last: bool) -> None:
+async def _handle(services: Services, event_id: UUID, provider: str, about: str, attempts: int) -> None:
     """An event that is not final yet stays new: somebody may have told it too early, so that the real one is missed."""
+    patience = MOST_ATTEMPTS
     try:
         seen = await services.payments.of(services.settings, provider).fetch_payment(about)
-    except PaymentUnanswered:
-        return await _close_event(services, event_id, "unanswered", "ignored" if is_last else "new")
+        outcome = await apply_seen(services, provider, seen)
     except AsisstoError as error:
         log.warning("event of a payment", provider=provider, error=error.code)
-        return await _close_event(services, event_id, error.code, "ignored" if is_last else "new")
-    outcome = await apply_seen(services, provider, seen)
-    is_over = outcome in ("booked", "known", "failed", "not ours", "differs") or is_last
-    return await _close_event(services, event_id, outcome, "done" if is_over else "new")
+        outcome = error.code
+        patience = MOST_REFUSALS if isinstance(error, PaymentRefused) else MOST_ATTEMPTS
+    state = "done" if outcome in _FINAL else "ignored" if attempts >= patience else "new"
+    await _close_event(services, event_id, outcome, state)
 
 
 async def _close_event(services: Services, event_id: UUID, outcome: str, state: str) -> None:
@@ -164,14 +182,18 @@ async def _apply(session: AsyncSession, payment: Payment, seen: SeenPayment, sel
     if seen.state == "pending":
         return "pending"
     if (seen.amount, seen.currency) != (payment.amount, payment.currency):
-        payment.problem = f"the provider charged {seen.amount} {seen.currency}"
+        payment.problem = f"amount_differs {figure(seen.amount, seen.currency)} {seen.currency}"
         log.error("a payment differs", payment=str(payment.id), charged=seen.amount, currency=seen.currency)
         return "differs"
     if payment.charge_id not in (None, seen.charge_id):
-        payment.problem = f"charged a second time, as {seen.charge_id}"
+        payment.problem = f"charged_twice {seen.charge_id}"
         log.error("a payment was charged twice", payment=str(payment.id), charge=seen.charge_id)
         return "differs"
-    booked = await book_payment(session, payment, seen.charge_id, seller)
+    try:
+        booked = await book_payment(session, payment, seen.charge_id, seller)
+    except InvalidInput:
+        payment.problem = "currency_changed"
+        return "differs"
     for reversal in seen.reversals:
         await apply_reversal(session, payment, reversal, seller)
     if payment.next_check_at is None and any(reversal.state == "pending" for reversal in seen.reversals):
@@ -188,8 +210,9 @@ async def _repeat_refunds(services: Services, payment: Payment) -> None:
 
 
 def _is_unasked(reversal: PaymentReversal) -> bool:
+    """And not so old that the provider would take it for another one."""
     is_open = reversal.kind == "refund" and reversal.state == "pending" and reversal.provider_id is None
-    return is_open and datetime.now(UTC) - reversal.created_at < timedelta(seconds=KEY_SECONDS)
+    return is_open and datetime.now(UTC) - reversal.created_at < KEPT
 
 
 async def _rest(services: Services, tenant_id: UUID, payment_id: UUID) -> None:
@@ -197,6 +220,9 @@ async def _rest(services: Services, tenant_id: UUID, payment_id: UUID) -> None:
     async with services.database.system() as session:
         payment = await lock_payment(session, tenant_id, payment_id)
         assert payment is not None
+        is_unordered = payment.provider_id is None and payment.state == "pending"
+        if is_unordered and datetime.now(UTC) - payment.created_at > NEVER_ORDERED_AFTER:
+            payment.state, payment.problem = "failed", "never_ordered"
         is_open = any(each.state == "pending" for each in await reversals_of(session, payment))
         if payment.state != "pending" and not is_open:
             payment.next_check_at = None

@@ -68,7 +68,7 @@ async def ask_for_refund(services: Services, payment: Payment, reversal: Payment
         seen = SeenReversal(
             provider_id="", amount=reversal.amount, state="failed", reversal_id=reversal.id, kind="refund"
         )
-        await _apply_alone(services, reversal, seen, error.sentence("en"))
+        await _apply_alone(services, reversal, seen, f"refund_refused {error.params['reason']}")
         raise
     return await _apply_alone(services, reversal, seen, None)
 

@@ -21,9 +21,11 @@ from asissto.platform.payment_tables import Payment, PaymentReversal
 from asissto.platform.payments import TopUpIn, find_payment, settle_by_hand, top_up
 from asissto.platform.permissions import need, open_to_all
 from asissto.platform.services import Services
+from asissto.platform.texts import Language, text
 
 Caller = NamedDependency[Principal]
 Session = NamedDependency[AsyncSession]
+Reader = NamedDependency[Language]
 Open = SkipValidation[NamedDependency[Services]]
 State = Literal["pending", "settled", "failed", "refunded", "disputed"]
 Which = Annotated[State | None, QueryParameter(name="state", description="Only payments that stand so.")]
@@ -49,7 +51,10 @@ class ReversalOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaymentOut(msgspec.Struct, frozen=True, kw_only=True):
-    """Amounts in minor units; while it is pending, `pay_url` or `instructions` say where to pay."""
+    """Amounts in minor units; while it is pending, `pay_url` or `instructions` say where to pay.
+
+    `problem` says in the caller's language what does not fit, where something does not.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -66,8 +71,10 @@ class PaymentOut(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: datetime | None
 
     @classmethod
-    def of(cls, row: Payment) -> Self:
-        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
+    def of(cls, row: Payment, language: Language, **more: Any) -> Self:
+        names = [name for name in PaymentOut.__struct_fields__ if name != "problem"]
+        shown = {name: getattr(row, name) for name in names}
+        return cls(**shown, problem=_problem(row, language), **more)
 
 
 class PaymentWithReversals(PaymentOut, frozen=True, kw_only=True):
@@ -81,9 +88,16 @@ class WaysOut(msgspec.Struct, frozen=True):
 
 
 @post("/api/v1/billing/top-ups", operation_id="billing.top_up", guards=[need("billing.write")], tags=["payments"])
-async def start_top_up(data: JSONBody[TopUpIn], services: Open, principal: Caller) -> PaymentOut:
+async def start_top_up(data: JSONBody[TopUpIn], services: Open, principal: Caller, language: Reader) -> PaymentOut:
     """Where to pay; the balance grows when the provider says that the money has come."""
-    return PaymentOut.of(await top_up(services, principal, data))
+    return PaymentOut.of(await top_up(services, principal, data), language)
+
+
+def _problem(row: Payment, language: Language) -> str | None:
+    if row.problem is None:
+        return None
+    code, _, detail = row.problem.partition(" ")
+    return text(f"payment.problem.{code}", language, detail=detail)
 
 
 class PaymentController(Controller):
@@ -92,10 +106,16 @@ class PaymentController(Controller):
 
     @get(operation_id="payments.list", guards=[need("billing.read")])
     async def list(
-        self, principal: Caller, session: Session, limit: Limit = DEFAULT_LIMIT, after: After = None
+        self,
+        principal: Caller,
+        session: Session,
+        language: Reader,
+        limit: Limit = DEFAULT_LIMIT,
+        after: After = None,
     ) -> Page[PaymentOut]:
         mine = select(Payment).where(Payment.tenant_id == principal.tenant_id)
-        return (await newest_first(session, mine, Payment.id, limit, after)).map(PaymentOut.of)
+        found = await newest_first(session, mine, Payment.id, limit, after)
+        return found.map(lambda row: PaymentOut.of(row, language))
 
     @get("/providers", operation_id="payments.providers", guards=[need("billing.read")])
     async def providers(self, services: Open) -> WaysOut:
@@ -103,10 +123,12 @@ class PaymentController(Controller):
         return WaysOut(set_up(services.settings))
 
     @get("/{payment_id:uuid}", operation_id="payments.read", guards=[need("billing.read")])
-    async def read(self, payment_id: FromPath[UUID], principal: Caller, session: Session) -> PaymentWithReversals:
+    async def read(
+        self, payment_id: FromPath[UUID], principal: Caller, session: Session, language: Reader
+    ) -> PaymentWithReversals:
         payment = await find_payment(session, principal.tenant_id, payment_id)
         reversals = [ReversalOut.of(row) for row in await reversals_of(session, payment)]
-        return PaymentWithReversals(**msgspec.structs.asdict(PaymentOut.of(payment)), reversals=reversals)
+        return PaymentWithReversals.of(payment, language, reversals=reversals)
 
 
 class PlatformPaymentController(Controller):
@@ -115,12 +137,18 @@ class PlatformPaymentController(Controller):
 
     @get("/payments", operation_id="platform.payments", guards=[need("platform.payments.read")])
     async def list(
-        self, services: Open, limit: Limit = DEFAULT_LIMIT, after: After = None, standing: Which = None
+        self,
+        services: Open,
+        language: Reader,
+        limit: Limit = DEFAULT_LIMIT,
+        after: After = None,
+        standing: Which = None,
     ) -> Page[PaymentOut]:
         """Of all tenants."""
         wanted = select(Payment) if standing is None else select(Payment).where(Payment.state == standing)
         async with services.database.system() as session:
-            return (await newest_first(session, wanted, Payment.id, limit, after)).map(PaymentOut.of)
+            found = await newest_first(session, wanted, Payment.id, limit, after)
+        return found.map(lambda row: PaymentOut.of(row, language))
 
     @post(
         "/tenants/{tenant_id:uuid}/payments/{payment_id:uuid}/settle",
@@ -129,10 +157,15 @@ class PlatformPaymentController(Controller):
         guards=[need("platform.payments.write")],
     )
     async def settle(
-        self, tenant_id: FromPath[UUID], payment_id: FromPath[UUID], services: Open, principal: Caller
+        self,
+        tenant_id: FromPath[UUID],
+        payment_id: FromPath[UUID],
+        services: Open,
+        principal: Caller,
+        language: Reader,
     ) -> PaymentOut:
         """A bank transfer has come in: its money goes into the tenant's balance."""
-        return PaymentOut.of(await settle_by_hand(services, principal, tenant_id, payment_id))
+        return PaymentOut.of(await settle_by_hand(services, principal, tenant_id, payment_id), language)
 
     @post(
         "/tenants/{tenant_id:uuid}/payments/{payment_id:uuid}/refund",

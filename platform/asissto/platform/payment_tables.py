@@ -32,7 +32,7 @@ class Payment(TenantRow, Base):
     payer: Mapped[str | None] = mapped_column(comment="name and details of who pays, for the invoice")
     pay_url: Mapped[str | None]
     instructions: Mapped[str | None]
-    problem: Mapped[str | None] = mapped_column(comment="what the provider said, or what does not fit")
+    problem: Mapped[str | None] = mapped_column(comment="a code of payment.problem, and a detail")
     user_id: Mapped[UUID | None] = mapped_column(comment="who topped up")
     created_at: Mapped[CreatedAt]
     settled_at: Mapped[datetime | None]
@@ -69,6 +69,7 @@ class PaymentEvent(Base):
     __table_args__ = (
         UniqueConstraint("provider", "event_id"),
         Index("ix_payment_events_due", "next_attempt_at", postgresql_where=text("state = 'new'")),
+        Index("ix_payment_events_handled", "handled_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

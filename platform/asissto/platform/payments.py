@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Meta
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -66,10 +66,10 @@ async def top_up(services: Services, principal: Principal, what: TopUpIn) -> Pay
     try:
         placed = await provider.create_payment(order)
     except PaymentRefused as error:
-        await _write(services, payment, state="failed", problem=error.sentence("en"), next_check_at=None)
+        refused = f"refused {error.params['reason']}"
+        await _write(services, payment, state="failed", problem=refused, next_check_at=None)
         raise
-    check = None if provider.name == "manual" else datetime.now(UTC) + FIRST_CHECK
-    return await _write(services, payment, **_told(placed), next_check_at=check)
+    return await _write(services, payment, **_told(placed))
 
 
 async def find_payment(session: AsyncSession, tenant_id: UUID, payment_id: UUID) -> Payment:
@@ -85,7 +85,12 @@ async def lock_payment(session: AsyncSession, tenant_id: UUID, payment_id: UUID)
 
 
 async def book_payment(session: AsyncSession, payment: Payment, charge_id: str, seller: str) -> bool:
-    """Money that came in goes into the wallet, with an invoice, once; False where it was there already."""
+    """Money that came in goes into the wallet, with an invoice, once; False where it was there already.
+
+    Raises InvalidInput where the tenant counts in another currency by now.
+    """
+    if (await session.get_one(Tenant, payment.tenant_id)).currency != payment.currency:
+        raise InvalidInput(field="currency", detail=Phrase("invalid.currency_changed"))
     booked = await transfer(
         session,
         payment.tenant_id,
@@ -136,7 +141,8 @@ async def _open_payment(
     asked = {"provider": what.provider, "amount": what.amount, "currency": tenant.currency, "payer": what.payer}
     email = (await session.get_one(User, principal.user_id)).email
     mine = {"tenant_id": principal.tenant_id, "id": payment_id, "email": email, "user_id": principal.user_id}
-    row = insert(Payment).values(**mine, **asked, idempotency_key=what.key or str(payment_id))
+    check = None if provider.name == "manual" else datetime.now(UTC) + FIRST_CHECK
+    row = insert(Payment).values(**mine, **asked, idempotency_key=what.key or str(payment_id), next_check_at=check)
     fresh = await session.scalar(row.on_conflict_do_nothing().returning(Payment.id))
     if fresh is None:
         return await _opened_before(session, principal.tenant_id, what.key or "", asked)
@@ -181,11 +187,11 @@ def _told(placed: Placed) -> dict[str, Any]:
 
 
 async def _write(services: Services, payment: Payment, **values: Any) -> Payment:
-    """What the provider told of the order; a hook that was quicker has had the last word on the rest."""
+    """What the provider told of the order; how the payment stands is not touched where a hook was quicker."""
     async with services.database.system() as session:
-        mine = (Payment.tenant_id == payment.tenant_id, Payment.id == payment.id)
-        order = {name: values.pop(name) for name in ("provider_id", "pay_url", "instructions") if name in values}
-        if order:
-            await session.execute(update(Payment).where(*mine).values(**order))
-        await session.execute(update(Payment).where(*mine, Payment.state == "pending").values(**values))
-        return (await session.scalars(select(Payment).where(*mine))).one()
+        row = await lock_payment(session, payment.tenant_id, payment.id)
+        assert row is not None
+        for name, value in values.items():
+            if row.state == "pending" or name in ("provider_id", "pay_url", "instructions"):
+                setattr(row, name, value)
+        return row

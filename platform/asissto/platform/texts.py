@@ -574,11 +574,31 @@ TEXTS: dict[str, tuple[str, str]] = {
     "payment.failed": ("not carried out", "не прошёл"),
     "payment.refunded": ("refunded", "возвращён"),
     "payment.disputed": ("disputed", "оспорен"),
-    "payment.description": ("Balance top-up {id}", "Пополнение баланса {id}"),
-    "payment.transfer": (
-        "{details}\nPurpose of the payment: balance top-up {id}",
-        "{details}\nНазначение платежа: пополнение баланса {id}",
+    "payment.problem.refused": (
+        "The payment service refused the order: {detail}.",
+        "Платёжный сервис отклонил заказ: {detail}.",
     ),
+    "payment.problem.refund_refused": (
+        "The payment service refused the refund: {detail}.",
+        "Платёжный сервис отклонил возврат: {detail}.",
+    ),
+    "payment.problem.amount_differs": (
+        "The payment service charged {detail}, which is not what was asked for. Nothing was booked; the operator decides.",
+        "Платёжный сервис списал {detail}, а запрошено было другое. Ничего не зачислено, решает оператор.",
+    ),
+    "payment.problem.charged_twice": (
+        "The payment was charged a second time, as {detail}. It was booked once; the operator refunds the other.",
+        "Платёж списан второй раз, как {detail}. Зачислен один раз; второй вернёт оператор.",
+    ),
+    "payment.problem.currency_changed": (
+        "The workspace counts in another currency by now. Nothing was booked; the operator decides.{detail}",
+        "Валюта пространства с тех пор изменилась. Ничего не зачислено, решает оператор.{detail}",
+    ),
+    "payment.problem.never_ordered": (
+        "The payment service did not answer in time. Start a new payment.{detail}",
+        "Платёжный сервис не ответил вовремя. Начните новый платёж.{detail}",
+    ),
+    "payment.description": ("Balance top-up {id}", "Пополнение баланса {id}"),
     "paper.invoice": ("Invoice {number}", "Счёт {number}"),
     "paper.credit_note": ("Credit note {number}", "Корректировочный счёт {number}"),
     "paper.statement": ("Statement of {month}", "Выписка за {month}"),
@@ -603,6 +623,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "paper.line.invoice": ("Balance top-up, payment {payment}", "Пополнение баланса, платёж {payment}"),
     "paper.line.credit_note": ("Refund of the payment {payment}", "Возврат по платежу {payment}"),
     "invalid.month": ("a month is written as 2026-11", "месяц пишется как 2026-11"),
+    "invalid.currency_changed": (
+        "the workspace counts in another currency than the payment",
+        "валюта пространства не та, что у платежа",
+    ),
     "invalid.payment_currency": (
         "the payment service does not take the currency of this workspace",
         "платёжный сервис не принимает валюту этого пространства",
