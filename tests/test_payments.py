@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
@@ -21,7 +22,7 @@ from asissto.platform.payments import REFUNDED, SETTLED
 from asissto.platform.services import Services
 from paying import BANK, Shop, open_shop
 from people import Person
-from yookassa_peer import KEY, SHOP_ID, YooKassaPeer, notification
+from yookassa_peer import KEY, SHOP_ID, Fault, YooKassaPeer, notification
 
 CASH = "cash:yookassa"
 
@@ -285,12 +286,10 @@ async def test_a_refund_takes_the_money_out_before_it_goes(shop: Shop, peer_shop
 
 
 @pytest.mark.parametrize("fault", ["lost", 500])
-async def test_a_refund_that_was_not_answered_is_made_once(
-    shop: Shop, peer_shop: YooKassaPeer, fault: "str | int"
-) -> None:
+async def test_a_refund_that_was_not_answered_is_made_once(shop: Shop, peer_shop: YooKassaPeer, fault: Fault) -> None:
     """Killed or cut off between the request and its answer: the worker goes on with the same key."""
     payment_id, _ = await paid(shop, peer_shop, 10_000)
-    peer_shop.fail(fault)  # type: ignore[arg-type]
+    peer_shop.fail(fault)
     assert (await shop.refund(payment_id, amount=2_500)).json()["state"] == "pending"
     assert await shop.wallet() == 7_500
     await shop.check_all()
@@ -363,6 +362,37 @@ async def test_hooks_of_the_application_are_told_once_and_with_the_booking(shop:
     assert await shop.papers() == [("invoice", 1, None, 10_000), ("credit_note", 1, 1, 1_000)]
 
 
+async def test_the_worker_settles_by_itself_and_outlives_what_fails(
+    shop: Shop, peer_shop: YooKassaPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that refuses a round, and a payment that cannot be booked, keep no other waiting."""
+    monkeypatch.setattr(payment_events, "POLL_SECONDS", 0.01)
+    broken, sound = await shop.top_up(100), await shop.top_up(200)
+    for made in (broken, sound):
+        await shop.hook(peer_shop.pay(await shop.order_of(made["id"])))
+
+    async def fail_for_one(session: object, payment: Payment) -> None:
+        if str(payment.id) == broken["id"]:
+            raise RuntimeError(KEY)
+
+    SETTLED.append(fail_for_one)
+    await shop.database.execute("ALTER TABLE payment_events RENAME TO away")
+    settling = asyncio.create_task(payment_events.keep_settling(shop.services))
+    await asyncio.sleep(0.05)
+    await shop.database.execute("ALTER TABLE away RENAME TO payment_events")
+    try:
+        for _ in range(500):
+            if await shop.wallet() == 200:
+                break
+            await asyncio.sleep(0.02)
+    finally:
+        settling.cancel()
+        SETTLED.remove(fail_for_one)
+    assert (await shop.payment(broken["id"]))["state"] == "pending"
+    await shop.check_all()
+    assert await shop.wallet() == 300
+
+
 async def test_whatever_comes_in_whatever_order_is_booked_once(
     shop: Shop, peer_shop: YooKassaPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,6 +440,24 @@ async def test_whatever_comes_in_whatever_order_is_booked_once(
     for kind in ("invoice", "credit_note"):
         numbers = sorted(number for name, number, *_ in papers if name == kind)
         assert numbers == list(range(1, len(numbers) + 1)), seed
+
+
+async def test_keys_of_providers_stand_in_no_log_and_no_answer(
+    shop: Shop, peer_shop: YooKassaPeer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the provider is down, refuses or answers nonsense."""
+    said = ""
+    faults: list[Fault] = [401, 500, "lost", 404]
+    for fault in faults:
+        peer_shop.fail(fault)
+        said += (await shop.owner.post("/api/v1/billing/top-ups", json={"provider": "yookassa", "amount": 1})).text
+    made = await shop.top_up(100)
+    await shop.hook(peer_shop.pay(await shop.order_of(made["id"])))
+    peer_shop.fail(500)
+    await shop.work()
+    said += "".join(capfd.readouterr())
+    assert "event of a payment" in said
+    assert [secret for secret in (KEY, b64encode(f"{SHOP_ID}:{KEY}".encode()).decode()) if secret in said] == []
 
 
 @pytest.mark.parametrize(("moment", "wallet_then"), [("booked", 0), ("committed", 7_700)])

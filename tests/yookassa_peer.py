@@ -19,8 +19,11 @@ Fault = int | Literal["lost"]
 """A status without doing anything; `lost` does it and ends the connection before the answer."""
 
 _VALUE = re.compile(r"\d+\.\d{2}")
-_PAYMENT = {"amount", "capture", "confirmation", "description", "metadata", "receipt"}
-_REFUND = {"payment_id", "amount", "description", "metadata", "receipt"}
+# Every name that the official SDK 3.13 knows; it sends two of them empty.
+_PAYMENT = {"amount", "capture", "confirmation", "description", "metadata", "receipt", "recipient", "payment_token"}
+_PAYMENT |= {"payment_method_id", "payment_method_data", "save_payment_method", "client_ip", "airline", "transfers"}
+_PAYMENT |= {"deal", "merchant_customer_id", "statements", "payment_order", "receiver", "fraud_data"}
+_REFUND = {"payment_id", "amount", "description", "metadata", "receipt", "sources", "deal", "refund_method_data"}
 _ITEM = {"description", "quantity", "amount", "vat_code", "payment_mode", "payment_subject"}
 _MODES = {"full_prepayment", "prepayment", "advance", "full_payment", "partial_payment", "credit", "credit_payment"}
 
