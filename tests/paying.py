@@ -79,11 +79,11 @@ class Shop:
         rows = await self.database.fetch("SELECT kind, number, corrects, amount FROM invoices ORDER BY id")
         return [tuple(row) for row in rows]
 
-    async def spend(self, amount: int) -> None:
+    async def spend(self, amount: int, key: str = "spent") -> None:
         from asissto.platform.ledger import transfer
 
         async with self.services.database.tenant(self.tenant_id) as session:
-            spent = {"kind": "spend", "debit": "wallet", "credit": "revenue", "amount": amount, "key": "spent"}
+            spent = {"kind": "spend", "debit": "wallet", "credit": "revenue", "amount": amount, "key": key}
             await transfer(session, self.tenant_id, **spent)  # type: ignore[arg-type]
 
 

@@ -112,17 +112,18 @@ async def test_no_number_is_left_out(shop: Shop) -> None:
 
 
 async def test_a_statement_adds_up(shop: Shop) -> None:
-    """From the balance before to the balance after, with what came and went; other months are other pages."""
+    """From the balance before to the balance after, a day's usage as one line; other months are other pages."""
     now = datetime.now(UTC)
     payment_id = await pay(shop, 10_000)
-    await shop.spend(2_500)
+    for answer, amount in {"first": 2_000, "second": 500}.items():
+        await shop.spend(amount, answer)
     await shop.refund(payment_id, amount=1_000)
     shown = await shop.owner.get("/api/v1/billing/statement/csv", params={"month": f"{now:%Y-%m}"})
     columns, *rows = csv.reader(io.StringIO(shown.text))
     assert columns == ["at", "kind", "about", "amount", "currency", "balance"]
     assert [(kind, amount, balance) for _, kind, _, amount, _, balance in rows] == [
         ("top_up", "100.00", "100.00"),
-        ("spend", "-25.00", "75.00"),
+        ("usage", "-25.00", "75.00"),
         ("refund", "-10.00", "65.00"),
     ]
     assert await shop.wallet() == 6_500

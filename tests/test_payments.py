@@ -184,6 +184,22 @@ async def test_a_hook_that_comes_before_the_order_is_answered_is_booked(shop: Sh
     assert await shop.ledger() == [("top_up", CASH, "wallet", 5_000)]
 
 
+async def test_what_is_booked_while_the_order_is_still_being_made_stays_booked(
+    shop: Shop, peer_shop: YooKassaPeer
+) -> None:
+    """The hook is handled before the create call has returned, whose answer then changes nothing but the address."""
+
+    async def pay_at_once(order: str) -> None:
+        peer_shop.before_answer = None
+        await shop.hook(peer_shop.pay(order))
+        await shop.work()
+
+    peer_shop.before_answer = pay_at_once
+    made = await shop.top_up(5_000)
+    assert (made["state"], made["pay_url"] is not None, await shop.wallet()) == ("settled", True, 5_000)
+    assert await shop.database.fetchval("SELECT next_check_at FROM payments") is None
+
+
 async def test_a_key_is_one_payment(shop: Shop, peer_shop: YooKassaPeer) -> None:
     """Sent twice at once it is one order; with another amount it is refused; when it was paid it is over."""
     asked = {"key": "may", "provider": "yookassa", "amount": 700}

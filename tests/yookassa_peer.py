@@ -6,6 +6,7 @@ Requests are refused as YooKassa refuses them: by basic auth, Idempotence-Key, n
 import re
 from base64 import b64encode
 from collections import deque
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -48,6 +49,8 @@ class YooKassaPeer:
         self.refund_status = "succeeded"
         self._done: dict[str, tuple[str, str]] = {}
         self._faults: deque[Fault] = deque()
+        self.before_answer: Callable[[str], Awaitable[None]] | None = None
+        """Called with the id of a payment that was made, before whoever asked for it is told."""
 
     def fail(self, *faults: Fault) -> None:
         """The next calls."""
@@ -134,6 +137,8 @@ class YooKassaPeer:
             self.bodies.append(body)
             made = self._make_payment(body) if kind == "payments" else self._make_refund(body, self.refund_status)
             self._done[key] = (raw.decode(), made["id"])
+            if self.before_answer is not None:
+                await self.before_answer(made["id"])
         sent, made_id = self._done[key]
         _need(sent == raw.decode(), "Idempotence-Key")
         return (self.payments if kind == "payments" else self.refunds)[made_id]
