@@ -44,7 +44,8 @@ NEVER_ORDERED_AFTER = timedelta(hours=25)
 
 _FINAL = ("booked", "known", "failed", "not ours", "differs")
 _CLAIM_EVENTS = text("""
-    UPDATE payment_events SET attempts = attempts + 1, next_attempt_at = now() + interval '1 minute' * (1 << attempts)
+    UPDATE payment_events
+    SET attempts = attempts + 1, next_attempt_at = now() + interval '1 minute' * (1 << least(attempts, 10))
     WHERE id IN (SELECT id FROM payment_events WHERE state = 'new' AND next_attempt_at <= now()
                  ORDER BY is_from_known_address DESC, received_at LIMIT :most FOR UPDATE SKIP LOCKED)
     RETURNING id, provider, about, attempts

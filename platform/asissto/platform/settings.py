@@ -111,7 +111,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     yookassa_key: Annotated[str | None, setting("Secret key of the YooKassa shop.")] = None
     yookassa_url: Annotated[str, setting("Address of YooKassa's API.")] = "https://api.yookassa.ru/v3"
     yookassa_vat_code: Annotated[
-        int | None, setting("VAT code of the receipts by 54-FZ that YooKassa sends; empty: it sends none.", ge=1, le=12)
+        Annotated[int, Meta(ge=1, le=12)] | None,
+        setting("VAT code of the receipts by 54-FZ that YooKassa sends; empty: it sends none."),
     ] = None
     bank_details: Annotated[
         str | None, setting("What customers who pay by bank transfer are told; empty: nobody pays by transfer.")

@@ -18,7 +18,9 @@ from asissto.platform.payment_contract import (
 )
 
 if TYPE_CHECKING:
-    from stripe import StripeClient, StripeObject
+    from stripe import RequestOptions, StripeClient, StripeObject
+    from stripe.params import RefundCreateParams
+    from stripe.params.checkout import SessionCreateParams
 
 SECONDS = 20.0
 T = TypeVar("T")
@@ -116,14 +118,18 @@ class Stripe:
 
     async def create_payment(self, order: Order) -> Placed:
         ids = {"tenant_id": str(order.tenant_id), "payment_id": str(order.payment_id)}
-        price = {
-            "currency": order.currency.lower(),
-            "unit_amount": order.amount,
-            "product_data": {"name": order.description},
-        }
-        params: dict[str, Any] = {
+        params: SessionCreateParams = {
             "mode": "payment",
-            "line_items": [{"price_data": price, "quantity": 1}],
+            "line_items": [
+                {
+                    "quantity": 1,
+                    "price_data": {
+                        "currency": order.currency.lower(),
+                        "unit_amount": order.amount,
+                        "product_data": {"name": order.description},
+                    },
+                }
+            ],
             "client_reference_id": str(order.payment_id),
             "customer_email": order.email,
             "metadata": ids,
@@ -132,7 +138,7 @@ class Stripe:
             "cancel_url": order.return_url,
         }
         sessions = self._client.v1.checkout.sessions
-        made = await self._ask(sessions.create_async(params, _once(order.payment_id)), Session)  # type: ignore[arg-type]
+        made = await self._ask(sessions.create_async(params, _once(order.payment_id)), Session)
         return Placed(made.id, made.url)
 
     async def fetch_payment(self, about: str) -> SeenPayment:
@@ -146,7 +152,7 @@ class Stripe:
 
     async def refund(self, what: Return) -> SeenReversal:
         ids = {"reversal_id": str(what.reversal_id)}
-        params: Any = {"payment_intent": what.charge_id, "amount": what.amount, "metadata": ids}
+        params: RefundCreateParams = {"payment_intent": what.charge_id, "amount": what.amount, "metadata": ids}
         return _refund(await self._ask(self._client.v1.refunds.create_async(params, _once(what.reversal_id)), Refund))
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Notice:
@@ -215,7 +221,7 @@ class _Disputes(msgspec.Struct, frozen=True):
     data: list[Dispute]
 
 
-def _once(key: object) -> Any:
+def _once(key: object) -> "RequestOptions":
     return {"idempotency_key": str(key)}
 
 
