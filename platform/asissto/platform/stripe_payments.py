@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from asissto.platform.errors import PaymentHookRefused, PaymentRefused, PaymentUnanswered
-from asissto.platform.payment_contract import (
-    Notice,
-    Order,
-    Placed,
-    Return,
-    Seen,
-    SeenPayment,
-    SeenReversal,
-    id_or_none,
+from asissto.platform.payment_contract import Notice, Order, Placed, Return, SeenPayment, SeenReversal
+from asissto.platform.stripe_objects import (
+    ASKED,
+    INTENT_STATES,
+    SESSION_STATES,
+    Charge,
+    Dispute,
+    Disputes,
+    Event,
+    Intent,
+    Refund,
+    Refunds,
+    Session,
+    about_of,
+    dispute_of,
+    refund_of,
+    seen_of,
 )
 
 if TYPE_CHECKING:
@@ -24,85 +32,6 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 T = TypeVar("T")
-_SESSION_STATES: dict[str, Seen] = {"expired": "failed"}
-_INTENT_STATES: dict[str, Seen] = {"succeeded": "settled", "canceled": "failed"}
-_REFUND_STATES: dict[str, Seen] = {"succeeded": "settled", "failed": "failed", "canceled": "failed"}
-_DISPUTE_STATES: dict[str, Seen] = {
-    "lost": "settled",
-    "won": "failed",
-    "prevented": "failed",
-    "warning_closed": "failed",
-}
-_ASKED = ("warning_needs_response", "warning_under_review", "warning_closed")
-"""An inquiry of the bank; no money has moved."""
-
-_ABOUT_SESSION = ("completed", "async_payment_succeeded", "async_payment_failed", "expired")
-_ABOUT_INTENT = {
-    "payment_intent.succeeded",
-    "payment_intent.canceled",
-    "charge.refunded",
-    "charge.dispute.created",
-    "charge.dispute.updated",
-    "charge.dispute.closed",
-    "charge.dispute.funds_withdrawn",
-    "charge.dispute.funds_reinstated",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-}
-
-
-class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    disputed: bool = False
-
-
-class Intent(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    status: str
-    amount: int
-    currency: str
-    metadata: dict[str, str] | None = None
-    latest_charge: Charge | str | None = None
-
-
-class Session(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    status: str | None = None
-    url: str | None = None
-    amount_total: int | None = None
-    currency: str | None = None
-    metadata: dict[str, str] | None = None
-    payment_intent: str | None = None
-
-
-class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    status: str | None = None
-    amount: int
-    metadata: dict[str, str] | None = None
-
-
-class Dispute(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    status: str
-    amount: int
-
-
-class Happening(msgspec.Struct, frozen=True, kw_only=True):
-    """Of an event's object only what names the payment."""
-
-    id: str | None = None
-    payment_intent: str | None = None
-
-
-class EventData(msgspec.Struct, frozen=True):
-    object: Happening
-
-
-class Event(msgspec.Struct, frozen=True):
-    id: str
-    type: str
-    data: EventData
 
 
 class Stripe:
@@ -148,12 +77,12 @@ class Stripe:
         session = await self._ask(self._client.v1.checkout.sessions.retrieve_async(about), Session)
         if session.payment_intent is not None:
             return await self._intent(session.payment_intent)
-        return _seen(session, session.amount_total or 0, _SESSION_STATES.get(session.status or "", "pending"))
+        return seen_of(session, session.amount_total or 0, SESSION_STATES.get(session.status or "", "pending"))
 
     async def refund(self, what: Return) -> SeenReversal:
         ids = {"reversal_id": str(what.reversal_id)}
         params: RefundCreateParams = {"payment_intent": what.charge_id, "amount": what.amount, "metadata": ids}
-        return _refund(await self._ask(self._client.v1.refunds.create_async(params, _once(what.reversal_id)), Refund))
+        return refund_of(await self._ask(self._client.v1.refunds.create_async(params, _once(what.reversal_id)), Refund))
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Notice:
         from stripe import SignatureVerificationError
@@ -165,7 +94,7 @@ class Stripe:
             event = msgspec.json.decode(body, type=Event)
         except (SignatureVerificationError, ValueError, LookupError, AttributeError, TypeError):
             raise PaymentHookRefused from None
-        return Notice(event.id, event.type, _about(event.type, event.data.object))
+        return Notice(event.id, event.type, about_of(event.type, event.data.object))
 
     async def close(self) -> None:
         if self._opened is not None:
@@ -186,16 +115,16 @@ class Stripe:
         intents = self._client.v1.payment_intents
         intent = await self._ask(intents.retrieve_async(intent_id, {"expand": ["latest_charge"]}), Intent)
         reversals = await self._reversals(intent) if intent.status == "succeeded" else ()
-        return _seen(intent, intent.amount, _INTENT_STATES.get(intent.status, "pending"), reversals)
+        return seen_of(intent, intent.amount, INTENT_STATES.get(intent.status, "pending"), reversals)
 
     async def _reversals(self, intent: Intent) -> tuple[SeenReversal, ...]:
         about: Any = {"payment_intent": intent.id, "limit": 100}
-        refunds = (await self._ask(self._client.v1.refunds.list_async(about), _Refunds)).data
+        refunds = (await self._ask(self._client.v1.refunds.list_async(about), Refunds)).data
         disputes: list[Dispute] = []
         if isinstance(intent.latest_charge, Charge) and intent.latest_charge.disputed:
-            disputes = (await self._ask(self._client.v1.disputes.list_async(about), _Disputes)).data
-        moved = [dispute for dispute in disputes if dispute.status not in _ASKED]
-        return tuple(map(_refund, reversed(refunds))) + tuple(map(_dispute, reversed(moved)))
+            disputes = (await self._ask(self._client.v1.disputes.list_async(about), Disputes)).data
+        moved = [dispute for dispute in disputes if dispute.status not in ASKED]
+        return tuple(map(refund_of, reversed(refunds))) + tuple(map(dispute_of, reversed(moved)))
 
     async def _ask(self, call: "Awaitable[StripeObject]", kind: type[T]) -> T:
         """The SDK's sentences may hold what was sent: only codes are told on."""
@@ -213,47 +142,5 @@ class Stripe:
             raise PaymentRefused(provider=self.name, reason=error.code or f"HTTP {error.http_status}") from error
 
 
-class _Refunds(msgspec.Struct, frozen=True):
-    data: list[Refund]
-
-
-class _Disputes(msgspec.Struct, frozen=True):
-    data: list[Dispute]
-
-
 def _once(key: object) -> "RequestOptions":
     return {"idempotency_key": str(key)}
-
-
-def _about(kind: str, told: Happening) -> str | None:
-    if kind in _ABOUT_INTENT:
-        return told.id if kind.startswith("payment_intent.") else told.payment_intent
-    is_session = kind.startswith("checkout.session.") and kind.rsplit(".", 1)[1] in _ABOUT_SESSION
-    return told.id if is_session else None
-
-
-def _seen(found: Session | Intent, amount: int, state: Seen, reversals: tuple[SeenReversal, ...] = ()) -> SeenPayment:
-    ids = found.metadata or {}
-    return SeenPayment(
-        charge_id=found.id,
-        state=state,
-        amount=amount,
-        currency=(found.currency or "").upper(),
-        tenant_id=id_or_none(ids.get("tenant_id")),
-        payment_id=id_or_none(ids.get("payment_id")),
-        reversals=reversals,
-    )
-
-
-def _refund(refund: Refund) -> SeenReversal:
-    return SeenReversal(
-        provider_id=refund.id,
-        amount=refund.amount,
-        state=_REFUND_STATES.get(refund.status or "", "pending"),
-        reversal_id=id_or_none((refund.metadata or {}).get("reversal_id")),
-    )
-
-
-def _dispute(dispute: Dispute) -> SeenReversal:
-    state = _DISPUTE_STATES.get(dispute.status, "pending")
-    return SeenReversal(provider_id=dispute.id, amount=dispute.amount, state=state, kind="dispute")
