@@ -526,6 +526,18 @@ async def test_the_application_cannot_settle_for_itself(shop: Shop, change: str)
             await session.execute(text(change))
 
 
+async def test_what_no_database_can_hold_is_refused(shop: Shop) -> None:
+    """Zero bytes and amounts beyond reason are the caller's mistake."""
+    address = "/api/v1/billing/top-ups"
+    for wrong in ({"payer": "a\0b"}, {"key": "a\0b"}, {"amount": 0}, {"amount": 10**19}, {"amount": 1.5}, {"more": 1}):
+        answer = await shop.owner.post(address, json={"provider": "manual", "amount": 5, **wrong})
+        assert answer.status_code == 400, wrong
+    made = await shop.top_up(500, provider="manual")
+    await shop.settle(made["id"])
+    assert (await shop.refund(made["id"], reason="a\0b")).status_code == 400
+    assert await shop.wallet() == 500
+
+
 async def test_only_an_administrator_settles(shop: Shop, alice: Person) -> None:
     """The owner of the workspace that has to pay is the last to say that it has."""
     made = await shop.top_up(500, provider="manual")

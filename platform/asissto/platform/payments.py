@@ -16,10 +16,11 @@ from asissto.platform.authentication import Principal
 from asissto.platform.errors import InvalidInput, NotFound, PaymentKeyReused, PaymentNotOpen, PaymentRefused
 from asissto.platform.invoices import issue_invoice
 from asissto.platform.ledger import transfer
+from asissto.platform.members import find_user
 from asissto.platform.payment_contract import Order, PaymentProvider, Placed
 from asissto.platform.payment_tables import Payment
 from asissto.platform.services import Services
-from asissto.platform.tables import Tenant, User, new_id
+from asissto.platform.tables import Tenant, new_id
 from asissto.platform.texts import Language, Phrase, text
 
 Settled = Callable[[AsyncSession, Payment], Awaitable[None]]
@@ -139,7 +140,7 @@ async def _open_payment(
         raise InvalidInput(field="provider", detail=Phrase("invalid.payment_currency"))
     payment_id = new_id()
     asked = {"provider": what.provider, "amount": what.amount, "currency": tenant.currency, "payer": what.payer}
-    email = (await session.get_one(User, principal.user_id)).email
+    email = (await find_user(session, principal.user_id)).email
     mine = {"tenant_id": principal.tenant_id, "id": payment_id, "email": email, "user_id": principal.user_id}
     check = None if provider.name == "manual" else datetime.now(UTC) + FIRST_CHECK
     row = insert(Payment).values(**mine, **asked, idempotency_key=what.key or str(payment_id), next_check_at=check)
