@@ -22,7 +22,7 @@ from asissto.platform.payments import REFUNDED, SETTLED
 from asissto.platform.services import Services
 from paying import BANK, Shop, open_shop
 from people import Person
-from yookassa_peer import KEY, SHOP_ID, Fault, YooKassaPeer, notification
+from yookassa_peer import KEY, SHOP_ID, Fault, Refused, YooKassaPeer, notification
 
 CASH = "cash:yookassa"
 
@@ -154,10 +154,17 @@ async def test_an_order_that_was_lost_for_good_fails(shop: Shop, peer_shop: YooK
 async def test_a_foreign_payment_of_the_same_shop_is_not_ours(
     shop: Shop, peer_shop: YooKassaPeer, charlie: Person
 ) -> None:
-    """Neither one without our ids, nor one that names our payment for another tenant."""
-    made = await shop.top_up(10_000)
+    """Without our ids, with our payment for another tenant, or with one that is to be paid in another way."""
+    made, transfer = await shop.top_up(10_000), await shop.top_up(10_000, provider="manual")
     order = await shop.order_of(made["id"])
-    for metadata in ({}, {"tenant_id": str(charlie.tenant_id), "payment_id": made["id"]}, {"payment_id": "x"}):
+    ours, theirs = str(shop.tenant_id), str(charlie.tenant_id)
+    foreign: list[dict[str, str]] = [
+        {},
+        {"payment_id": "x"},
+        {"tenant_id": theirs, "payment_id": made["id"]},
+        {"tenant_id": ours, "payment_id": transfer["id"]},
+    ]
+    for metadata in foreign:
         peer_shop.payments[order]["metadata"] = metadata
         told = peer_shop.pay(order)
         await shop.database.execute("DELETE FROM payment_events")
@@ -198,6 +205,21 @@ async def test_what_is_booked_while_the_order_is_still_being_made_stays_booked(
     made = await shop.top_up(5_000)
     assert (made["state"], made["pay_url"] is not None, await shop.wallet()) == ("settled", True, 5_000)
     assert await shop.database.fetchval("SELECT next_check_at FROM payments") is None
+
+
+async def test_a_refusal_that_comes_after_the_money_does_not_undo_it(shop: Shop, peer_shop: YooKassaPeer) -> None:
+    """The provider says no to an order that it has charged."""
+
+    async def pay_and_refuse(order: str) -> None:
+        await shop.hook(peer_shop.pay(order))
+        await shop.work()
+        raise Refused(400, "invalid_request")
+
+    peer_shop.before_answer = pay_and_refuse
+    refused = await shop.owner.post("/api/v1/billing/top-ups", json={"provider": "yookassa", "amount": 5_000})
+    assert refused.json()["code"] == "payment_refused"
+    (listed,) = (await shop.owner.get("/api/v1/payments")).json()["items"]
+    assert (listed["state"], listed["problem"], await shop.wallet()) == ("settled", None, 5_000)
 
 
 async def test_a_key_is_one_payment(shop: Shop, peer_shop: YooKassaPeer) -> None:
