@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
+from sqlalchemy import select
 
 from asissto.channels.channels import api_channel
 from asissto.channels.tables import Contact, Outgoing, StoredAttachment, Thread
@@ -30,6 +31,8 @@ from asissto.platform.database import Addresses, Database
 from asissto.platform.embedding import Embedder
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.model_calls import ModelCall, store_calls
+from asissto.platform.payment_tables import Invoice, Payment
+from asissto.platform.payments import book_payment
 from asissto.platform.permissions import PERMISSIONS, ROLES, Need, open_to_all
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services
@@ -102,6 +105,8 @@ class World:
     session_id: UUID
     invitation_id: UUID
     key_id: UUID
+    payment_id: UUID
+    invoice_id: UUID
     token: str = "guessed"
 
 
@@ -163,6 +168,20 @@ CASES = {
     "members.remove": Case(HIDDEN),
     "audit.list": Case(OWN, query={"actor_id": "{user_id}"}),
     "audit.export": Case(OWN, query={"object_id": "{user_id}"}),
+    "billing.top_up": Case(404, {"provider": "manual", "amount": 100, "key": "alices-payment"}),
+    "payments.list": Case(OWN),
+    "payments.providers": Case(OWN),
+    "payments.read": Case(HIDDEN),
+    "payments.settle": Case(403),
+    "payments.refund": Case(403, {"amount": 100}),
+    "payments.hook": Case(404, content=b"{}", is_open=True),
+    "platform.payments": Case(403),
+    "invoices.list": Case(OWN),
+    "invoices.read": Case(HIDDEN),
+    "invoices.html": Case(HIDDEN),
+    "invoices.csv": Case(HIDDEN),
+    "statements.html": Case(OWN, query={"month": "2026-11"}),
+    "statements.csv": Case(OWN, query={"month": "2026-11"}),
     "events.stream": Case(400, query={"topics": "secrets"}),  # test_events.py tells what a stranger hears
     "health.live": Case(OWN, is_open=True),
     "health.ready": Case(OWN, is_open=True),
@@ -441,6 +460,7 @@ async def build_world(services: Services, alice: Person) -> World:
     invitation = await alice.client.post("/api/v1/invitations", json=guest)
     key_body = {"name": "Alice's key to the cellar", "scopes": ["ask"]}
     key = await alice.client.post("/api/v1/keys", json=key_body)
+    paid_and_papered = await something_paid(services, alice)
     written = await something_through(services, UUID(gateway["id"]), conversation.id, message_id, alice.tenant_id)
     return World(
         user_id=alice.user_id,
@@ -477,6 +497,8 @@ async def build_world(services: Services, alice: Person) -> World:
         session_id=alice.session_id,
         invitation_id=UUID(invitation.raise_for_status().json()["id"]),
         key_id=UUID(key.raise_for_status().json()["id"]),
+        payment_id=paid_and_papered[0],
+        invoice_id=paid_and_papered[1],
     )
 
 
@@ -505,6 +527,20 @@ async def something_through(
         (await session.get_one(Conversation, (tenant_id, conversation_id))).contact_id = ids["contact_id"]
         (await session.get_one(Thread, (tenant_id, conversation_id))).seq = 1
     return ids
+
+
+async def something_paid(services: Services, alice: Person) -> tuple[UUID, UUID]:
+    """A bank transfer that came in, and its invoice."""
+    payment_id = new_id()
+    mine = {"tenant_id": alice.tenant_id, "id": payment_id, "provider": "manual", "idempotency_key": "alices-payment"}
+    async with services.database.system() as session:
+        payment = Payment(**mine, amount=77_700, currency="USD", email="alices-books@example.com", payer="Alice Ltd")
+        session.add(payment)
+        await session.flush()
+        await book_payment(session, payment, "alices-transfer", "The operator")
+        invoice_id = await session.scalar(select(Invoice.id).where(Invoice.payment_id == payment_id))
+    assert invoice_id is not None
+    return payment_id, invoice_id
 
 
 async def question_and_run(services: Services, alice: Person, assistant_id: UUID) -> tuple[QuestionSet, UUID, UUID]:
@@ -615,13 +651,10 @@ async def secrets_of(connection: asyncpg.Connection, tenant_id: UUID, strangers_
 
 
 def hidden_operations() -> set[str]:
-    """Without the ones that name somebody whom nobody knows, or bring a link that nobody made."""
-    return {name for name, case in CASES.items() if case.status == HIDDEN} - {
-        "members.add",
-        "answers.read",
-        "second_factor.confirm",
-        "invitations.accept",
-    }
+    """Without the ones that name somebody or a provider whom nobody knows, or bring a link that nobody made."""
+    unknown = {"members.add", "answers.read", "second_factor.confirm", "invitations.accept"}
+    unknown |= {"billing.top_up", "payments.hook"}
+    return {name for name, case in CASES.items() if case.status == HIDDEN} - unknown
 
 
 def leaked(response: httpx.Response, secrets: set[str]) -> set[str]:

@@ -20,8 +20,12 @@ FOUND_BY_TOKEN = {"refresh_tokens", "one_time_links"}
 OF_PERSONS = {"second_factors", "recovery_codes", "attempts"}
 """Of people and not of workspaces: the application's role may do nothing with them at all."""
 
-WITHOUT_TENANT = {"tenants", "users", "embedding_spaces", "alembic_version", *OF_PERSONS}
-"""Tenants and users have policies of their own, spaces and the version hold nothing of anybody."""
+OF_NOBODY = {"embedding_spaces", "alembic_version", "payment_events", "invoice_series"}
+"""They hold nothing of anybody: ids that providers have told before anybody knows whose they are, and the last number
+of an invoice; the application may not read either."""
+
+WITHOUT_TENANT = {"tenants", "users", *OF_NOBODY, *OF_PERSONS}
+"""Tenants and users have policies of their own."""
 
 
 async def column(connection: asyncpg.Connection, query: str, *values: object) -> list[Any]:

@@ -8,7 +8,8 @@ AsisstoError
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
 ├── BalanceTooLow           402
 ├── NotSignedIn             401 (SignInFailed, SecondFactorRequired, SecondFactorWrong, TokenExpired, TokenReused)
-├── Forbidden               403 (CsrfMissing, RegistrationClosed, TenantSuspended, LinkSpent, HookRefused, …)
+├── Forbidden               403 (CsrfMissing, RegistrationClosed, TenantSuspended, LinkSpent, HookRefused,
+│                               PaymentHookRefused, …)
 ├── NotFound                404
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
@@ -17,6 +18,7 @@ AsisstoError
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
 │   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
 ├── MailFailed              502, and MailMissing 503 where no mail server is set
+├── PaymentRefused, PaymentUnanswered  502, what a payment provider did
 ├── StorageFull             507
 └── NotReady                503 (PortInUse, DataDirUnusable, StorageUnavailable, ChannelResting)
     ├── DatabaseTooOld, DatabaseWontStart
@@ -297,6 +299,12 @@ class NotFound(AsisstoError):
         super().__init__(kind=Phrase(f"kind.{kind}"))
 
 
+class PaymentHookRefused(Forbidden):
+    """An event of a payment provider without its signature, or that cannot be read; nothing of it is stored."""
+
+    code = "payment_hook_refused"
+
+
 class MethodNotAllowed(AsisstoError):
     status = 405
     code = "method_not_allowed"
@@ -388,6 +396,18 @@ class SpaceChanged(Conflict):
 class TooLarge(AsisstoError):
     status = 413
     code = "too_large"
+
+
+class PaymentKeyReused(Conflict):
+    """The idempotency key belongs to another request than this one."""
+
+    code = "payment_key_reused"
+
+
+class PaymentNotOpen(Conflict):
+    """The payment stands otherwise than the operation needs."""
+
+    code = "payment_not_open"
 
 
 class TooManyRequests(AsisstoError):
@@ -535,6 +555,21 @@ class MailFailed(AsisstoError):
         self.permanent = permanent
         self.temporary = not permanent
         super().__init__(detail=detail)
+
+
+class PaymentRefused(AsisstoError):
+    """The payment provider said no, and would say so again."""
+
+    status = 502
+    code = "payment_refused"
+
+
+class PaymentUnanswered(AsisstoError):
+    """The payment provider may have done it or not; the same call again does nothing twice."""
+
+    status = 502
+    code = "payment_unanswered"
+    temporary = True
 
 
 class StorageFull(AsisstoError):

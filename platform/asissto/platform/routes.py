@@ -23,9 +23,11 @@ from asissto.platform.authentication import Principal
 from asissto.platform.event_routes import HANDLERS as EVENTS
 from asissto.platform.health import check_ready
 from asissto.platform.invitation_routes import HANDLERS as INVITATIONS
+from asissto.platform.invoice_routes import HANDLERS as INVOICES
 from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut, TenantPatch, UserOut, UserPatch
 from asissto.platform.model_call_routes import HANDLERS as CALLS
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
+from asissto.platform.payment_routes import HANDLERS as PAYMENTS
 from asissto.platform.permissions import need, open_to_all
 from asissto.platform.platform_routes import HANDLERS as PLATFORM
 from asissto.platform.provider_routes import HANDLERS as PROVIDERS
@@ -181,6 +183,8 @@ HANDLERS: list[ControllerRouterHandler] = [
     *PROVIDERS,
     *CALLS,
     *PLATFORM,
+    *PAYMENTS,
+    *INVOICES,
     show_page,
     create_static_files_router("/page", directories=[PAGE], guards=[open_to_all], include_in_schema=False),
 ]

@@ -115,6 +115,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     rerank_key: Annotated[str | None, setting("Key of that endpoint.")] = None
+    stripe_key: Annotated[str | None, setting("Secret key of Stripe; empty: nobody pays by Stripe.")] = None
+    stripe_webhook_secret: Annotated[
+        str | None, setting("Signing secret of the Stripe endpoint `/api/v1/payments/hooks/stripe`.")
+    ] = None
+    stripe_url: Annotated[str | None, setting("Address of Stripe's API, where it is not Stripe's own.")] = None
+    yookassa_shop_id: Annotated[str | None, setting("Number of the YooKassa shop; empty: nobody pays by YooKassa.")] = (
+        None
+    )
+    yookassa_key: Annotated[str | None, setting("Secret key of the YooKassa shop.")] = None
+    yookassa_url: Annotated[str, setting("Address of YooKassa's API.")] = "https://api.yookassa.ru/v3"
+    yookassa_vat_code: Annotated[
+        Annotated[int, Meta(ge=1, le=12)] | None,
+        setting("VAT code of the receipts by 54-FZ that YooKassa sends; empty: it sends none."),
+    ] = None
+    bank_details: Annotated[
+        str | None, setting("What customers who pay by bank transfer are told; empty: nobody pays by transfer.")
+    ] = None
+    invoice_seller: Annotated[
+        str, setting("Who issues invoices: name, address and tax number, parts separated by `;`.")
+    ] = "Asissto"
     openai_api_key: Annotated[
         str | None, setting("Key of the OpenAI-compatible endpoint; empty: answers are quoted, not generated.")
     ] = None

@@ -13,6 +13,7 @@ from asissto.ingestion.switching import begin_wanted_switches
 from asissto.platform.counting import keep_forgetting
 from asissto.platform.log import configure_log
 from asissto.platform.mail import HANDLERS as MAIL
+from asissto.platform.payment_events import keep_settling
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
 from asissto.platform.worker import Worker
@@ -31,6 +32,7 @@ async def run_everything(services: Services) -> None:
         for part in (make_worker(services), Poller(services), Courier(services)):
             group.create_task(part.run())
         group.create_task(keep_forgetting(services.database))
+        group.create_task(keep_settling(services))
 
 
 async def work(settings: Settings, *, with_parent: bool = False) -> None:
