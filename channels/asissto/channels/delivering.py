@@ -16,11 +16,11 @@ from asissto.channels.outbox import Claimed
 from asissto.channels.outcomes import Errand, Outcome, errand, may_repeat, settle
 from asissto.channels.send_errors import ChannelBroken, Permanent, SendError, Uncertain
 from asissto.channels.tables import Channel
+from asissto.platform.claiming import keep_claiming
 from asissto.platform.errors import DatabaseDown
 from asissto.platform.listening import listen
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
-from asissto.platform.waking import happens
 
 PLACES = 32
 _LOOK_SECONDS = 1.0
@@ -35,7 +35,6 @@ class Courier:
     def __init__(self, services: Services, *, places: int = PLACES) -> None:
         self._services = services
         self._places = places
-        self._running = set[asyncio.Task[None]]()
         self._id = new_id()
         self._wake = asyncio.Event()
         self._connectors: dict[tuple[UUID, UUID], tuple[int, Connector]] = {}
@@ -46,7 +45,9 @@ class Courier:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(listen(self._services.database, outbox.CHANNEL, self._hear, self._hear))
-                group.create_task(self._work(group))
+                wake = (self._wake, _LOOK_SECONDS)
+                # The next part of the conversation is first when one has ended.
+                group.create_task(keep_claiming(self._places, wake, self._claim, self._deliver, frees_more=True))
         finally:
             while self._retired:
                 await self._retired.popleft().close()
@@ -55,22 +56,6 @@ class Courier:
 
     def _hear(self, _news: object) -> None:
         self._wake.set()
-
-    async def _work(self, group: asyncio.TaskGroup) -> None:
-        while True:
-            self._wake.clear()  # before the look, so that what comes during it is not missed
-            free = self._places - len(self._running)
-            found = await self._claim(free) if free else []
-            for claimed in found:
-                task = group.create_task(self._deliver(claimed))
-                self._running.add(task)
-                task.add_done_callback(self._free)
-            if not found:
-                await happens(self._wake, _LOOK_SECONDS)
-
-    def _free(self, done: asyncio.Task[None]) -> None:
-        self._running.discard(done)
-        self._wake.set()  # the next part of the conversation is first now
 
     async def send_one(self) -> bool:
         """The next part that is due; False where there is none."""

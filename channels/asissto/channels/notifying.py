@@ -12,7 +12,7 @@ from asissto.platform import jobs
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant, new_id
-from asissto.platform.texts import Language, text
+from asissto.platform.texts import known_language, text
 from asissto.retrieval.conversations import lock_conversation
 from asissto.retrieval.tables import Conversation, Message
 from asissto.retrieval.who_said import by_customer
@@ -71,7 +71,7 @@ async def notify(services: Services, job: ClaimedJob) -> None:
 async def _notice(session: AsyncSession, conversation: Conversation, public_url: str | None) -> str:
     """Why, and what the customer said last, in the language of the workspace."""
     workspace = await session.get_one(Tenant, conversation.tenant_id)
-    language: Language = "ru" if workspace.language == "ru" else "en"
+    language = known_language(workspace.language)
     mine = (Message.tenant_id == conversation.tenant_id, Message.conversation_id == conversation.id)
     newest = select(Message.content).where(*mine, by_customer()).order_by(Message.id.desc()).limit(1)
     question = (await session.scalar(newest) or "")[:SHOWN_CHARACTERS]

@@ -5,23 +5,18 @@ from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.background_tasks import BackgroundTask
-from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, SkipValidation
+from litestar.params import FromPath, JSONBody
 from litestar.types import ControllerRouterHandler
 
 from asissto.platform import own_password, resetting, second_factor, sessions
-from asissto.platform.authentication import Principal
+from asissto.platform.given import Caller, Open
 from asissto.platform.own_password import PasswordChange
 from asissto.platform.paging import Page
 from asissto.platform.permissions import need, open_to_all
 from asissto.platform.resetting import Followed, NewPassword, ResetAsked
 from asissto.platform.second_factor import Confirm, Enrol, Enrolment, RecoveryCodes, Remove, SecondFactorOut
-from asissto.platform.services import Services
 from asissto.platform.sessions import Closed, SessionOut
 from asissto.platform.sign_in_routes import visitor_of
-
-# Litestar would otherwise ask msgspec to look into it at each request.
-Open = SkipValidation[NamedDependency[Services]]
 
 
 class ResetController(Controller):
@@ -47,7 +42,7 @@ class ResetController(Controller):
         await resetting.confirm_address(services, data, visitor_of(request))
 
     @post("/confirm/mail", operation_id="auth.confirm_ask", status_code=204, guards=[need("me.write")])
-    async def ask_confirmation(self, services: Open, principal: NamedDependency[Principal]) -> None:
+    async def ask_confirmation(self, services: Open, principal: Caller) -> None:
         await resetting.mail_confirmation(services, principal, principal.user_id)
 
 
@@ -56,23 +51,19 @@ class OwnAccountController(Controller):
     tags = ("auth",)
 
     @post("/password", operation_id="auth.password", status_code=204, guards=[need("me.write")])
-    async def change_password(
-        self, data: JSONBody[PasswordChange], services: Open, principal: NamedDependency[Principal]
-    ) -> None:
+    async def change_password(self, data: JSONBody[PasswordChange], services: Open, principal: Caller) -> None:
         await own_password.change_password(services, principal, data)
 
     @get("/sessions", operation_id="sessions.list", guards=[need("me.read")])
-    async def list_sessions(self, services: Open, principal: NamedDependency[Principal]) -> Page[SessionOut]:
+    async def list_sessions(self, services: Open, principal: Caller) -> Page[SessionOut]:
         return await sessions.list_sessions(services, principal)
 
     @delete("/sessions/{session_id:uuid}", operation_id="sessions.end", guards=[need("me.write")])
-    async def end_session(
-        self, session_id: FromPath[UUID], services: Open, principal: NamedDependency[Principal]
-    ) -> None:
+    async def end_session(self, session_id: FromPath[UUID], services: Open, principal: Caller) -> None:
         await sessions.end_session(services, principal, session_id)
 
     @post("/sessions/end-others", operation_id="sessions.end_others", status_code=200, guards=[need("me.write")])
-    async def end_others(self, services: Open, principal: NamedDependency[Principal]) -> Closed:
+    async def end_others(self, services: Open, principal: Caller) -> Closed:
         return await sessions.end_other_sessions(services, principal)
 
 
@@ -81,27 +72,23 @@ class SecondFactorController(Controller):
     tags = ("auth",)
 
     @get(operation_id="second_factor.read", guards=[need("me.read")])
-    async def read(self, services: Open, principal: NamedDependency[Principal]) -> SecondFactorOut:
+    async def read(self, services: Open, principal: Caller) -> SecondFactorOut:
         return await second_factor.read_second_factor(services, principal.user_id)
 
     @post(operation_id="second_factor.enrol", guards=[need("me.write")])
-    async def enrol(self, data: JSONBody[Enrol], services: Open, principal: NamedDependency[Principal]) -> Enrolment:
+    async def enrol(self, data: JSONBody[Enrol], services: Open, principal: Caller) -> Enrolment:
         return await second_factor.enrol(services, principal, data)
 
     @post("/confirm", operation_id="second_factor.confirm", status_code=200, guards=[need("me.write")])
-    async def confirm(
-        self, data: JSONBody[Confirm], services: Open, principal: NamedDependency[Principal]
-    ) -> RecoveryCodes:
+    async def confirm(self, data: JSONBody[Confirm], services: Open, principal: Caller) -> RecoveryCodes:
         return await second_factor.confirm(services, principal, data)
 
     @post("/recovery-codes", operation_id="second_factor.renew", status_code=200, guards=[need("me.write")])
-    async def renew(
-        self, data: JSONBody[Remove], services: Open, principal: NamedDependency[Principal]
-    ) -> RecoveryCodes:
+    async def renew(self, data: JSONBody[Remove], services: Open, principal: Caller) -> RecoveryCodes:
         return await second_factor.renew_recovery_codes(services, principal, data)
 
     @post("/remove", operation_id="second_factor.remove", status_code=204, guards=[need("me.write")])
-    async def remove(self, data: JSONBody[Remove], services: Open, principal: NamedDependency[Principal]) -> None:
+    async def remove(self, data: JSONBody[Remove], services: Open, principal: Caller) -> None:
         await second_factor.remove(services, principal, data)
 
 

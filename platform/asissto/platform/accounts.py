@@ -231,5 +231,5 @@ async def _membership(session: AsyncSession, user_id: UUID, tenant_id: UUID | No
 
 
 async def _record(session: AsyncSession, grant: Grant, action: str, visitor: Visitor, **changes: str) -> None:
-    actor = Actor(tenant_id=grant.tenant_id, user_id=grant.user_id, ip=visitor.ip, request_id=visitor.request_id)
+    actor = visitor.as_actor(grant.tenant_id, grant.user_id)
     await record(session, actor, action, "user", grant.user_id, **changes)

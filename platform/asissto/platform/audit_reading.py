@@ -1,9 +1,7 @@
 """Looking through the audit trail: by who, what, about what and when, in pages or as a whole file."""
 
-import csv
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
-from io import StringIO
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -12,13 +10,12 @@ from sqlalchemy import Select, select
 
 from asissto.platform.database import Database
 from asissto.platform.moments import in_utc
+from asissto.platform.spreadsheet_cells import csv_text, harmless
 from asissto.platform.tables import AuditEntry
 
 Format = Literal["csv", "jsonl"]
 MEDIA_TYPES: dict[Format, str] = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
 ROWS_AT_ONCE = 1_000
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class AuditOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,14 +94,11 @@ def _cells(row: AuditOut) -> list[str]:
 
 
 def _cell(value: object) -> str:
-    """A program of tables would run what looks like a formula."""
     if isinstance(value, datetime):
         return value.isoformat()
     shown = msgspec.json.encode(value).decode() if isinstance(value, dict) else "" if value is None else str(value)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+    return harmless(shown)
 
 
-def _csv(rows: Any) -> bytes:
-    file = StringIO()
-    csv.writer(file, lineterminator="\r\n").writerows(rows)
-    return file.getvalue().encode()
+def _csv(rows: Iterable[Sequence[str]]) -> bytes:
+    return csv_text(rows).encode()

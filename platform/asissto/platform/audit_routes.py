@@ -6,20 +6,16 @@ from uuid import UUID
 
 from litestar import Controller, get
 from litestar.di import NamedDependency, Provide
-from litestar.params import FromQuery, QueryParameter, SkipValidation
+from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.audit_reading import MEDIA_TYPES, AuditOut, Format, Sought, entries, export
-from asissto.platform.authentication import Principal
+from asissto.platform.given import Caller, Open, Session
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need
-from asissto.platform.services import Services
 from asissto.platform.tables import AuditEntry
 
-# Litestar would otherwise ask msgspec to look into it at each request.
-Open = SkipValidation[NamedDependency[Services]]
 _WORD = r"^[\w. -]{1,100}$"
 Words = Annotated[str | None, QueryParameter(pattern=_WORD)]
 Action = Annotated[
@@ -59,8 +55,8 @@ class AuditController(Controller):
     @get(operation_id="audit.list", guards=[need("audit.read")], dependencies=_SOUGHT)
     async def list(
         self,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
         sought: NamedDependency[Sought],
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
@@ -71,7 +67,7 @@ class AuditController(Controller):
     @get("/export", operation_id="audit.export", guards=[need("audit.read")], dependencies=_SOUGHT)
     async def export(
         self,
-        principal: NamedDependency[Principal],
+        principal: Caller,
         services: Open,
         sought: NamedDependency[Sought],
         format: FromQuery[Format] = "csv",  # noqa: A002 - the name of the parameter

@@ -1,7 +1,7 @@
 """Who is calling: a program by its bearer token, or a browser by its cookie and the CSRF header."""
 
 import hmac
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import msgspec
@@ -58,6 +58,10 @@ class Principal(Actor, frozen=True, kw_only=True):
     platform_role: PlatformRole = "user"
     session_id: UUID
     scopes: frozenset[str] | None = None
+
+    def within(self, tenant_id: UUID) -> Self:
+        """The same person for the audit log of the tenant that a deed is about."""
+        return msgspec.structs.replace(self, tenant_id=tenant_id)
 
     @property
     def permissions(self) -> frozenset[Permission]:

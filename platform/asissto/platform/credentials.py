@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from asissto.platform.audit import Actor
 from asissto.platform.errors import TokenExpired, TokenInvalid
 from asissto.platform.keys import KeyRing
 from asissto.platform.tables import RefreshToken, new_id
@@ -42,6 +43,10 @@ class Visitor(msgspec.Struct, frozen=True):
     ip: str | None
     request_id: str | None = None
     device: str | None = None
+
+    def as_actor(self, tenant_id: UUID, user_id: UUID) -> Actor:
+        """Once they have proved who they are."""
+        return Actor(tenant_id=tenant_id, user_id=user_id, ip=self.ip, request_id=self.request_id)
 
 
 class Grant(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from asissto.platform.database import Database
 from asissto.platform.errors import NoOwner, NotFound, TenantSuspended
 from asissto.platform.keys import KeyRing
 from asissto.platform.permissions import Role
-from asissto.platform.platform_tenants import Reason, find_tenant, within
+from asissto.platform.platform_tenants import Reason, find_tenant
 from asissto.platform.tables import Membership, RefreshToken, User
 
 
@@ -67,7 +67,7 @@ async def begin(
     owner_id = await _oldest_owner(session, tenant_id)
     life = timedelta(minutes=what.minutes)
     session_id = await open_acting_session(session, owner_id, tenant_id, principal.user_id, life)
-    actor = structs.replace(within(principal, tenant_id), user_id=owner_id, impersonator_id=principal.user_id)
+    actor = structs.replace(principal.within(tenant_id), user_id=owner_id, impersonator_id=principal.user_id)
     about = {"session_id": session_id, "reason": what.reason, "minutes": what.minutes}
     await record(session, actor, "impersonations.begin", "user", owner_id, **about)
     claims = Claims(sub=owner_id, tid=tenant_id, role="owner", sid=session_id)
@@ -87,7 +87,7 @@ async def end(session: AsyncSession, principal: Principal, session_id: UUID) -> 
     if acting is None or not _is_running(acting) or not _may_end(principal, acting):
         raise NotFound(kind="impersonation")
     await close_session(session, session_id)
-    actor = structs.replace(within(principal, acting.tenant_id), impersonator_id=acting.impersonator_id)
+    actor = structs.replace(principal.within(acting.tenant_id), impersonator_id=acting.impersonator_id)
     ended = structs.replace(actor, user_id=acting.user_id)
     by = {} if acting.impersonator_id == principal.user_id else {"ended_by": principal.user_id}
     await record(session, ended, "impersonations.end", "user", acting.user_id, session_id=session_id, **by)

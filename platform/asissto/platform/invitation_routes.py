@@ -4,22 +4,16 @@ from typing import Any
 from uuid import UUID
 
 from litestar import Controller, Request, Response, delete, get, post
-from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, SkipValidation
+from litestar.params import FromPath, JSONBody
 from litestar.types import ControllerRouterHandler
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import invitations, joining
-from asissto.platform.authentication import Principal
+from asissto.platform.given import Caller, Open, Session
 from asissto.platform.invitations import InvitationIn, InvitationMade, InvitationOut
 from asissto.platform.joining import InvitedTo, Joining, KnownPerson, NewPerson, Shown
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page
 from asissto.platform.permissions import need, open_to_all
-from asissto.platform.services import Services
 from asissto.platform.sign_in_routes import SignedIn, signed_in, visitor_of
-
-# Litestar would otherwise ask msgspec to look into it at each request.
-Open = SkipValidation[NamedDependency[Services]]
 
 
 class InvitationController(Controller):
@@ -29,8 +23,8 @@ class InvitationController(Controller):
     @get(operation_id="invitations.list", guards=[need("members.read")])
     async def list(
         self,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
     ) -> Page[InvitationOut]:
@@ -41,8 +35,8 @@ class InvitationController(Controller):
         self,
         data: JSONBody[InvitationIn],
         services: Open,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
     ) -> InvitationMade:
         return await invitations.invite(session, services, principal, data)
 
@@ -50,8 +44,8 @@ class InvitationController(Controller):
     async def revoke(
         self,
         invitation_id: FromPath[UUID],
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
     ) -> None:
         await invitations.revoke_invitation(session, principal, invitation_id)
 
@@ -61,7 +55,7 @@ class InvitationController(Controller):
         request: Request[Any, Any, Any],
         data: JSONBody[Joining],
         services: Open,
-        principal: NamedDependency[Principal],
+        principal: Caller,
     ) -> Response[SignedIn]:
         """Opens a session in the workspace; the one that asked goes on."""
         opened = await joining.join_signed_in(services, principal, data.token, visitor_of(request))

@@ -21,7 +21,7 @@ from asissto.platform.people_tables import Invitation
 from asissto.platform.permissions import Role
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant, User, new_id
-from asissto.platform.texts import Language, Phrase, text
+from asissto.platform.texts import Phrase, known_language, text
 
 LIFE = timedelta(hours=72)
 MOST_A_DAY = 200
@@ -112,7 +112,7 @@ async def revoke_invitation(session: AsyncSession, principal: Principal, invitat
 async def _mail(session: AsyncSession, services: Services, row: Invitation, inviter: User, link: str) -> None:
     """In the language of the workspace, for nobody knows that of the person."""
     tenant = await session.get_one(Tenant, row.tenant_id)
-    language: Language = "ru" if tenant.language == "ru" else "en"
+    language = known_language(tenant.language)
     words = {"inviter": inviter.name, "workspace": tenant.name}
     subject = text("mail.invitation.subject", language, **words)
     body = text("mail.invitation.text", language, **words, link=link)

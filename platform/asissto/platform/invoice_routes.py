@@ -6,24 +6,18 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, MediaType, Response, get
-from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 from litestar.types import ControllerRouterHandler
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.platform.authentication import Principal
+from asissto.platform.given import Caller, Reader, Session
 from asissto.platform.invoices import find_invoice, shown_number
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.paper_rendering import invoice_page, invoice_table, statement_page, statement_table
 from asissto.platform.payment_tables import Invoice
 from asissto.platform.permissions import need
 from asissto.platform.statements import read_statement
-from asissto.platform.texts import Language
 
-Caller = NamedDependency[Principal]
-Session = NamedDependency[AsyncSession]
-Reader = NamedDependency[Language]
 Month = Annotated[str, QueryParameter(max_length=7, description="As `2026-11`, in UTC.")]
 
 

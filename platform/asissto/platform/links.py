@@ -74,5 +74,4 @@ async def forget_old_links(session: AsyncSession) -> None:
 
 def link_address(settings: Settings, kind: str, token: str) -> str:
     """The token stands behind a `#`, so that no server on the way and no log sees it."""
-    base = settings.public_url or f"http://{settings.host}:{settings.port}"
-    return f"{base}/{PATHS[kind]}#token={token}"
+    return f"{settings.address}/{PATHS[kind]}#token={token}"

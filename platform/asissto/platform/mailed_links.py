@@ -9,13 +9,13 @@ from asissto.platform.links import LIVES, Purpose, link_address, make_link
 from asissto.platform.mail import Letter, mail_later, until
 from asissto.platform.services import Services
 from asissto.platform.tables import Membership, User
-from asissto.platform.texts import Language, text
+from asissto.platform.texts import known_language, text
 
 
 async def mail_link(session: AsyncSession, services: Services, user: User, tenant_id: UUID, purpose: Purpose) -> None:
     """Once the transaction commits; raises MailMissing."""
     token = await make_link(session, purpose, user_id=user.id, email=user.email)
-    language: Language = "ru" if user.language == "ru" else "en"
+    language = known_language(user.language)
     address = link_address(services.settings, purpose, token)
     subject = text(f"mail.{purpose}.subject", language)
     words = text(f"mail.{purpose}.text", language, name=user.name, link=address)

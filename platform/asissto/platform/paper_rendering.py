@@ -1,18 +1,16 @@
 """Invoices and statements as pages to print and as tables for a spreadsheet."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from asissto.platform.amounts import figure
 from asissto.platform.invoices import shown_number
 from asissto.platform.payment_tables import Invoice
+from asissto.platform.spreadsheet_cells import csv_text, harmless
 from asissto.platform.statements import Statement
 from asissto.platform.texts import TEXTS, Language, text
 
 STYLE = "/page/paper.css"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Rows = Sequence[Sequence[str]]
 
@@ -81,15 +79,13 @@ def _what(kind: str, language: Language) -> str:
 
 
 def _spreadsheet(rows: Rows) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\r\n").writerows([_harmless(cell) for cell in row] for row in rows)
-    return written.getvalue()
+    return csv_text([_cell(cell) for cell in row] for row in rows)
 
 
-def _harmless(cell: str) -> str:
-    """A spreadsheet takes what begins like a formula for one; figures below zero are no harm."""
-    is_figure = cell.removeprefix("-").replace(".", "", 1).isdigit()
-    return f"'{cell}" if cell.startswith(_FORMULA) and not is_figure else cell
+def _cell(shown: str) -> str:
+    """Figures below zero are no harm."""
+    is_figure = shown.removeprefix("-").replace(".", "", 1).isdigit()
+    return shown if is_figure else harmless(shown)
 
 
 def _page(title: str, language: Language, body: str) -> str:

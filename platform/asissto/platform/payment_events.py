@@ -97,7 +97,6 @@ async def take_event(
 async def settle_round(services: Services) -> int:
     """How many events and payments were looked at; what fails is looked at again later."""
     async with services.database.system() as session:
-        await session.execute(_FORGET, {"age": FORGOTTEN_AFTER})
         events = (await session.execute(_CLAIM_EVENTS, {"most": AT_ONCE})).all()
         payments = (await session.execute(_CLAIM_PAYMENTS, {"most": AT_ONCE})).all()
     for event_id, provider, about, attempts in events:
@@ -105,6 +104,10 @@ async def settle_round(services: Services) -> int:
     for tenant_id, payment_id in payments:
         await outlive(check_payment(services, tenant_id, payment_id))
     return len(events) + len(payments)
+
+
+async def forget_old_events(session: AsyncSession) -> None:
+    await session.execute(_FORGET, {"age": FORGOTTEN_AFTER})
 
 
 async def keep_settling(services: Services) -> None:

@@ -106,8 +106,7 @@ async def _begin_refund(session: AsyncSession, admin: Principal, payment: Paymen
     await _debit(session, payment, reversal)
     payment.next_check_at = datetime.now(UTC) + FIRST_CHECK if payment.provider != "manual" else None
     told = {"amount": amount, "currency": payment.currency, "reason": what.reason}
-    within = msgspec.structs.replace(admin, tenant_id=payment.tenant_id)
-    await record(session, within, "payments.refund", "payment", payment.id, **told)
+    await record(session, admin.within(payment.tenant_id), "payments.refund", "payment", payment.id, **told)
     return reversal
 
 

@@ -6,13 +6,11 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, get, post
-from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
+from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.platform.authentication import Principal
+from asissto.platform.given import Caller, Open, Reader, Session
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.payment_events import take_event
 from asissto.platform.payment_providers import set_up
@@ -20,13 +18,8 @@ from asissto.platform.payment_reversals import RefundIn, refund, reversals_of
 from asissto.platform.payment_tables import Payment, PaymentReversal
 from asissto.platform.payments import TopUpIn, find_payment, settle_by_hand, top_up
 from asissto.platform.permissions import need, open_to_all
-from asissto.platform.services import Services
 from asissto.platform.texts import Language, text
 
-Caller = NamedDependency[Principal]
-Session = NamedDependency[AsyncSession]
-Reader = NamedDependency[Language]
-Open = SkipValidation[NamedDependency[Services]]
 State = Literal["pending", "settled", "failed", "refunded", "disputed"]
 Which = Annotated[State | None, QueryParameter(name="state", description="Only payments that stand so.")]
 

@@ -21,7 +21,7 @@ from asissto.platform.payment_contract import Order, PaymentProvider, Placed
 from asissto.platform.payment_tables import Payment
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant, new_id
-from asissto.platform.texts import Language, Phrase, text
+from asissto.platform.texts import Phrase, known_language, text
 
 Settled = Callable[[AsyncSession, Payment], Awaitable[None]]
 Refunded = Callable[[AsyncSession, Payment, int], Awaitable[None]]
@@ -126,8 +126,7 @@ async def settle_by_hand(services: Services, admin: Principal, tenant_id: UUID, 
         if not await book_payment(session, payment, str(payment.id), services.settings.invoice_seller):
             raise PaymentNotOpen(state=Phrase("payment.settled"))
         told = {"amount": payment.amount, "currency": payment.currency}
-        within = msgspec.structs.replace(admin, tenant_id=tenant_id)
-        await record(session, within, "payments.settle", "payment", payment.id, **told)
+        await record(session, admin.within(tenant_id), "payments.settle", "payment", payment.id, **told)
     return payment
 
 
@@ -165,8 +164,7 @@ async def _opened_before(session: AsyncSession, tenant_id: UUID, key: str, asked
 
 async def _order(services: Services, session: AsyncSession, payment: Payment) -> Order:
     tenant = await session.get_one(Tenant, payment.tenant_id)
-    language: Language = "ru" if tenant.language == "ru" else "en"
-    settings = services.settings
+    language = known_language(tenant.language)
     return Order(
         tenant_id=payment.tenant_id,
         payment_id=payment.id,
@@ -174,7 +172,7 @@ async def _order(services: Services, session: AsyncSession, payment: Payment) ->
         currency=payment.currency,
         description=text("payment.description", language, id=reference(payment.id)),
         email=payment.email,
-        return_url=f"{settings.public_url or f'http://{settings.host}:{settings.port}'}/",
+        return_url=f"{services.settings.address}/",
     )
 
 

@@ -10,7 +10,7 @@ from litestar.types import ControllerRouterHandler
 
 from asissto.platform import impersonating, platform_tenants, platform_users
 from asissto.platform.accounts import TenantHooks
-from asissto.platform.authentication import Principal
+from asissto.platform.given import Caller, Open
 from asissto.platform.impersonating import ActingOut, Impersonation, ImpersonationIn
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page
 from asissto.platform.permissions import PlatformRole, need
@@ -23,10 +23,8 @@ from asissto.platform.platform_tenants import (
     Wanted,
 )
 from asissto.platform.platform_users import PlatformUserDetails, PlatformUserOut, PlatformUserPatch, Sought
-from asissto.platform.services import Services
 
-# Litestar would otherwise ask msgspec to look into them at each request.
-Open = SkipValidation[NamedDependency[Services]]
+# Litestar would otherwise ask msgspec to look into it at each request.
 Hooks = SkipValidation[NamedDependency[TenantHooks]]
 
 Status = Annotated[Literal["active", "suspended"] | None, QueryParameter(description="Only those.")]
@@ -42,7 +40,7 @@ class PlatformTenantController(Controller):
     async def list(
         self,
         services: Open,
-        principal: NamedDependency[Principal],
+        principal: Caller,
         status: Status = None,
         name: Part = None,
         limit: Limit = DEFAULT_LIMIT,
@@ -54,16 +52,14 @@ class PlatformTenantController(Controller):
 
     @post(operation_id="platform.tenants.create", guards=[need("platform.tenants.write")])
     async def create(
-        self, data: JSONBody[TenantIn], services: Open, principal: NamedDependency[Principal], tenant_hooks: Hooks
+        self, data: JSONBody[TenantIn], services: Open, principal: Caller, tenant_hooks: Hooks
     ) -> PlatformTenantOut:
         async with services.database.system() as session:
             made = await platform_tenants.create(session, principal, data, tenant_hooks)
             return platform_tenants.show_tenant(made)
 
     @get("/{tenant_id:uuid}", operation_id="platform.tenants.read", guards=[need("platform.tenants.read")])
-    async def read(
-        self, tenant_id: FromPath[UUID], services: Open, principal: NamedDependency[Principal]
-    ) -> PlatformTenantDetails:
+    async def read(self, tenant_id: FromPath[UUID], services: Open, principal: Caller) -> PlatformTenantDetails:
         async with services.database.system() as session:
             return await platform_tenants.read_tenant(session, principal, tenant_id)
 
@@ -78,7 +74,7 @@ class PlatformTenantController(Controller):
         tenant_id: FromPath[UUID],
         data: JSONBody[SuspendIn],
         services: Open,
-        principal: NamedDependency[Principal],
+        principal: Caller,
     ) -> PlatformTenantOut:
         async with services.database.system() as session:
             tenant = await platform_tenants.suspend(session, principal, tenant_id, data.reason)
@@ -90,9 +86,7 @@ class PlatformTenantController(Controller):
         status_code=200,
         guards=[need("platform.tenants.write")],
     )
-    async def resume(
-        self, tenant_id: FromPath[UUID], services: Open, principal: NamedDependency[Principal]
-    ) -> PlatformTenantOut:
+    async def resume(self, tenant_id: FromPath[UUID], services: Open, principal: Caller) -> PlatformTenantOut:
         async with services.database.system() as session:
             return platform_tenants.show_tenant(await platform_tenants.resume(session, principal, tenant_id))
 
@@ -106,7 +100,7 @@ class PlatformTenantController(Controller):
         tenant_id: FromPath[UUID],
         data: JSONBody[ManagersIn],
         services: Open,
-        principal: NamedDependency[Principal],
+        principal: Caller,
     ) -> PlatformTenantDetails:
         async with services.database.system() as session:
             await platform_tenants.assign_managers(session, principal, tenant_id, data.user_ids)
@@ -122,7 +116,7 @@ class PlatformTenantController(Controller):
         tenant_id: FromPath[UUID],
         data: JSONBody[ImpersonationIn],
         services: Open,
-        principal: NamedDependency[Principal],
+        principal: Caller,
     ) -> Impersonation:
         """Signs in as the tenant, in the place of its oldest owner."""
         async with services.database.system() as session:
@@ -158,7 +152,7 @@ class PlatformUserController(Controller):
         user_id: FromPath[UUID],
         data: JSONBody[PlatformUserPatch],
         services: Open,
-        principal: NamedDependency[Principal],
+        principal: Caller,
     ) -> PlatformUserOut:
         async with services.database.system() as session:
             return platform_users.show_user(await platform_users.change_user(session, principal, user_id, data))
@@ -169,7 +163,7 @@ class ImpersonationController(Controller):
     tags = ("platform",)
 
     @get(operation_id="impersonations.list", guards=[need("platform.impersonate")])
-    async def list(self, services: Open, principal: NamedDependency[Principal]) -> list[ActingOut]:
+    async def list(self, services: Open, principal: Caller) -> list[ActingOut]:
         """Who acts as a tenant at this moment."""
         async with services.database.system() as session:
             return await impersonating.running(session, principal)
@@ -180,7 +174,7 @@ class ImpersonationController(Controller):
         status_code=204,
         guards=[need("platform.impersonate")],
     )
-    async def end(self, session_id: FromPath[UUID], services: Open, principal: NamedDependency[Principal]) -> None:
+    async def end(self, session_id: FromPath[UUID], services: Open, principal: Caller) -> None:
         """The token is worth nothing from now on; signing out in the session does the same."""
         async with services.database.system() as session:
             await impersonating.end(session, principal, session_id)

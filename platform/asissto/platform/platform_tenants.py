@@ -114,7 +114,7 @@ async def create(session: AsyncSession, principal: Principal, what: TenantIn, ho
         raise NotFound(kind="user")
     tenant_id = await create_tenant(session, what.name, what.language, hooks)
     session.add(Membership(tenant_id=tenant_id, user_id=owner_id, role="owner"))
-    await record(session, within(principal, tenant_id), "platform.tenants.create", "tenant", tenant_id, owner=owner_id)
+    await record(session, principal.within(tenant_id), "platform.tenants.create", "tenant", tenant_id, owner=owner_id)
     return await session.get_one(Tenant, tenant_id, populate_existing=True)
 
 
@@ -145,7 +145,7 @@ async def assign_managers(
             raise InvalidInput(field="user_ids", detail=Phrase("invalid.no_manager"))
     await session.execute(delete(TenantManager).where(TenantManager.tenant_id == tenant_id))
     session.add_all(TenantManager(tenant_id=tenant_id, user_id=user_id) for user_id in dict.fromkeys(user_ids))
-    actor = within(principal, tenant_id)
+    actor = principal.within(tenant_id)
     await record(session, actor, "platform.tenants.managers", "tenant", tenant_id, managers=sorted(set(user_ids)))
 
 
@@ -155,11 +155,6 @@ async def find_tenant(session: AsyncSession, principal: Principal, tenant_id: UU
     if tenant is None:
         raise NotFound(kind="tenant")
     return tenant
-
-
-def within(principal: Principal, tenant_id: UUID) -> Principal:
-    """The same person for the audit log of the tenant that the deed is about."""
-    return structs.replace(principal, tenant_id=tenant_id)
 
 
 async def _set_status(
@@ -172,7 +167,7 @@ async def _set_status(
     )
     action = "platform.tenants.resume" if reason is None else "platform.tenants.suspend"
     changes = {"before": tenant.status, "after": status} | ({"reason": reason} if reason else {})
-    await record(session, within(principal, tenant_id), action, "tenant", tenant_id, **changes)
+    await record(session, principal.within(tenant_id), action, "tenant", tenant_id, **changes)
     await session.refresh(tenant)
     return tenant
 

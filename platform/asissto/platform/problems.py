@@ -22,7 +22,7 @@ from asissto.platform.errors import (
     TooLarge,
     TooManyRequests,
 )
-from asissto.platform.texts import Language, Phrase
+from asissto.platform.texts import Language, Phrase, known_language
 
 MEDIA_TYPE = "application/problem+json"
 _INVALID_TEXT, _UNIQUE_VIOLATION = "22", "23505"
@@ -69,7 +69,7 @@ def preferred_language(accept: str | None) -> Language:
         quality = _quality(weight)
         if name in ("ru", "en") and quality > best:
             best, language = quality, name
-    return "ru" if language == "ru" else "en"
+    return known_language(language)
 
 
 def translate(request: Request[Any, Any, Any], raised: Exception) -> AsisstoError | None:

@@ -52,7 +52,7 @@ async def mail_reset(services: Services, email: str, visitor: Visitor) -> None:
         if user is None or home is None:
             return
         await mail_link(session, services, user, home, "reset")
-        await record(session, _actor(home, user.id, visitor), "auth.reset_ask", "user", user.id)
+        await record(session, visitor.as_actor(home, user.id), "auth.reset_ask", "user", user.id)
 
 
 async def reset_password(services: Services, what: NewPassword, visitor: Visitor) -> None:
@@ -67,7 +67,7 @@ async def reset_password(services: Services, what: NewPassword, visitor: Visitor
         await forgive(session, services.keys, "login", user.email)
         home = await home_of(session, user.id)
         if home is not None:
-            await record(session, _actor(home, user.id, visitor), "auth.reset", "user", user.id)
+            await record(session, visitor.as_actor(home, user.id), "auth.reset", "user", user.id)
 
 
 async def confirm_address(services: Services, what: Followed, visitor: Visitor) -> None:
@@ -77,7 +77,7 @@ async def confirm_address(services: Services, what: Followed, visitor: Visitor) 
         user = await _follow(session, what.token, "confirm")
         home = await home_of(session, user.id)
         if home is not None:
-            await record(session, _actor(home, user.id, visitor), "auth.confirm", "user", user.id)
+            await record(session, visitor.as_actor(home, user.id), "auth.confirm", "user", user.id)
 
 
 async def mail_confirmation(services: Services, actor: Actor, user_id: UUID) -> None:
@@ -118,7 +118,3 @@ async def _follow(session: AsyncSession, token: str, purpose: Purpose) -> User:
         user.confirmed_at = datetime.now(UTC)
         await end_links(session, user.id, "confirm")
     return user
-
-
-def _actor(tenant_id: UUID, user_id: UUID, visitor: Visitor) -> Actor:
-    return Actor(tenant_id=tenant_id, user_id=user_id, ip=visitor.ip, request_id=visitor.request_id)

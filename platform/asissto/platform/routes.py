@@ -5,22 +5,20 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
-from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, SkipValidation
+from litestar.params import FromPath, JSONBody
 from litestar.response import File
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import members
 from asissto.platform.account_routes import HANDLERS as ACCOUNTS
 from asissto.platform.api_key_routes import HANDLERS as KEYS
 from asissto.platform.audit import record
 from asissto.platform.audit_routes import HANDLERS as AUDIT
-from asissto.platform.authentication import Principal
 from asissto.platform.event_routes import HANDLERS as EVENTS
+from asissto.platform.given import Caller, Open, Session
 from asissto.platform.health import check_ready
 from asissto.platform.invitation_routes import HANDLERS as INVITATIONS
 from asissto.platform.invoice_routes import HANDLERS as INVOICES
@@ -31,14 +29,10 @@ from asissto.platform.payment_routes import HANDLERS as PAYMENTS
 from asissto.platform.permissions import need, open_to_all
 from asissto.platform.platform_routes import HANDLERS as PLATFORM
 from asissto.platform.provider_routes import HANDLERS as PROVIDERS
-from asissto.platform.services import Services
 from asissto.platform.sign_in_routes import AuthController
 from asissto.platform.tables import Membership, Tenant, User
 
 PAGE = Path(__file__).with_name("page")
-
-# Litestar would otherwise ask msgspec to look into it at each request.
-Open = SkipValidation[NamedDependency[Services]]
 
 
 class UserController(Controller):
@@ -48,8 +42,8 @@ class UserController(Controller):
     @get(operation_id="users.list", guards=[need("users.read")])
     async def list(
         self,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
     ) -> Page[UserOut]:
@@ -60,9 +54,7 @@ class UserController(Controller):
         return found.map(lambda user: UserOut.of(user, tenant))
 
     @get("/{user_id:uuid}", operation_id="users.read", guards=[need("users.read")])
-    async def read(
-        self, user_id: FromPath[UUID], principal: NamedDependency[Principal], session: NamedDependency[AsyncSession]
-    ) -> UserOut:
+    async def read(self, user_id: FromPath[UUID], principal: Caller, session: Session) -> UserOut:
         user = await members.find_user(session, user_id)
         return UserOut.of(user, await session.get_one(Tenant, principal.tenant_id))
 
@@ -71,8 +63,8 @@ class UserController(Controller):
         self,
         user_id: FromPath[UUID],
         data: JSONBody[UserPatch],
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
     ) -> UserOut:
         user = await members.change_user(session, principal, user_id, data)
         return UserOut.of(user, await session.get_one(Tenant, principal.tenant_id))
@@ -83,15 +75,15 @@ class TenantController(Controller):
     tags = ("tenants",)
 
     @get(operation_id="tenants.read", guards=[need("tenant.read")])
-    async def read(self, principal: NamedDependency[Principal], session: NamedDependency[AsyncSession]) -> TenantOut:
+    async def read(self, principal: Caller, session: Session) -> TenantOut:
         return TenantOut.of(await session.get_one(Tenant, principal.tenant_id))
 
     @patch(operation_id="tenants.update", guards=[need("tenant.write")])
     async def update(
         self,
         data: JSONBody[TenantPatch],
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
     ) -> TenantOut:
         tenant = await session.get_one(Tenant, principal.tenant_id)
         changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
@@ -108,8 +100,8 @@ class MemberController(Controller):
     @get(operation_id="members.list", guards=[need("members.read")])
     async def list(
         self,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
     ) -> Page[MemberOut]:
@@ -124,8 +116,8 @@ class MemberController(Controller):
         self,
         data: JSONBody[MemberIn],
         services: Open,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
     ) -> MemberOut:
         return await members.add_member(services, session, principal, data)
 
@@ -134,15 +126,13 @@ class MemberController(Controller):
         self,
         user_id: FromPath[UUID],
         data: JSONBody[MemberPatch],
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
     ) -> MemberOut:
         return await members.change_role(session, principal, user_id, data.role)
 
     @delete("/{user_id:uuid}", operation_id="members.remove", guards=[need("members.write")])
-    async def remove(
-        self, user_id: FromPath[UUID], principal: NamedDependency[Principal], session: NamedDependency[AsyncSession]
-    ) -> None:
+    async def remove(self, user_id: FromPath[UUID], principal: Caller, session: Session) -> None:
         await members.remove_member(session, principal, user_id)
 
 

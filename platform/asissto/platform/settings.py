@@ -143,6 +143,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
     @property
+    def address(self) -> str:
+        """Under which browsers find the service."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
     def has_mail(self) -> bool:
         """Whether the service can write to people."""
         return self.smtp_host is not None

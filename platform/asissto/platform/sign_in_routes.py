@@ -8,13 +8,13 @@ from litestar import Controller, Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.di import NamedDependency
 from litestar.params import CookieParameter, JSONBody, SkipValidation
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import accounts
 from asissto.platform.accounts import OpenedSession, Registration, Setup, SignIn, TenantHooks, Token
-from asissto.platform.authentication import ACCESS_COOKIE, Principal
+from asissto.platform.authentication import ACCESS_COOKIE
 from asissto.platform.credentials import ACCESS_LIFE, REFRESH_LIFE, Claims, Visitor, csrf_token, sign_access_token
 from asissto.platform.errors import NotSignedIn
+from asissto.platform.given import Caller, Open, Session
 from asissto.platform.impersonating import ImpersonatedBy, impersonated_by
 from asissto.platform.members import TenantOut, UserOut, find_user
 from asissto.platform.permissions import Permission, PlatformRole, Role, need, open_to_all
@@ -23,9 +23,8 @@ from asissto.platform.tables import Tenant
 
 REFRESH_COOKIE, REFRESH_PATH = "asissto_refresh", "/api/v1/auth/refresh"
 
-# Litestar would otherwise ask msgspec to look into them at each request.
+# Litestar would otherwise ask msgspec to look into it at each request.
 Hooks = SkipValidation[NamedDependency[TenantHooks]]
-Open = SkipValidation[NamedDependency[Services]]
 
 
 class SignedIn(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -95,14 +94,12 @@ class AuthController(Controller):
         return signed_in(services, opened, cookies=data.refresh_token is None)
 
     @post("/sign-out", operation_id="auth.sign_out", status_code=204, guards=[need("me.sign_out")])
-    async def sign_out(self, services: Open, principal: NamedDependency[Principal]) -> Response[None]:
+    async def sign_out(self, services: Open, principal: Caller) -> Response[None]:
         await accounts.sign_out(services, principal, principal.session_id)
         return Response(None, status_code=204, cookies=_spent_cookies(services))
 
     @get("/me", operation_id="auth.me", guards=[need("me.read")])
-    async def me(
-        self, services: Open, principal: NamedDependency[Principal], session: NamedDependency[AsyncSession]
-    ) -> MeOut:
+    async def me(self, services: Open, principal: Caller, session: Session) -> MeOut:
         tenant = await session.get_one(Tenant, principal.tenant_id)
         user = await find_user(session, principal.user_id)
         return MeOut(

@@ -8,6 +8,11 @@ import msgspec
 Language = Literal["ru", "en"]
 
 
+def known_language(name: str) -> Language:
+    """English for whatever is not Russian, as rows of the database name it."""
+    return "ru" if name == "ru" else "en"
+
+
 class Phrase(msgspec.Struct, frozen=True):
     """A part of a sentence that is itself to be said in the reader's language."""
 

@@ -13,7 +13,7 @@ from asissto.platform.errors import AsisstoError
 from asissto.platform.permissions import PLATFORM_ROLES, PlatformRole
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings, read_settings
-from asissto.platform.texts import Language, text
+from asissto.platform.texts import known_language, text
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except AsisstoError as error:
-            language: Language = "ru" if os.environ.get("ASISSTO_LANGUAGE") == "ru" else "en"
+            language = known_language(os.environ.get("ASISSTO_LANGUAGE", "en"))
             click.echo(f"{error.sentence(language)} ({error.code})", err=True)
             sys.exit(1)
 

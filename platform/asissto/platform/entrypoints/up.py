@@ -72,7 +72,7 @@ async def greet(services: Services, started: Awaitable[None]) -> None:
         await load_guide(services, tenant_id)
         await _wait_for_documents(services, tenant_id)
     await started
-    address = public_address(settings)
+    address = settings.address
     screen.print(text("up.address", language, address=address))
     if nobody_yet:
         screen.print(text("up.link", language, link=await admin_link(services, tenant_id)))
@@ -86,10 +86,6 @@ async def admin_link(services: Services, tenant_id: UUID) -> str:
     async with services.database.system() as session:
         token = await make_admin_link(session, tenant_id)
     return link_address(services.settings, "admin", token)
-
-
-def public_address(settings: Settings) -> str:
-    return settings.public_url or f"http://{settings.host}:{settings.port}"
 
 
 async def _has_users(services: Services) -> bool:
