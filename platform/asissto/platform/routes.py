@@ -20,6 +20,7 @@ from asissto.platform.api_key_routes import HANDLERS as KEYS
 from asissto.platform.audit import record
 from asissto.platform.audit_routes import HANDLERS as AUDIT
 from asissto.platform.authentication import Principal
+from asissto.platform.billing_routes import HANDLERS as BILLING
 from asissto.platform.event_routes import HANDLERS as EVENTS
 from asissto.platform.health import check_ready
 from asissto.platform.invitation_routes import HANDLERS as INVITATIONS
@@ -170,6 +171,7 @@ async def show_page() -> File:
 
 
 HANDLERS: list[ControllerRouterHandler] = [
+    *BILLING,
     AuthController,
     *ACCOUNTS,
     *INVITATIONS,
