@@ -108,6 +108,7 @@ class World:
     payment_id: UUID
     invoice_id: UUID
     token: str = "guessed"
+    code: str = "start"
 
 
 PRICE: dict[str, Any] = {
@@ -176,6 +177,16 @@ CASES = {
     "payments.refund": Case(403, {"amount": 100}),
     "payments.hook": Case(404, content=b"{}", is_open=True),
     "platform.payments": Case(403),
+    # Without billing everybody is told the same; test_billing.py has it.
+    "plans.list": Case(OWN),
+    "billing.read": Case(409),
+    "billing.update": Case(409, {"at_zero": "pause"}),
+    "billing.change_plan": Case(409, {"plan": "free"}),
+    "ledger.list": Case(OWN),
+    "platform.plans.list": Case(403),
+    "platform.plans.put": Case(403, {"terms": {"code": "stolen", "name": "Stolen"}}),
+    "platform.adjustments.create": Case(403, {"amount": 1, "reason": "Because I can.", "key": "1"}),
+    "platform.overdraft.put": Case(403, {"amount": 1}),
     "invoices.list": Case(OWN),
     "invoices.read": Case(HIDDEN),
     "invoices.html": Case(HIDDEN),

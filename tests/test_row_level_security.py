@@ -20,7 +20,7 @@ FOUND_BY_TOKEN = {"refresh_tokens", "one_time_links"}
 OF_PERSONS = {"second_factors", "recovery_codes", "attempts"}
 """Of people and not of workspaces: the application's role may do nothing with them at all."""
 
-OF_NOBODY = {"embedding_spaces", "alembic_version", "payment_events", "invoice_series"}
+OF_NOBODY = {"embedding_spaces", "alembic_version", "payment_events", "invoice_series", "plans"}
 """They hold nothing of anybody: ids that providers have told before anybody knows whose they are, and the last number
 of an invoice; the application may not read either."""
 

@@ -15,6 +15,7 @@ from asissto.channels.outbox import wake
 from asissto.channels.send_errors import ChannelBroken
 from asissto.channels.tables import Channel
 from asissto.platform.errors import Conflict, NameTaken
+from asissto.platform.plan_limits import check_room
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 from asissto.platform.texts import Phrase
@@ -44,13 +45,14 @@ class ChannelPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 async def create_channel(session: AsyncSession, services: Services, tenant_id: UUID, what: ChannelIn) -> Channel:
-    """Raises InvalidInput with the field, NameTaken and NotFound (the assistant)."""
+    """Raises InvalidInput with the field, NameTaken, NotFound (the assistant) and PlanLimit."""
     kind = type_of(what.type)
     row = Channel(tenant_id=tenant_id, id=new_id(), name=what.name, type=what.type, status="active", revision=1)
     await _check(session, row, what.name, what.assistant_id)
     row.assistant_id = what.assistant_id
     _fill(services, row, kind, what.settings, what.secrets)
     session.add(row)
+    await check_room(session, services.settings, tenant_id, "channels")
     await session.flush()
     await session.refresh(row)
     return row

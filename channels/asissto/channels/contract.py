@@ -173,6 +173,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds after which the provider's list shows what was sent."""
     types: bool = False
     """Whether it can show that somebody is writing."""
+    paid_by_segment: bool = False
+    """Whether what is sent is counted as SMS segments."""
     names: bool = False
     """Whether customers' names have to be asked for, since their messages do not bring them."""
 

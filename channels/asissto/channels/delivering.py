@@ -19,6 +19,7 @@ from asissto.channels.tables import Channel
 from asissto.platform.claiming import keep_claiming
 from asissto.platform.errors import DatabaseDown
 from asissto.platform.listening import listen
+from asissto.platform.metering import count
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 
@@ -126,6 +127,9 @@ class Courier:
         pause = can.lookup_after if can.again == "lookup" else 0.0
         async with self._services.database.tenant(errand.claimed.tenant_id) as session:
             await settle(session, errand.claimed, outcome, revision=errand.revision, lookup_after=pause)
+            if self._services.settings.billing and can.paid_by_segment and isinstance(outcome, Sent):
+                sent = {"sms_segments": outcome.segments}
+                await count(session, errand.claimed.tenant_id, f"part:{errand.claimed.id}", sent)
 
 
 async def _send(errand: Errand, connector: Connector) -> Outcome:

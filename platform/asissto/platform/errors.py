@@ -6,7 +6,7 @@ AsisstoError
 │   ├── CalibrationUnsupported  too few questions for the budget of false answers
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
-├── BalanceTooLow           402
+├── PaymentNeeded           402 (BalanceTooLow, PlanLimit, AnswersPaused)
 ├── NotSignedIn             401 (SignInFailed, SecondFactorRequired, SecondFactorWrong, TokenExpired, TokenReused)
 ├── Forbidden               403 (CsrfMissing, RegistrationClosed, TenantSuspended, LinkSpent, HookRefused,
 │                               PaymentHookRefused, …)
@@ -198,11 +198,33 @@ class CalibrationUnsupported(InvalidInput):
     code = "calibration_unsupported"
 
 
-class BalanceTooLow(AsisstoError):
+class PaymentNeeded(AsisstoError):
+    status = 402
+    code = "payment_needed"
+
+
+class BalanceTooLow(PaymentNeeded):
     """An account would cross its floor; nothing was booked."""
 
-    status = 402
     code = "balance_too_low"
+
+
+class PlanLimit(PaymentNeeded):
+    """`what` is the part of the plan that is used up: a name in `plan_limits.Kept`."""
+
+    code = "plan_limit"
+
+    def sentence(self, language: Language) -> str:
+        return text(
+            "error.plan_limit", language, **{**self.params, "what": text(f"quota.{self.params['what']}", language)}
+        )
+
+
+class AnswersPaused(PaymentNeeded):
+    """The workspace has neither answers nor money left, and wants its customers' messages to wait."""
+
+    code = "answers_paused"
+    temporary = True
 
 
 class NotSignedIn(AsisstoError):
@@ -377,6 +399,12 @@ class SetGuards(Conflict):
 
 class RunsDiffer(Conflict):
     code = "runs_differ"
+
+
+class CurrencyDiffers(Conflict):
+    """The workspace's money is of another currency than the plan."""
+
+    code = "currency_differs"
 
 
 class ConversationClosed(Conflict):

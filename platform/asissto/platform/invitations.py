@@ -19,6 +19,7 @@ from asissto.platform.mail import Letter, mail_later
 from asissto.platform.paging import Page, newest_first
 from asissto.platform.people_tables import Invitation
 from asissto.platform.permissions import Role
+from asissto.platform.plan_limits import check_room
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant, User, new_id
 from asissto.platform.texts import Phrase, known_language, text
@@ -58,8 +59,8 @@ class InvitationMade(InvitationOut, frozen=True, kw_only=True):
 async def invite(session: AsyncSession, services: Services, principal: Principal, what: InvitationIn) -> InvitationMade:
     """Takes the place of an open invitation of the same address.
 
-    Raises InvalidInput, Conflict for a member, EmailUnconfirmed for a member who has not proven their own address, and
-    TooManyRequests.
+    Raises InvalidInput, Conflict for a member, EmailUnconfirmed for a member who has not proven their own address,
+    TooManyRequests and PlanLimit.
     """
     email = normal_email(what.email)
     inviter = await session.get_one(User, principal.user_id)
@@ -85,6 +86,7 @@ async def invite(session: AsyncSession, services: Services, principal: Principal
         expires_at=datetime.now(UTC) + LIFE,
     )
     session.add(row)
+    await check_room(session, services.settings, principal.tenant_id, "seats")
     await record(session, principal, "invitations.create", "invitation", row.id, role=what.role)
     link = link_address(services.settings, "invitation", token)
     if row.mailed:

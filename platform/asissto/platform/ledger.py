@@ -63,7 +63,7 @@ async def transfer(  # noqa: PLR0913 - a line of the journal
 
     Raises BalanceTooLow where `debit` would cross its floor; nothing is written then, and the transaction can go on.
     """
-    currency = await _lock(session, tenant_id)
+    currency = await lock(session, tenant_id)
     if await _is_booked(session, tenant_id, key):
         return False
     await _need(session, tenant_id, debit, amount)
@@ -75,7 +75,7 @@ async def transfer(  # noqa: PLR0913 - a line of the journal
 
 async def hold(session: AsyncSession, tenant_id: UUID, key: str, amount: int, *, about: UUID | None = None) -> bool:
     """Sets `amount` aside for HOLD_SECONDS; False where `key` was held before. Raises BalanceTooLow."""
-    await _lock(session, tenant_id)
+    await lock(session, tenant_id)
     if await _find_hold(session, tenant_id, key) is not None:
         return False
     await _transfer(session, tenant_id, _Leg("hold", "wallet", "held", amount), key, about)
@@ -89,7 +89,7 @@ async def settle(session: AsyncSession, tenant_id: UUID, key: str, amount: int, 
 
     What is not held, because it was too little or has expired, comes out of the wallet. Raises BalanceTooLow.
     """
-    await _lock(session, tenant_id)
+    await lock(session, tenant_id)
     found = await _find_hold(session, tenant_id, key)
     if found is not None and found.state == "settled":
         return False
@@ -108,7 +108,7 @@ async def settle(session: AsyncSession, tenant_id: UUID, key: str, amount: int, 
 
 async def release(session: AsyncSession, tenant_id: UUID, key: str) -> bool:
     """Gives all that is held by `key` back to the wallet; False where nothing is."""
-    await _lock(session, tenant_id)
+    await lock(session, tenant_id)
     found = await _find_hold(session, tenant_id, key)
     if found is None or found.state != "open":
         return False
@@ -151,7 +151,7 @@ async def _transfer(session: AsyncSession, tenant_id: UUID, leg: _Leg, key: str,
         await transfer(session, tenant_id, **structs.asdict(leg), key=f"{leg.kind}:{key}", about=about)
 
 
-async def _lock(session: AsyncSession, tenant_id: UUID) -> str:
+async def lock(session: AsyncSession, tenant_id: UUID) -> str:
     """The tenant's currency; its row is the one lock of its money, so that no two transactions wait for each other."""
     locked = select(Tenant.currency).where(Tenant.id == tenant_id).with_for_update(key_share=True)
     return (await session.execute(locked)).scalar_one()

@@ -14,6 +14,7 @@ from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import Conflict, Forbidden, LastOwner, NotFound
 from asissto.platform.permissions import Role
+from asissto.platform.plan_limits import check_room
 from asissto.platform.services import Services
 from asissto.platform.tables import Membership, Tenant, User
 from asissto.platform.texts import Language, Phrase
@@ -101,7 +102,7 @@ class UserOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def add_member(services: Services, session: AsyncSession, principal: Principal, what: MemberIn) -> MemberOut:
-    """Raises NotFound for somebody who has not registered, and Conflict for a member.
+    """Raises NotFound for somebody who has not registered, Conflict for a member, and PlanLimit.
 
     Where the server sends mail, the address has to be proven: else a stranger could wait under somebody's name.
     """
@@ -115,6 +116,7 @@ async def add_member(services: Services, session: AsyncSession, principal: Princ
         raise Conflict(field="email", detail=Phrase("conflict.member"))
     member = Membership(tenant_id=principal.tenant_id, user_id=user.id, role=what.role)
     session.add(member)
+    await check_room(session, services.settings, principal.tenant_id, "seats")
     await record(session, principal, "members.add", "member", user.id, role=what.role)
     await session.flush()
     await session.refresh(member)

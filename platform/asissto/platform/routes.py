@@ -17,6 +17,7 @@ from asissto.platform.account_routes import HANDLERS as ACCOUNTS
 from asissto.platform.api_key_routes import HANDLERS as KEYS
 from asissto.platform.audit import record
 from asissto.platform.audit_routes import HANDLERS as AUDIT
+from asissto.platform.billing_routes import HANDLERS as BILLING
 from asissto.platform.event_routes import HANDLERS as EVENTS
 from asissto.platform.given import Caller, Open, Session
 from asissto.platform.health import check_ready
@@ -160,6 +161,7 @@ async def show_page() -> File:
 
 
 HANDLERS: list[ControllerRouterHandler] = [
+    *BILLING,
     AuthController,
     *ACCOUNTS,
     *INVITATIONS,

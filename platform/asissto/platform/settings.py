@@ -60,6 +60,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_from: Annotated[
         str | None, setting("Sender of these mails, such as `Asissto <no-reply@example.com>`; empty: the user.")
     ] = None
+    billing: Annotated[
+        bool, setting("Whether plans and balances limit what workspaces may use; off: nothing is counted or charged.")
+    ] = False
     language: Annotated[Literal["ru", "en"], setting("Language of the command line and of new workspaces.")] = "en"
     chat_model: Annotated[str, setting("Model of new assistants where OPENAI_API_KEY or OPENAI_BASE_URL is set.")] = (
         "gpt-5-mini"

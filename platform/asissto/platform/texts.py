@@ -279,6 +279,22 @@ TEXTS: dict[str, tuple[str, str]] = {
         "More than half of the pages ({count}) cannot be found at once. They stay for now and go if the next sync does not find them either.",
         "Не нашлось сразу больше половины страниц ({count}). Пока они остаются; если их не найдёт и следующая синхронизация, они будут удалены.",
     ),
+    "error.payment_needed": (
+        "This has to be paid for first. Choose a plan or top up the balance.",
+        "Это нужно сначала оплатить. Выберите тариф или пополните баланс.",
+    ),
+    "error.plan_limit": (
+        "The plan includes no more than {limit}: {what}. Choose a larger one.",
+        "Предел тарифа: {what} — не больше {limit}. Выберите тариф побольше.",
+    ),
+    "error.answers_paused": (
+        "The answers of this workspace are used up, and messages wait. Top up the balance or choose a larger plan.",
+        "Ответы этого рабочего пространства закончились, сообщения ждут. Пополните баланс или выберите тариф побольше.",
+    ),
+    "error.currency_differs": (
+        "The balance is kept in {currency}, the plan costs {wanted}. Choose a plan in {currency}.",
+        "Баланс ведётся в {currency}, а тариф стоит {wanted}. Выберите тариф в {currency}.",
+    ),
     "error.balance_too_low": (
         "The balance is too low for this. Top it up and try again.",
         "На балансе не хватает средств. Пополните его и повторите.",
@@ -653,6 +669,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.session": ("session", "сеанс"),
     "kind.passage": ("passage", "фрагмент"),
     "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
+    "conflict.billing_off": ("this server has neither plans nor limits", "на этом сервере нет ни тарифов, ни лимитов"),
+    "invalid.plan_code": ("it is not the one of the address", "не совпадает с адресом"),
+    "invalid.free_plan": (
+        "the free plan costs nothing and is always offered",
+        "бесплатный тариф ничего не стоит и доступен всегда",
+    ),
+    "invalid.adjustment": ("it is zero", "равно нулю"),
+    "kind.plan": ("plan", "тариф"),
     "kind.price": ("price", "цена"),
     "kind.provider": ("model provider", "поставщик моделей"),
     "kind.question_case": ("question of the set", "вопрос набора"),
@@ -710,6 +734,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "paper.kind.dispute": ("Disputed payment", "Оспоренный платёж"),
     "paper.kind.dispute_returned": ("Dispute that was won", "Выигранный спор"),
     "paper.kind.usage": ("Usage of a day", "Использование за день"),
+    "paper.kind.plan": ("Plan", "Тариф"),
+    "paper.kind.plan_credit": ("Credit for a plan that was changed", "Возврат за смену тарифа"),
     "paper.kind.adjustment": ("Adjustment", "Корректировка"),
     "paper.line.invoice": ("Balance top-up, payment {payment}", "Пополнение баланса, платёж {payment}"),
     "paper.line.credit_note": ("Refund of the payment {payment}", "Возврат по платежу {payment}"),
@@ -780,6 +806,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reason.repeated_failure": ("several failures in a row", "несколько неудач подряд"),
     "reason.provider_down": ("the model is not available", "модель недоступна"),
     "reason.quota": ("the quota is used up", "исчерпана квота"),
+    "quota.documents": ("documents", "документы"),
+    "quota.storage_mb": ("MB of files", "МБ файлов"),
+    "quota.channels": ("channels", "каналы"),
+    "quota.seats": ("members", "участники"),
+    "quota.text": (
+        "I cannot answer at the moment. Your message is kept, please write again later.",
+        "Сейчас я не могу ответить. Ваше сообщение сохранено, напишите, пожалуйста, позже.",
+    ),
     "hand_over.waiting": (
         "Your message has reached a person, who will answer here.",
         "Ваше сообщение передано сотруднику, он ответит вам здесь.",

@@ -16,6 +16,7 @@ from asissto.platform.mail import HANDLERS as MAIL
 from asissto.platform.payment_events import keep_settling
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
+from asissto.platform.subscriptions import keep_renewing
 from asissto.platform.worker import Worker
 from asissto.retrieval.jobs import HANDLERS as RETRIEVAL
 
@@ -33,6 +34,8 @@ async def run_everything(services: Services) -> None:
             group.create_task(part.run())
         group.create_task(keep_forgetting(services.database))
         group.create_task(keep_settling(services))
+        if services.settings.billing:
+            group.create_task(keep_renewing(services.database))
 
 
 async def work(settings: Settings, *, with_parent: bool = False) -> None:
