@@ -43,6 +43,10 @@ async def tenant_tables(connection: asyncpg.Connection) -> set[str]:
     return set(await column(connection, query))
 
 
+async def views(connection: asyncpg.Connection) -> set[str]:
+    return set(await column(connection, "SELECT viewname FROM pg_views WHERE schemaname = 'public'"))
+
+
 async def foreign_rows(database: Database, connection: asyncpg.Connection, own: UUID, foreign: UUID) -> dict[str, int]:
     """How many rows of `foreign` a transaction of `own` sees, by table; nothing for tables that it may not read."""
     keys = dict.fromkeys(await tenant_tables(connection) - FOUND_BY_TOKEN, "tenant_id") | {"tenants": "id"}
@@ -69,11 +73,17 @@ async def test_every_table_is_of_a_tenant_or_known_not_to_be(superuser: asyncpg.
     assert await tables(superuser) - await tenant_tables(superuser) == WITHOUT_TENANT
 
 
+async def test_every_view_asks_as_its_reader(superuser: asyncpg.Connection) -> None:
+    """Else its owner's rights would hold, and everybody would see every workspace."""
+    asks = "SELECT relname FROM pg_class WHERE relkind = 'v' AND 'security_invoker=true' = ANY(reloptions)"
+    assert set(await column(superuser, asks)) == await views(superuser) != set()
+
+
 async def test_every_tenant_table_forces_its_policies(superuser: asyncpg.Connection) -> None:
     """Row-level security holds for the owner as well, with one policy a runtime role."""
     secured = "SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity"
     policies = "SELECT tablename || ' ' || policyname || ' ' || roles::text FROM pg_policies"
-    expected = (await tenant_tables(superuser)) | {"tenants", "users"}
+    expected = (await tenant_tables(superuser)) - (await views(superuser)) | {"tenants", "users"}
     assert set(await column(superuser, secured)) == expected
     assert sorted(await column(superuser, policies)) == sorted(
         f"{table} {policy}"

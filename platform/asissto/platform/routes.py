@@ -25,6 +25,7 @@ from asissto.platform.invitation_routes import HANDLERS as INVITATIONS
 from asissto.platform.invoice_routes import HANDLERS as INVOICES
 from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut, TenantPatch, UserOut, UserPatch
 from asissto.platform.model_call_routes import HANDLERS as CALLS
+from asissto.platform.moments import check_timezone
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.payment_routes import HANDLERS as PAYMENTS
 from asissto.platform.permissions import need, open_to_all
@@ -87,6 +88,8 @@ class TenantController(Controller):
         session: Session,
     ) -> TenantOut:
         tenant = await session.get_one(Tenant, principal.tenant_id)
+        if data.timezone is not UNSET:
+            await check_timezone(session, data.timezone)
         changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
         for name, value in changes.items():
             setattr(tenant, name, value)

@@ -79,6 +79,7 @@ class Tenant(Base):
     status: Mapped[str] = mapped_column(server_default="active")
     suspended_reason: Mapped[str | None]
     language: Mapped[str] = mapped_column(server_default="en")
+    timezone: Mapped[str] = mapped_column(server_default="UTC", comment="in which its days and hours are told")
     plan: Mapped[str] = mapped_column(server_default="free")
     balance: Mapped[int] = mapped_column(server_default="0", comment="minor units of `currency`")
     currency: Mapped[str] = mapped_column(server_default="USD")

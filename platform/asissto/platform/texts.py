@@ -543,6 +543,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     # What is wrong with a value, within error.invalid_input.
     "invalid.missing": ("it is missing", "оно не указано"),
+    "invalid.timezone": ("it is no time zone, as Europe/Moscow", "это не часовой пояс, как Europe/Moscow"),
     "invalid.unknown": ("there is no such field", "такого поля нет"),
     "invalid.too_short": ("it is shorter than {limit}", "оно короче {limit}"),
     "invalid.too_long": ("it is longer than {limit}", "оно длиннее {limit}"),

@@ -9,8 +9,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from asissto.platform.tables import Base, CreatedAt, Json, TenantRow, within_tenant
+from asissto.retrieval import analytics_tables as _analytics
 from asissto.retrieval import quality_tables as _quality
 
+assert _analytics
 assert _quality
 
 
