@@ -109,6 +109,7 @@ class World:
     invoice_id: UUID
     token: str = "guessed"
     code: str = "start"
+    view: str = "calls"
 
 
 PRICE: dict[str, Any] = {
@@ -255,6 +256,16 @@ CASES = {
     "model_prices.list": Case(OWN),
     "model_prices.create": Case(HIDDEN, {"provider_id": "{provider_id}", **PRICE}),
     "model_prices.delete": Case(HIDDEN),
+    "analytics.figures": Case(OWN),
+    "analytics.cards": Case(OWN, query={"assistant": "{assistant_id}"}),
+    "analytics.series": Case(OWN, query={"figure": "questions", "assistant": "{assistant_id}"}),
+    "analytics.breakdown": Case(OWN, query={"figure": "questions", "by": "assistant"}),
+    "analytics.turns": Case(OWN, query={"channel": "{channel_id}"}),
+    "analytics.inquiries": Case(OWN, query={"channel": "{channel_id}"}),
+    "analytics.feedback": Case(OWN, query={"assistant": "{assistant_id}"}),
+    "analytics.calls": Case(OWN, query={"provider": "{provider_name}"}),
+    "analytics.segments": Case(OWN, query={"channel": "{channel_id}"}),
+    "analytics.export": Case(OWN, query={"assistant": "{assistant_id}"}),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
     "assistants.read": Case(HIDDEN),

@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 
 from asissto.platform.database import Database
 from asissto.platform.moments import in_utc
-from asissto.platform.spreadsheet_cells import csv_text, harmless
+from asissto.platform.spreadsheet_cells import cell_of, csv_text
 from asissto.platform.tables import AuditEntry
 
 Format = Literal["csv", "jsonl"]
@@ -90,14 +90,7 @@ async def _parts(database: Database, tenant_id: UUID, found: Select[AuditEntry],
 
 
 def _cells(row: AuditOut) -> list[str]:
-    return [_cell(getattr(row, field)) for field in AuditOut.__struct_fields__]
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    shown = msgspec.json.encode(value).decode() if isinstance(value, dict) else "" if value is None else str(value)
-    return harmless(shown)
+    return [cell_of(getattr(row, field)) for field in AuditOut.__struct_fields__]
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:

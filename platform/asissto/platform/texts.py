@@ -543,6 +543,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     # What is wrong with a value, within error.invalid_input.
     "invalid.missing": ("it is missing", "оно не указано"),
+    "invalid.no_dimension": (
+        "the figure cannot be divided by it",
+        "показатель так не делится",
+    ),
+    "invalid.period": (
+        "the period must begin before it ends and be no longer than {limit} days",
+        "период должен начинаться раньше, чем кончается, и быть не длиннее {limit} дней",
+    ),
     "invalid.timezone": ("it is no time zone, as Europe/Moscow", "это не часовой пояс, как Europe/Moscow"),
     "invalid.unknown": ("there is no such field", "такого поля нет"),
     "invalid.too_short": ("it is shorter than {limit}", "оно короче {limit}"),

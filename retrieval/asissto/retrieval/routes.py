@@ -20,6 +20,7 @@ from asissto.platform.errors import NotFound
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
 from asissto.platform.permissions import need
 from asissto.retrieval import (
+    analytics_routes,
     case_file_routes,
     citation_routes,
     draft_routes,
@@ -148,4 +149,5 @@ HANDLERS: list[ControllerRouterHandler] = [
     *case_file_routes.HANDLERS,
     *run_routes.HANDLERS,
     *gate_routes.HANDLERS,
+    *analytics_routes.HANDLERS,
 ]
