@@ -319,6 +319,7 @@ CASES = {
     "widget.history": Case(403, is_open=True),
     "widget.events": Case(403, query={"token": "guessed"}, is_open=True),
     "widget.citation": Case(403, is_open=True),
+    "widget.feedback": Case(403, {"thumb": "up"}, is_open=True),
     "channels.hook": Case(403, {"conversation": "stolen", "text": "An intruder was here."}, is_open=True),
     "answers.read": Case(404, is_open=True),  # test_answer_pages.py tells what a link opens
     "conversations.list": Case(OWN, query={"assistant_id": "{assistant_id}"}),
@@ -326,6 +327,7 @@ CASES = {
     "conversations.messages": Case(HIDDEN),
     "conversations.receipt": Case(HIDDEN),
     "conversations.citation": Case(HIDDEN),
+    "conversations.feedback": Case(HIDDEN, {"thumb": "up"}),
     "conversations.replay": Case(HIDDEN, {}),
     "conversations.reply": Case(HIDDEN, {"text": "An intruder was here.", "key": "k1"}),
     "conversations.note": Case(HIDDEN, {"text": "An intruder was here."}),

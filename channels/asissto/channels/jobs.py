@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from msgspec import structs
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +16,8 @@ from asissto.channels.answer_links import answer_link
 from asissto.channels.contract import Connector, Destination
 from asissto.channels.inbox import ANSWER, FETCH
 from asissto.channels.notifying import NOTIFY, notify, notify_later, notify_team
+from asissto.channels.opinions import HANDLERS as OPINIONS
+from asissto.channels.opinions import ask_later
 from asissto.channels.saying import said_of
 from asissto.channels.send_errors import SendError
 from asissto.channels.tables import Channel, Thread
@@ -31,6 +34,7 @@ from asissto.retrieval.bursts import withdraw
 from asissto.retrieval.changing_hands import hand_over
 from asissto.retrieval.conversations import TOPIC, lock_conversation
 from asissto.retrieval.handing_over import HandOverReason
+from asissto.retrieval.remembering import result_of
 from asissto.retrieval.tables import Conversation, Message
 from asissto.retrieval.turns import SILENT, Told, collect_turn, open_turn
 from asissto.retrieval.who_said import by_customer
@@ -66,6 +70,11 @@ async def answer(services: Services, job: ClaimedJob) -> None:
             await notify_team(session, channel, handed, services.settings.public_url)
         link = answer_link(services, job.tenant_id, told.message_id)
         said = await said_of(session, job.tenant_id, told.answer, connector.account.settings.hours, link)
+        settings = turn.speaker.scope(channel.type, {}).settings
+        if connector.capabilities.rates:
+            if settings.ask_thumbs and result_of(told.answer) != "courtesy":
+                said = structs.replace(said, asks="thumb", about=told.message_id)
+            await ask_later(session, settings, job.tenant_id, thread.id)
         await outbox.put(session, thread, told.message_id, connector.render(said))
 
     try:
@@ -134,4 +143,5 @@ HANDLERS = {
     ANSWER: Handler(answer, hand_to_person, lane="turns"),
     FETCH: Handler(attachments.fetch, attachments.give_up),
     NOTIFY: Handler(notify),
+    **OPINIONS,
 }

@@ -834,6 +834,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Nobody is here at the moment; a person will answer as soon as the working hours begin.",
         "Сейчас нерабочее время; сотрудник ответит, как только начнётся рабочий день.",
     ),
+    "csat.question": (
+        "How did we do? Please rate this conversation from 1 (poor) to 5 (great).",
+        "Помогли ли мы вам? Оцените разговор от 1 (плохо) до 5 (отлично).",
+    ),
     "channel.only_text": (
         "I have received it, but I can read only text so far. Please write your question in words.",
         "Получил, но пока я умею читать только текст. Напишите, пожалуйста, вопрос словами.",

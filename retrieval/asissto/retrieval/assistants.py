@@ -82,6 +82,12 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """What it says to thanks and farewells; None: our own words in the customer's language."""
     burst_seconds: Annotated[float, Meta(ge=0, le=10)] = 1.0
     """Messages that come within so many seconds of each other get one answer."""
+    ask_thumbs: bool = False
+    """Whether answers have a thumb up and one down below them, where the channel can show buttons."""
+    ask_rating: bool = False
+    """Whether a customer is asked for a rating from 1 to 5, once in a conversation, when it is over."""
+    rating_after_minutes: Annotated[int, Meta(ge=1, le=10_080)] = 60
+    """How long it is to be silent after an answer to be over; one that a member closes is over at once."""
     hand_over: HandOverPolicy = msgspec.field(default_factory=HandOverPolicy)
     """When a person takes the conversation over."""
 

@@ -1,13 +1,13 @@
 """Reads figures out of the views: over a period, by time, and by a dimension."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, Text, cast, func, select
+from sqlalchemy import ColumnElement, Date, Select, Text, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.errors import InvalidInput
@@ -130,10 +130,10 @@ async def series(
 ) -> dict[str, Value]:
     """By the beginning of each step that has rows, as `2026-11-25T00:00:00` in the workspace's time zone."""
     columns = TABLES[FIGURES[name].view].c
-    local = columns.day + func.make_interval(0, 0, 0, 0, columns.hour)
-    bucket = func.to_char(func.date_trunc(step, local), 'YYYY-MM-DD"T"HH24:MI:SS')
-    found = await grouped(session, reading, [name], [bucket], _of_currency(name, currency))
-    return {str(key[0]): values[name] for key, values in sorted(found.items())}
+    day = columns.day if step in ("hour", "day") else cast(func.date_trunc(step, columns.day), Date)
+    by = [day, columns.hour] if step == "hour" else [day]
+    found = await grouped(session, reading, [name], by, _of_currency(name, currency))
+    return {datetime.combine(key[0], time(*key[1:])).isoformat(): values[name] for key, values in sorted(found.items())}
 
 
 def steps(reading: Reading, step: Step) -> list[str]:

@@ -24,6 +24,7 @@ from asissto.retrieval import (
     case_file_routes,
     citation_routes,
     draft_routes,
+    feedback_routes,
     gate_routes,
     playground_routes,
     question_set_routes,
@@ -150,4 +151,5 @@ HANDLERS: list[ControllerRouterHandler] = [
     *run_routes.HANDLERS,
     *gate_routes.HANDLERS,
     *analytics_routes.HANDLERS,
+    *feedback_routes.HANDLERS,
 ]
