@@ -265,6 +265,7 @@ CASES = {
     "analytics.feedback": Case(OWN, query={"assistant": "{assistant_id}"}),
     "analytics.calls": Case(OWN, query={"provider": "{provider_name}"}),
     "analytics.segments": Case(OWN, query={"channel": "{channel_id}"}),
+    "analytics.forecast": Case(OWN, query={"figure": "questions"}),
     "analytics.export": Case(OWN, query={"assistant": "{assistant_id}"}),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),

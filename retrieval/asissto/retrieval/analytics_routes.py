@@ -1,6 +1,6 @@
 """The routes of the figures: cards, series, breakdowns, and the rows behind them as pages and files."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -11,7 +11,7 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.platform.errors import InvalidInput
+from asissto.platform.errors import Forbidden, InvalidInput
 from asissto.platform.given import Caller, Open, Session
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page
 from asissto.platform.permissions import need
@@ -19,6 +19,7 @@ from asissto.platform.texts import Phrase
 from asissto.retrieval.comparing_periods import Card, Contribution, card, contributions
 from asissto.retrieval.figure_rows import CallRow, FeedbackRow, InquiryRow, SegmentRow, TurnRow, View
 from asissto.retrieval.figures import FIGURES, dimensions_of
+from asissto.retrieval.forecasting import CHARGES, Forecast, forecast
 from asissto.retrieval.listing_rows import MEDIA_TYPES, Format, file_of, page_of, rows_of
 from asissto.retrieval.periods import Period, period_of, timezone_of
 from asissto.retrieval.reckoning import (
@@ -228,6 +229,25 @@ class FigureController(Controller):
             whole=card(figure, FIGURES[figure], *wholes),
             items=contributions(FIGURES[figure], now, before)[:MOST_GROUPS],
         )
+
+    @get("/forecast", operation_id="analytics.forecast")
+    async def forecast(
+        self,
+        principal: Caller,
+        services: Open,
+        session: Session,
+        sliced: NamedDependency[dict[str, str]],
+        figure: Name = "cost",
+    ) -> Forecast:
+        """What a count or a sum will come to by the end of the running period, and whether plan or wallet bear it.
+
+        Where the server has billing, whoever may read it has `plan_answers` and `charges` besides the catalogue.
+        """
+        if figure in CHARGES and "billing.read" not in principal.permissions:
+            raise Forbidden
+        today = Period(datetime.now(UTC), datetime.now(UTC))
+        reading = Reading(tenant_id=principal.tenant_id, period=today, sliced=sliced)
+        return await forecast(session, reading, figure, bills=services.settings.billing)
 
 
 class RowController(Controller):
