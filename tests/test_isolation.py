@@ -43,6 +43,7 @@ from asissto.retrieval.drafts import write_draft
 from asissto.retrieval.gating import put_gate
 from asissto.retrieval.quality_tables import QuestionSet
 from asissto.retrieval.question_sets import CaseIn, SetIn, add_case, create_set
+from asissto.retrieval.reports import ReportIn, create_report
 from asissto.retrieval.set_runs import start_run
 from asissto.retrieval.tables import Citation, Conversation
 from copies import copied, open_at, signed_in
@@ -107,6 +108,7 @@ class World:
     key_id: UUID
     payment_id: UUID
     invoice_id: UUID
+    report_id: UUID
     token: str = "guessed"
     code: str = "start"
     view: str = "calls"
@@ -266,6 +268,14 @@ CASES = {
     "analytics.calls": Case(OWN, query={"provider": "{provider_name}"}),
     "analytics.segments": Case(OWN, query={"channel": "{channel_id}"}),
     "analytics.forecast": Case(OWN, query={"figure": "questions"}),
+    # test_reports.py tells what a link does, and to whom.
+    "reports.list": Case(OWN),
+    "reports.create": Case(503, {"kind": "digest"}),
+    "reports.update": Case(HIDDEN, {"hour": 9}),
+    "reports.delete": Case(HIDDEN),
+    "reports.show_end": Case(200, is_open=True),
+    "reports.end": Case(404, is_open=True),
+    "reports.file": Case(404, is_open=True),
     "analytics.export": Case(OWN, query={"assistant": "{assistant_id}"}),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
@@ -524,6 +534,7 @@ async def build_world(services: Services, alice: Person) -> World:
         key_id=UUID(key.raise_for_status().json()["id"]),
         payment_id=paid_and_papered[0],
         invoice_id=paid_and_papered[1],
+        report_id=await something_reported(services, alice),
     )
 
 
@@ -552,6 +563,12 @@ async def something_through(
         (await session.get_one(Conversation, (tenant_id, conversation_id))).contact_id = ids["contact_id"]
         (await session.get_one(Thread, (tenant_id, conversation_id))).seq = 1
     return ids
+
+
+async def something_reported(services: Services, alice: Person) -> UUID:
+    async with services.database.tenant(alice.tenant_id) as session:
+        row = await create_report(session, alice.tenant_id, alice.user_id, ReportIn(kind="digest"))
+        return row.id
 
 
 async def something_paid(services: Services, alice: Person) -> tuple[UUID, UUID]:

@@ -29,15 +29,19 @@ SMTP_SECONDS = 20.0
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """Worth nothing after `until`, as a link that has expired by then."""
+    """Worth nothing after `until`, as a link that has expired by then.
+
+    `unsubscribe` is where a POST ends letters of this kind, for the button of mail programs (RFC 8058).
+    """
 
     to: str
     subject: str
     text: str
     until: datetime
+    unsubscribe: str = ""
 
 
-async def send_mail(services: Services, to: str, subject: str, text: str) -> None:
+async def send_mail(services: Services, to: str, subject: str, text: str, unsubscribe: str = "") -> None:
     """Holds no connection to the database meanwhile. Raises MailMissing, BadSetting, MailFailed."""
     settings = services.settings
     if settings.smtp_host is None:
@@ -45,7 +49,7 @@ async def send_mail(services: Services, to: str, subject: str, text: str) -> Non
     import aiosmtplib
 
     try:
-        await aiosmtplib.send(_written(settings, to, subject, text), **_server(settings))
+        await aiosmtplib.send(_written(settings, to, subject, text, unsubscribe), **_server(settings))
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         raise _failed(error) from error
 
@@ -81,7 +85,7 @@ async def _deliver(services: Services, job: ClaimedJob) -> None:
     letter = msgspec.json.decode(services.keys.decrypt(sealed, about=_about(job.tenant_id)), type=Letter)
     if letter.until > datetime.now(UTC):
         try:
-            await send_mail(services, letter.to, letter.subject, letter.text)
+            await send_mail(services, letter.to, letter.subject, letter.text, letter.unsubscribe)
         except MailFailed as error:
             if not error.permanent:
                 raise
@@ -107,7 +111,7 @@ def sender_of(settings: Settings) -> tuple[str, str]:
     return name, address
 
 
-def _written(settings: Settings, to: str, subject: str, text: str) -> EmailMessage:
+def _written(settings: Settings, to: str, subject: str, text: str, unsubscribe: str) -> EmailMessage:
     mail = EmailMessage(policy=SMTP_POLICY)
     name, address = sender_of(settings)
     local, _, domain = to.rpartition("@")
@@ -117,6 +121,9 @@ def _written(settings: Settings, to: str, subject: str, text: str) -> EmailMessa
     mail["Date"] = format_datetime(datetime.now(UTC))
     mail["Message-ID"] = make_msgid(domain=address.rpartition("@")[2])
     mail["Auto-Submitted"] = "auto-generated"
+    if unsubscribe:
+        mail["List-Unsubscribe"] = f"<{unsubscribe}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail.set_content(text)
     return mail
 

@@ -59,6 +59,50 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Здравствуйте!\n\n{inviter} приглашает вас в рабочее пространство «{workspace}» в Asissto. Чтобы присоединиться, перейдите по ссылке в течение 72 часов:\n\n"
         "{link}\n\nЕсли вы не понимаете, о чём речь, ничего не делайте.\n",
     ),
+    "report.digest.subject": (
+        "{workspace}: figures from {since} to {until}",
+        "{workspace}: показатели с {since} по {until}",
+    ),
+    "report.digest.text": (
+        "The workspace “{workspace}” from {since} to {until}, and as long before:\n",
+        "Рабочее пространство «{workspace}» с {since} по {until} и за такой же срок до этого:\n",
+    ),
+    "report.csv.subject": ("{workspace}: rows from {since} to {until}", "{workspace}: строки с {since} по {until}"),
+    "report.csv.text": (
+        "The rows from {since} to {until} are ready. The link is good for 14 days:\n\n{link}",
+        "Строки с {since} по {until} готовы. Ссылка действует 14 дней:\n\n{link}",
+    ),
+    "report.before": ("before:", "до этого:"),
+    "report.significant": ("- a real change", "- это не случайность"),
+    "report.who.assistant": (
+        "greatest part of the change, in points: assistant “{name}”, {points}",
+        "наибольшая часть изменения, в пунктах: ассистент «{name}», {points}",
+    ),
+    "report.who.channel": (
+        "greatest part of the change, in points: channel “{name}”, {points}",
+        "наибольшая часть изменения, в пунктах: канал «{name}», {points}",
+    ),
+    "report.end": (
+        "You asked for this report. To end it, without signing in: {link}",
+        "Вы подписались на этот отчёт. Отписаться, не входя в систему: {link}",
+    ),
+    "report.end_question": ("Do you want to end this report?", "Отписаться от этого отчёта?"),
+    "report.end_button": ("End the report", "Отписаться"),
+    "report.ended": ("This report has ended. No more letters come.", "Вы отписаны: этот отчёт больше не приходит."),
+    "report.unknown_link": ("There is no such report.", "Такого отчёта нет."),
+    "figure.questions": ("Questions", "Вопросы"),
+    "figure.answered_share": ("Answered", "Отвечено"),
+    "figure.resolved_share": ("Resolved without a person", "Решено без человека"),
+    "figure.durable_share": ("Resolved for good (7 days)", "Решено окончательно (7 дней)"),
+    "figure.hand_over_share": ("Handed over to a person", "Передано человеку"),
+    "figure.first_reply_p50": ("Time to the first reply, median", "Время до первого ответа, медиана"),
+    "figure.first_reply_p95": ("Time to the first reply, 95th percentile", "Время до первого ответа, 95-й процентиль"),
+    "figure.thumbs_up_share": ("Thumbs up", "Палец вверх"),
+    "figure.csat": ("Satisfied customers (4 and 5 of 5)", "Довольные клиенты (4 и 5 из 5)"),
+    "figure.cost": ("Models cost", "Стоимость моделей"),
+    "figure.sms_segments": ("SMS segments", "Сегменты SMS"),
+    "conflict.report_exists": ("you have this report already", "этот отчёт у вас уже есть"),
+    "kind.report": ("report", "отчёт"),
     # Errors: what is wrong, then what to do.
     "error.internal": (
         "Something went wrong on our side. Try again; if it happens again, tell support the request id.",

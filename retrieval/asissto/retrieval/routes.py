@@ -28,6 +28,7 @@ from asissto.retrieval import (
     gate_routes,
     playground_routes,
     question_set_routes,
+    report_routes,
     run_routes,
 )
 from asissto.retrieval.assistants import AssistantIn, create_assistant, find_assistant
@@ -152,4 +153,5 @@ HANDLERS: list[ControllerRouterHandler] = [
     *gate_routes.HANDLERS,
     *analytics_routes.HANDLERS,
     *feedback_routes.HANDLERS,
+    *report_routes.HANDLERS,
 ]

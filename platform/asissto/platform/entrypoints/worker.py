@@ -19,6 +19,7 @@ from asissto.platform.settings import Settings
 from asissto.platform.subscriptions import keep_renewing
 from asissto.platform.worker import Worker
 from asissto.retrieval.jobs import HANDLERS as RETRIEVAL
+from asissto.retrieval.reports import keep_reporting
 
 HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS, **NAMES, **MAIL}
 
@@ -34,6 +35,7 @@ async def run_everything(services: Services) -> None:
             group.create_task(part.run())
         group.create_task(keep_forgetting(services.database))
         group.create_task(keep_settling(services))
+        group.create_task(keep_reporting(services.database))
         if services.settings.billing:
             group.create_task(keep_renewing(services.database))
 
