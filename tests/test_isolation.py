@@ -37,6 +37,7 @@ from asissto.platform.permissions import PERMISSIONS, ROLES, Need, open_to_all
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
+from asissto.retrieval.analytics_tables import Turn
 from asissto.retrieval.assistants import first_assistant, hold_assistant, published
 from asissto.retrieval.conversations import Asked, Turned, open_conversation, store_answer, store_message
 from asissto.retrieval.drafts import write_draft
@@ -45,7 +46,7 @@ from asissto.retrieval.quality_tables import QuestionSet
 from asissto.retrieval.question_sets import CaseIn, SetIn, add_case, create_set
 from asissto.retrieval.reports import ReportIn, create_report
 from asissto.retrieval.set_runs import start_run
-from asissto.retrieval.tables import Citation, Conversation
+from asissto.retrieval.tables import Citation, Conversation, Message
 from copies import copied, open_at, signed_in
 from people import PASSWORD, People, Person, bearer, make_client
 
@@ -534,7 +535,7 @@ async def build_world(services: Services, alice: Person) -> World:
         key_id=UUID(key.raise_for_status().json()["id"]),
         payment_id=paid_and_papered[0],
         invoice_id=paid_and_papered[1],
-        report_id=await something_reported(services, alice),
+        report_id=await something_counted(services, alice, message_id),
     )
 
 
@@ -565,8 +566,16 @@ async def something_through(
     return ids
 
 
-async def something_reported(services: Services, alice: Person) -> UUID:
+async def something_counted(services: Services, alice: Person, message_id: UUID) -> UUID:
+    """What the answer came to, and a report of hers."""
     async with services.database.tenant(alice.tenant_id) as session:
+        message = await session.get_one(Message, (alice.tenant_id, message_id))
+        conversation = await session.get_one(Conversation, (alice.tenant_id, message.conversation_id))
+        turn = Turn(tenant_id=alice.tenant_id, message_id=message_id, conversation_id=conversation.id, milliseconds=1)
+        turn.assistant_id, turn.channel_id = conversation.assistant_id, conversation.channel_id
+        turn.at = turn.asked_at = message.created_at
+        turn.mode, turn.result, turn.language = "quoted", "answered", "en"
+        session.add(turn)
         row = await create_report(session, alice.tenant_id, alice.user_id, ReportIn(kind="digest"))
         return row.id
 
@@ -695,7 +704,7 @@ async def secrets_of(connection: asyncpg.Connection, tenant_id: UUID, strangers_
 def hidden_operations() -> set[str]:
     """Without the ones that name somebody or a provider whom nobody knows, or bring a link that nobody made."""
     unknown = {"members.add", "answers.read", "second_factor.confirm", "invitations.accept"}
-    unknown |= {"billing.top_up", "payments.hook"}
+    unknown |= {"billing.top_up", "payments.hook", "reports.end", "reports.file"}
     return {name for name, case in CASES.items() if case.status == HIDDEN} - unknown
 
 
