@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from litestar import Controller, get
@@ -24,8 +25,8 @@ from asissto.retrieval.listing_rows import MEDIA_TYPES, Format, file_of, page_of
 from asissto.retrieval.periods import Period, period_of, timezone_of
 from asissto.retrieval.reckoning import (
     MOST_GROUPS,
-    Number,
     Reading,
+    Slice,
     Step,
     Value,
     breakdown,
@@ -40,14 +41,11 @@ READ = [need("analytics.read")]
 MOST_HOURS = 62
 """Days that may be shown by the hour."""
 
-Key = Annotated[
-    str | None, QueryParameter(min_length=1, max_length=200, description="A key of this dimension, or none.")
-]
+_KEY = r"^[^\x00]{1,200}$"
+Key = Annotated[str | None, QueryParameter(pattern=_KEY, description="A key of this dimension, or none.")]
 Spoken = Annotated[
     str | None,
-    QueryParameter(
-        name="language", min_length=1, max_length=20, description="Of the answers; `language` is the reader's."
-    ),
+    QueryParameter(name="language", pattern=_KEY, description="Of the answers; `language` is the reader's."),
 ]
 Since = Annotated[datetime | None, QueryParameter(description="From this moment on; without it 30 days.")]
 Until = Annotated[datetime | None, QueryParameter(description="Before this moment; without it today's end.")]
@@ -93,7 +91,7 @@ class PointOut(msgspec.Struct, frozen=True):
     """`at` is the step's beginning, without a zone: that of the workspace."""
 
     at: str
-    value: Number | None
+    value: float | None
 
 
 class SeriesOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,7 +117,31 @@ class BreakdownOut(msgspec.Struct, frozen=True, kw_only=True):
     items: list[Contribution]
 
 
-def provide_slice(
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the query says, before the time zone of the workspace is known."""
+
+    sliced: Slice
+    since: datetime | None
+    until: datetime | None
+    before_since: datetime | None
+    before_until: datetime | None
+
+    async def reading(self, session: AsyncSession, tenant_id: UUID) -> Reading:
+        """Raises InvalidInput."""
+        timezone = await timezone_of(session, tenant_id)
+        period = period_of(self.since, self.until, timezone, ("since", "until"))
+        return Reading(tenant_id=tenant_id, period=period, sliced=self.sliced, timezone=timezone)
+
+    def earlier(self, reading: Reading) -> Reading:
+        """As long and just before, where it is not said otherwise. Raises InvalidInput."""
+        if self.before_since is self.before_until is None:
+            return msgspec.structs.replace(reading, period=reading.period.before)
+        until = self.before_until or reading.period.since
+        period = period_of(self.before_since, until, reading.timezone, ("before_since", "before_until"))
+        return msgspec.structs.replace(reading, period=period)
+
+
+def provide_asked(
     assistant: Key = None,
     version: Key = None,
     channel: Key = None,
@@ -135,40 +157,21 @@ def provide_slice(
     provider: Key = None,
     confidence: Key = None,
     currency: Currency = None,
-) -> dict[str, str]:
-    given = {"language" if name == "spoken" else name: key for name, key in locals().items()}
-    return {name: key for name, key in given.items() if key is not None}
-
-
-async def provide_reading(
-    principal: Caller,
-    session: Session,
-    sliced: NamedDependency[dict[str, str]],
     since: Since = None,
     until: Until = None,
-) -> Reading:
-    timezone = await timezone_of(session, principal.tenant_id)
-    period = period_of(since, until, timezone, ("since", "until"))
-    return Reading(tenant_id=principal.tenant_id, period=period, sliced=sliced, timezone=timezone)
+    before_since: BeforeSince = None,
+    before_until: BeforeUntil = None,
+) -> Asked:
+    told = locals()
+    moments = {name: told.pop(name) for name in Asked.__struct_fields__ if name != "sliced"}
+    told["language"] = told.pop("spoken")
+    return Asked(sliced={name: key for name, key in told.items() if key is not None}, **moments)
 
 
-def provide_before(
-    reading: NamedDependency[Reading], before_since: BeforeSince = None, before_until: BeforeUntil = None
-) -> Reading:
-    """As long and just before, where it is not said otherwise."""
-    if before_since is before_until is None:
-        return msgspec.structs.replace(reading, period=reading.period.before)
-    until = before_until or reading.period.since
-    period = period_of(before_since, until, reading.timezone, ("before_since", "before_until"))
-    return msgspec.structs.replace(reading, period=period)
-
-
-Read = NamedDependency[Reading]
-_GIVEN = {
-    "sliced": Provide(provide_slice, sync_to_thread=False),
-    "reading": Provide(provide_reading),
-    "earlier": Provide(provide_before, sync_to_thread=False),
-}
+Query = NamedDependency[Asked]
+# One dependency beside the session's, and none that needs another: Litestar leaves the session of a request open where
+# a later one fails.
+_GIVEN = {"asked": Provide(provide_asked, sync_to_thread=False)}
 
 
 class FigureController(Controller):
@@ -183,8 +186,12 @@ class FigureController(Controller):
         return FiguresOut([_described(name) for name in FIGURES])
 
     @get("/cards", operation_id="analytics.cards")
-    async def cards(self, session: Session, reading: Read, earlier: Read, compared: FromQuery[bool] = True) -> CardsOut:
+    async def cards(
+        self, principal: Caller, session: Session, asked: Query, compared: FromQuery[bool] = True
+    ) -> CardsOut:
         """Every figure of a period, compared with the period before or another one."""
+        reading = await asked.reading(session, principal.tenant_id)
+        earlier = asked.earlier(reading)
         now = await totals(session, reading)
         before = await totals(session, earlier) if compared else None
         items = [each for name in now for each in _cards(name, now[name], None if before is None else before[name])]
@@ -196,8 +203,11 @@ class FigureController(Controller):
         )
 
     @get("/series", operation_id="analytics.series")
-    async def series(self, session: Session, reading: Read, figure: Name, step: FromQuery[Step] = "day") -> SeriesOut:
+    async def series(
+        self, principal: Caller, session: Session, asked: Query, figure: Name, step: FromQuery[Step] = "day"
+    ) -> SeriesOut:
         """A figure by time."""
+        reading = await asked.reading(session, principal.tenant_id)
         if step == "hour" and reading.period.until - reading.period.since > timedelta(days=MOST_HOURS):
             raise InvalidInput(field="since", detail=Phrase("invalid.period", MOST_HOURS))
         currency = await _currency(session, reading, figure)
@@ -213,8 +223,10 @@ class FigureController(Controller):
         )
 
     @get("/breakdown", operation_id="analytics.breakdown")
-    async def breakdown(self, session: Session, reading: Read, earlier: Read, figure: Name, by: By) -> BreakdownOut:
+    async def breakdown(self, principal: Caller, session: Session, asked: Query, figure: Name, by: By) -> BreakdownOut:
         """A figure by a dimension in two periods: who has which part in its change."""
+        reading = await asked.reading(session, principal.tenant_id)
+        earlier = asked.earlier(reading)
         currency = await _currency(session, reading, figure)
         now = await breakdown(session, reading, figure, by, currency)
         before = await breakdown(session, earlier, figure, by, currency)
@@ -236,18 +248,31 @@ class FigureController(Controller):
         principal: Caller,
         services: Open,
         session: Session,
-        sliced: NamedDependency[dict[str, str]],
+        asked: Query,
         figure: Name = "cost",
     ) -> Forecast:
         """What a count or a sum will come to by the end of the running period, and whether plan or wallet bear it.
 
-        Where the server has billing, whoever may read it has `plan_answers` and `charges` besides the catalogue.
+        Where the server has billing, whoever may read it has `plan_answers` and `charges` besides the catalogue. The
+        period is the one that runs, whatever the query says.
         """
         if figure in CHARGES and "billing.read" not in principal.permissions:
             raise Forbidden
         today = Period(datetime.now(UTC), datetime.now(UTC))
-        reading = Reading(tenant_id=principal.tenant_id, period=today, sliced=sliced)
+        reading = Reading(tenant_id=principal.tenant_id, period=today, sliced=asked.sliced)
         return await forecast(session, reading, figure, bills=services.settings.billing)
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """Which page of which rows."""
+
+    figure: str | None
+    limit: int
+    after: str | None
+
+
+def provide_listed(figure: MaybeName = None, limit: Limit = DEFAULT_LIMIT, after: After = None) -> Listed:
+    return Listed(figure, limit, after)
 
 
 class RowController(Controller):
@@ -255,79 +280,62 @@ class RowController(Controller):
 
     path = "/api/v1/analytics/views"
     tags = ("analytics",)
-    dependencies = _GIVEN
+    dependencies = {**_GIVEN, "listed": Provide(provide_listed, sync_to_thread=False)}  # noqa: RUF012
     guards = READ
 
     @get("/turns", operation_id="analytics.turns")
     async def turns(
-        self,
-        session: Session,
-        reading: Read,
-        figure: MaybeName = None,
-        limit: Limit = DEFAULT_LIMIT,
-        after: After = None,
+        self, principal: Caller, session: Session, asked: Query, listed: NamedDependency[Listed]
     ) -> Page[TurnRow]:
         """Answers, latest first."""
-        return await page_of(session, TurnRow, rows_of(reading, "turns", figure), limit, after)
+        rows = rows_of(await asked.reading(session, principal.tenant_id), "turns", listed.figure)
+        return await page_of(session, TurnRow, rows, listed.limit, listed.after)
 
     @get("/inquiries", operation_id="analytics.inquiries")
     async def inquiries(
-        self,
-        session: Session,
-        reading: Read,
-        figure: MaybeName = None,
-        limit: Limit = DEFAULT_LIMIT,
-        after: After = None,
+        self, principal: Caller, session: Session, asked: Query, listed: NamedDependency[Listed]
     ) -> Page[InquiryRow]:
         """What customers wanted, latest first."""
-        return await page_of(session, InquiryRow, rows_of(reading, "inquiries", figure), limit, after)
+        rows = rows_of(await asked.reading(session, principal.tenant_id), "inquiries", listed.figure)
+        return await page_of(session, InquiryRow, rows, listed.limit, listed.after)
 
     @get("/feedback", operation_id="analytics.feedback")
     async def feedback(
-        self,
-        session: Session,
-        reading: Read,
-        figure: MaybeName = None,
-        limit: Limit = DEFAULT_LIMIT,
-        after: After = None,
+        self, principal: Caller, session: Session, asked: Query, listed: NamedDependency[Listed]
     ) -> Page[FeedbackRow]:
         """What customers thought of answers, latest first."""
-        return await page_of(session, FeedbackRow, rows_of(reading, "feedback", figure), limit, after)
+        rows = rows_of(await asked.reading(session, principal.tenant_id), "feedback", listed.figure)
+        return await page_of(session, FeedbackRow, rows, listed.limit, listed.after)
 
     @get("/calls", operation_id="analytics.calls")
     async def calls(
-        self,
-        session: Session,
-        reading: Read,
-        figure: MaybeName = None,
-        limit: Limit = DEFAULT_LIMIT,
-        after: After = None,
+        self, principal: Caller, session: Session, asked: Query, listed: NamedDependency[Listed]
     ) -> Page[CallRow]:
         """Calls of models, latest first."""
-        return await page_of(session, CallRow, rows_of(reading, "calls", figure), limit, after)
+        rows = rows_of(await asked.reading(session, principal.tenant_id), "calls", listed.figure)
+        return await page_of(session, CallRow, rows, listed.limit, listed.after)
 
     @get("/segments", operation_id="analytics.segments")
     async def segments(
-        self,
-        session: Session,
-        reading: Read,
-        figure: MaybeName = None,
-        limit: Limit = DEFAULT_LIMIT,
-        after: After = None,
+        self, principal: Caller, session: Session, asked: Query, listed: NamedDependency[Listed]
     ) -> Page[SegmentRow]:
         """SMS that were sent, latest first."""
-        return await page_of(session, SegmentRow, rows_of(reading, "segments", figure), limit, after)
+        rows = rows_of(await asked.reading(session, principal.tenant_id), "segments", listed.figure)
+        return await page_of(session, SegmentRow, rows, listed.limit, listed.after)
 
     @get("/{view:str}/export", operation_id="analytics.export")
     async def export(
         self,
         view: FromPath[View],
         services: Open,
-        reading: Read,
+        principal: Caller,
+        asked: Query,
         figure: MaybeName = None,
         format: FromQuery[Format] = "csv",  # noqa: A002 - the name of the parameter
     ) -> Stream:
         """Oldest first, as a file."""
+        async with services.database.tenant(principal.tenant_id) as session:
+            reading = await asked.reading(session, principal.tenant_id)
         rows = file_of(services.database, reading, view, rows_of(reading, view, figure), format)
         headers = {"content-disposition": f'attachment; filename="{view}.{format}"'}
         return Stream(rows, media_type=MEDIA_TYPES[format], headers=headers)

@@ -22,9 +22,9 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     figure: str
     unit: str
     currency: str | None
-    value: Number | None
-    before: Number | None
-    change: Number | None
+    value: float | None
+    before: float | None
+    change: float | None
     p_value: float | None
     is_significant: bool | None
 
@@ -37,9 +37,9 @@ class Contribution(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     label: str | None
-    value: Number | None
-    before: Number | None
-    change: Number | None
+    value: float | None
+    before: float | None
+    change: float | None
     contribution: float | None
     rate_effect: float | None
     mix_effect: float | None

@@ -47,7 +47,7 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None
     since: datetime
     until: datetime
-    spent: Number
+    spent: float
     linear: float | None
     seasonal: float | None
     low: float | None
