@@ -90,8 +90,9 @@ class BillingController(Controller):
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
     ) -> Page[EntryOut]:
-        """Newest first."""
+        """Newest first; what the operator owes to whoever brought the workspace is no business of the reader's."""
         mine = select(LedgerEntry).where(LedgerEntry.tenant_id == principal.tenant_id)
+        mine = mine.where(~LedgerEntry.kind.startswith("commission"))
         if kind is not None:
             mine = mine.where(LedgerEntry.kind == kind)
         return (await newest_first(session, mine, LedgerEntry.id, limit, after)).map(EntryOut.of)

@@ -30,7 +30,8 @@ SETTLED: list[Settled] = []
 """Called in the transaction that books a payment, once for each; filled where the application is built."""
 
 REFUNDED: list[Refunded] = []
-"""The same for money that went back, by a refund or a lost dispute, with its minor units."""
+"""The same for money that went back, by a refund or a lost dispute, with its minor units; below zero where a bank
+sent a refund back after all. `payment.refunded` is what it comes to by then."""
 
 FIRST_CHECK = timedelta(minutes=1)
 KEPT = timedelta(hours=20)

@@ -676,6 +676,37 @@ TEXTS: dict[str, tuple[str, str]] = {
         "бесплатный тариф ничего не стоит и доступен всегда",
     ),
     "invalid.adjustment": ("it is zero", "равно нулю"),
+    "invalid.standard_programme": ("the standard programme stays in use", "стандартная программа остаётся в работе"),
+    "invalid.programme": ("there is no such programme in use", "такой действующей программы нет"),
+    "invalid.rate": (
+        "a rate has either basis_points or fixed",
+        "у ставки есть либо basis_points, либо fixed",
+    ),
+    "invalid.own_referral": (
+        "its partner belongs to the workspace",
+        "его партнёр сам из этого рабочего пространства",
+    ),
+    "invalid.payout_reference": (
+        "a payout that was paid has the reference of the transfer and paid_on, its date",
+        "у проведённой выплаты есть номер перевода и дата, paid_on",
+    ),
+    "conflict.code_taken": (
+        "this code is taken, or looks like one that is",
+        "этот код занят или похож на занятый",
+    ),
+    "conflict.most_codes": ("a partner has {limit} codes at most", "у партнёра не больше {limit} кодов"),
+    "conflict.payout_state": (
+        "the payout does not stand so that this could follow",
+        "в нынешнем состоянии выплаты это невозможно",
+    ),
+    "conflict.payout_minimum": (
+        "less than {limit} is payable, in the smallest unit of the currency",
+        "к выплате меньше {limit} в наименьших единицах валюты",
+    ),
+    "kind.partner": ("partner", "партнёр"),
+    "kind.payout": ("payout", "выплата"),
+    "kind.referral": ("referral", "привлечение"),
+    "kind.referral_code": ("referral code", "партнёрский код"),
     "kind.plan": ("plan", "тариф"),
     "kind.price": ("price", "цена"),
     "kind.provider": ("model provider", "поставщик моделей"),
