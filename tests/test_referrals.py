@@ -56,6 +56,8 @@ async def test_a_link_brings_a_customer_whom_the_partner_does_not_get_to_know(
     clicked = await programme.anybody.post("/api/v1/referrals/clicks", json={"code": " teab1og"})
     assert clicked.status_code == 204
     tenant_id = await programme.customer("erin", "teablog", referral_clicked_at=days_ago(59))
+    referrer = "SELECT referrer_id FROM users WHERE email = 'erin@example.com'"
+    assert await programme.database.fetchval(referrer) == dora.user_id
     before = await dora.get("overview")
     seen = await programme.pay(tenant_id, 9_999)
     after = await dora.get("overview")

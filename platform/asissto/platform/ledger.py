@@ -3,8 +3,8 @@
 A transfer takes `amount` minor units out of the account `debit` and puts them into the account `credit`: a balance is
 what came in less what went out. `wallet` is what the tenant has paid and not used, `held` what is set aside of it;
 neither goes below its floor. `revenue` is what the operator has earned, `cash:<provider>` goes below zero by what came
-in through a provider, `adjustment` by what was given, `commission:<user id>` is owed to a referrer. Whatever is
-booked, the accounts of a tenant add up to zero.
+in through a provider, `adjustment` by what was given, `commission:<user id>` is owed to a referrer at the expense of
+`cost:commission`. Whatever is booked, the accounts of a tenant add up to zero.
 """
 
 from datetime import timedelta
