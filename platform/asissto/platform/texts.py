@@ -292,8 +292,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Ответы этого рабочего пространства закончились, сообщения ждут. Пополните баланс или выберите тариф побольше.",
     ),
     "error.currency_differs": (
-        "The balance is kept in {currency}, the plan costs {wanted}. Choose a plan in {currency}.",
-        "Баланс ведётся в {currency}, а тариф стоит {wanted}. Выберите тариф в {currency}.",
+        "The balance is kept in {currency}, and this is in {wanted}. Choose what is in {currency}.",
+        "Баланс ведётся в {currency}, а здесь {wanted}. Выберите то, что в {currency}.",
     ),
     "error.balance_too_low": (
         "The balance is too low for this. Top it up and try again.",
