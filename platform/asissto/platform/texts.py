@@ -1013,4 +1013,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.calibration_not_saved": ("Not saved: add --save.", "Не сохранено: добавьте --save."),
     "cli.reading": ("Reading files", "Чтение файлов"),
+    "demo.name": ("Demo workspace", "Демонстрационное пространство"),
+    "demo.person": ("Demo owner", "Владелец для показа"),
+    "demo.bank": ("Example Bank, account 00000000", "Банк «Пример», счёт 00000000"),
+    "demo.owner": ("Sign in as {email} with {password}", "Вход: {email}, пароль {password}"),
+    "demo.plan": (
+        "Plan {plan}, {price} {currency} a period; balance {balance} {currency}",
+        "Тариф «{plan}», {price} {currency} за период; на балансе {balance} {currency}",
+    ),
+    "demo.usage": ("Used, and included", "Использовано и включено"),
+    "demo.ledger": ("Ledger: out of, into, amount", "Книга проводок: откуда, куда, сумма"),
+    "demo.invoices": ("Invoices", "Счета"),
 }
