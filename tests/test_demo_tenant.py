@@ -29,6 +29,7 @@ async def test_a_workspace_that_pays_is_shown(
     assert first.tenant_id != demo.tenant_id
     assert [(entry.kind, entry.amount) for entry in demo.entries] == [
         ("top_up", 3_000),
+        ("commission", 600),
         ("plan", 2_900),
         ("hold", 10),
         ("settle", 10),
@@ -36,6 +37,8 @@ async def test_a_workspace_that_pays_is_shown(
     assert (demo.billing.plan.code, demo.billing.usage["answers"], demo.billing.balance) == ("demo-en", 3, 90)
     assert [invoice.number for invoice in first.invoices + demo.invoices] == ["INV-000001", "INV-000002"]
     show_demo(demo, "en")
-    assert "INV-000002" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "INV-000002" in shown
+    assert f"{demo.referral_code}, who has earned 6.00 USD" in " ".join(shown.split())
     signed_in = await client.post("/api/v1/auth/sign-in", json={"email": demo.email, "password": demo.password})
     assert signed_in.json()["role"] == "owner"

@@ -1055,4 +1055,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "demo.usage": ("Used, and included", "Использовано и включено"),
     "demo.ledger": ("Ledger: out of, into, amount", "Книга проводок: откуда, куда, сумма"),
     "demo.invoices": ("Invoices", "Счета"),
+    "demo.partner": ("Demo partner", "Партнёр для показа"),
+    "demo.referral": (
+        "Brought by a partner with the code {code}, who has earned {amount} {currency}",
+        "Привлёк партнёр с кодом {code}, ему начислено {amount} {currency}",
+    ),
 }

@@ -7,23 +7,28 @@ import msgspec
 from msgspec import structs
 from rich.table import Table
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.accounts import add_user, new_user
 from asissto.platform.amounts import figure
 from asissto.platform.authentication import Principal
 from asissto.platform.billing import LIMITED, BillingOut, EntryOut, show_billing
+from asissto.platform.commissions import pay_partners
 from asissto.platform.entrypoints.asking import ask_here
 from asissto.platform.entrypoints.ingest import expand, ingest_files
 from asissto.platform.entrypoints.screen import progress, screen
 from asissto.platform.entrypoints.workspace import guide_folder, make_workspace
 from asissto.platform.invoice_routes import InvoiceOut
 from asissto.platform.money_tables import LedgerEntry
+from asissto.platform.owed_commissions import Owed, owed
 from asissto.platform.payment_tables import Invoice
 from asissto.platform.payments import TopUpIn, settle_by_hand, top_up
 from asissto.platform.plans import Terms, put_plan
+from asissto.platform.referral_codes import PartnerCodeIn, add_code
+from asissto.platform.referring import find_referral, note_referral
 from asissto.platform.services import Services
 from asissto.platform.subscriptions import change_plan
-from asissto.platform.tables import Membership, new_id
+from asissto.platform.tables import Membership, User, new_id
 from asissto.platform.texts import Language, text
 
 PLANS: dict[Language, Terms] = {
@@ -39,7 +44,7 @@ QUESTIONS: dict[Language, tuple[str, ...]] = {
 
 
 class Demo(msgspec.Struct, frozen=True, kw_only=True):
-    """The password was made for this workspace alone and is shown once."""
+    """The password was made for this workspace alone and is shown once; `owed` is what its partner has earned."""
 
     tenant_id: UUID
     email: str
@@ -47,10 +52,13 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
     billing: BillingOut
     entries: list[EntryOut]
     invoices: list[InvoiceOut]
+    referral_code: str
+    owed: list[Owed]
 
 
 async def make_demo(services: Services) -> Demo:
-    """A person with a workspace and the guide in it, who tops up, takes a plan and asks three questions."""
+    """A person whom a partner has brought, with a workspace, who tops up, takes a plan and asks three questions."""
+    pay_partners()
     language = services.settings.language
     services = _selling(services)
     owner, email, password = await _move_in(services, language)
@@ -77,6 +85,9 @@ def show_demo(demo: Demo, language: Language) -> None:
         for invoice in demo.invoices
     ]
     _table(text("demo.invoices", language), issued)
+    for each in demo.owed:
+        amounts = {"amount": figure(each.pending + each.payable, each.currency), "currency": each.currency}
+        screen.print(text("demo.referral", language, code=demo.referral_code, **amounts))
 
 
 def _selling(services: Services) -> Services:
@@ -93,10 +104,23 @@ async def _move_in(services: Services, language: Language) -> tuple[Principal, s
         await add_user(session, person)
         tenant_id = await make_workspace(session, language, text("demo.name", language))
         session.add(Membership(tenant_id=tenant_id, user_id=person.id, role="owner"))
-    principal = Principal(
-        tenant_id=tenant_id, user_id=person.id, role="owner", session_id=new_id(), kind="command line"
-    )
+        principal = Principal(
+            tenant_id=tenant_id, user_id=person.id, role="owner", session_id=new_id(), kind="command line"
+        )
+        await _bring(session, principal, person, language)
     return principal, email, password
+
+
+async def _bring(session: AsyncSession, principal: Principal, person: User, language: Language) -> None:
+    """By a partner who is there for this alone, and whose password nobody knows."""
+    email = f"partner-{secrets.token_hex(4)}@example.com"
+    partner = await new_user(
+        text("demo.partner", language), email, secrets.token_urlsafe(12), language, role="referral"
+    )
+    await add_user(session, partner)
+    action = "platform.referrals.codes.create"
+    made = await add_code(session, principal, PartnerCodeIn(user_id=partner.id), action)
+    await note_referral(session, person, principal.tenant_id, made.code, None)
 
 
 async def _pay(services: Services, owner: Principal, language: Language) -> None:
@@ -114,6 +138,10 @@ async def _pay(services: Services, owner: Principal, language: Language) -> None
 
 
 async def _look(services: Services, tenant_id: UUID, email: str, password: str) -> Demo:
+    async with services.database.system() as session:
+        referral = await find_referral(session, tenant_id)
+        assert referral is not None
+        earned = await owed(session, referral.partner_id)
     async with services.database.tenant(tenant_id) as session:
         entries = select(LedgerEntry).where(LedgerEntry.tenant_id == tenant_id).order_by(LedgerEntry.id)
         invoices = select(Invoice).where(Invoice.tenant_id == tenant_id).order_by(Invoice.id)
@@ -124,6 +152,8 @@ async def _look(services: Services, tenant_id: UUID, email: str, password: str) 
             billing=await show_billing(session, tenant_id),
             entries=[EntryOut.of(row) for row in await session.scalars(entries)],
             invoices=[InvoiceOut.of(row) for row in await session.scalars(invoices)],
+            referral_code=referral.code,
+            owed=earned.get(referral.partner_id, []),
         )
 
 
