@@ -11,8 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import ledger
-from asissto.platform.errors import Conflict
+from asissto.platform.errors import AnswersPaused, Conflict
 from asissto.platform.events import Topic
+from asissto.platform.jobs import wake
 from asissto.platform.metering import AtZero, used
 from asissto.platform.money_tables import LedgerAccount, LedgerEntry, LedgerHold, QuotaWarning, Subscription
 from asissto.platform.plan_limits import levels
@@ -128,6 +129,8 @@ async def change_billing(session: AsyncSession, tenant_id: UUID, what: BillingPa
     for name, value in changes.items():
         setattr(subscription, name, value)
     await session.flush()
+    if "at_zero" in changes:
+        await wake(session, tenant_id, AnswersPaused.code)
     return changes
 
 

@@ -210,7 +210,7 @@ class BalanceTooLow(PaymentNeeded):
 
 
 class PlanLimit(PaymentNeeded):
-    """`what` is the part of the plan that is used up: a name in `plan_limits.Kept`."""
+    """`what` is the part of `plan` that is used up: a name in `plan_limits.Kept`."""
 
     code = "plan_limit"
 

@@ -42,12 +42,15 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
 async def allowance(session: AsyncSession, tenant_id: UUID, message_id: UUID) -> Allowance:
     """Sets the price of an answer to the message aside, or a place among those included; the same message once.
 
-    Whoever is granted one calls `count_answer` for it; of whom nothing more is heard, the hold expires.
+    Whoever is granted one calls `count_answer` for it; of whom nothing more is heard, the hold expires. Whoever comes
+    back with the message after that is asked like anybody else: what was theirs may be gone.
     """
     subscription = await find_subscription(session, tenant_id, locks=True)
     at_zero: AtZero = subscription.at_zero  # type: ignore[assignment]
     terms, key = terms_of(subscription), _key(message_id)
-    if await _is_held(session, tenant_id, key):
+    await ledger.release(session, tenant_id, key, expired=True)
+    if await _is_taken(session, tenant_id, key):
+        await ledger.hold(session, tenant_id, key, 0)  # as long again
         return Allowance(granted=True)
     price = 0 if await _has_place(session, subscription, terms, key) else terms.overage_price
     if price is not None and await _may_spend(session, tenant_id, price, at_zero):
@@ -75,7 +78,9 @@ async def count_answer(
         return False
     try:
         await ledger.settle(session, tenant_id, key, price, about=about)
-    except BalanceTooLow:  # its hold had expired and the wallet is empty by now: the answer is given all the same
+    except BalanceTooLow:
+        # The hold of this very turn has expired, as on a server that slept, and the wallet is empty by now: whoever
+        # waits gets the answer all the same.
         await ledger.settle(session, tenant_id, key, 0)
         log.warning("an answer was given that nobody pays for", tenant=str(tenant_id), price=price)
     return True
@@ -127,9 +132,9 @@ def _key(message_id: UUID) -> str:
     return f"answer:{message_id}"
 
 
-async def _is_held(session: AsyncSession, tenant_id: UUID, key: str) -> bool:
-    """By a turn that was killed, or that began anew."""
-    mine = (LedgerHold.tenant_id == tenant_id, LedgerHold.key == key, LedgerHold.state == "open")
+async def _is_taken(session: AsyncSession, tenant_id: UUID, key: str) -> bool:
+    """Held by a turn that was killed, or that began anew; or charged already."""
+    mine = (LedgerHold.tenant_id == tenant_id, LedgerHold.key == key, LedgerHold.state != "released")
     return await session.scalar(select(LedgerHold.key).where(*mine)) is not None
 
 

@@ -59,6 +59,7 @@ class LedgerHold(Base):
     key: Mapped[str] = mapped_column(primary_key=True)
     amount: Mapped[int]
     state: Mapped[str] = mapped_column(server_default="open", comment="open, settled or released")
+    times: Mapped[int] = mapped_column(server_default="1", comment="how often it was set aside")
     expires_at: Mapped[datetime]
     created_at: Mapped[CreatedAt]
     closed_at: Mapped[datetime | None]

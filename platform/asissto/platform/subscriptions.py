@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.database import Database
-from asissto.platform.errors import BalanceTooLow, CurrencyDiffers, DatabaseDown, NotFound
+from asissto.platform.errors import AnswersPaused, BalanceTooLow, CurrencyDiffers, DatabaseDown, NotFound
 from asissto.platform.events import announce
+from asissto.platform.jobs import wake
 from asissto.platform.ledger import release_expired, transfer
 from asissto.platform.money_tables import LedgerEntry, Subscription, UsageTotal
 from asissto.platform.payment_tables import Payment
@@ -214,6 +215,7 @@ async def _begin(session: AsyncSession, subscription: Subscription, wanted: Term
     await session.flush()
     mine = update(Tenant).where(Tenant.id == subscription.tenant_id)
     await session.execute(mine.values(plan=wanted.code))
+    await wake(session, subscription.tenant_id, AnswersPaused.code)
 
 
 async def _next_terms(session: AsyncSession, subscription: Subscription) -> Terms:

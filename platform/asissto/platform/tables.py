@@ -97,7 +97,8 @@ class User(Base):
     role: Mapped[str] = mapped_column(server_default="user", comment="user, admin, referral or manager")
     status: Mapped[str] = mapped_column(server_default="active")
     language: Mapped[str] = mapped_column(server_default="en")
-    password_hash: Mapped[str]
+    # Row-level security leaves colleagues to be seen; this column is granted to the system role alone.
+    password_hash: Mapped[str] = mapped_column(deferred=True, deferred_raiseload=True)
     referrer_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     manager_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[CreatedAt]

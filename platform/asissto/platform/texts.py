@@ -284,8 +284,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Это нужно сначала оплатить. Выберите тариф или пополните баланс.",
     ),
     "error.plan_limit": (
-        "The plan includes no more than {limit}: {what}. Choose a larger one.",
-        "Предел тарифа: {what} — не больше {limit}. Выберите тариф побольше.",
+        "The plan «{plan}» includes no more than {limit}: {what}. Choose a larger plan, or remove what is not needed.",
+        "Предел тарифа «{plan}»: {what} — не больше {limit}. Выберите тариф побольше или уберите лишнее.",
     ),
     "error.answers_paused": (
         "The answers of this workspace are used up, and messages wait. Top up the balance or choose a larger plan.",
