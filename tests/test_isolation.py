@@ -176,6 +176,7 @@ CASES = {
     "payments.settle": Case(403),
     "payments.refund": Case(403, {"amount": 100}),
     "payments.hook": Case(404, content=b"{}", is_open=True),
+    "billing.preview_plan": Case(409),
     "platform.payments": Case(403),
     # Without billing everybody is told the same; test_billing.py has it.
     "plans.list": Case(OWN),

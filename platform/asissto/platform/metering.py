@@ -45,9 +45,14 @@ async def allowance(session: AsyncSession, tenant_id: UUID, message_id: UUID) ->
     Whoever is granted one calls `count_answer` for it; of whom nothing more is heard, the hold expires. Whoever comes
     back with the message after that is asked like anybody else: what was theirs may be gone.
     """
+    return await set_aside(session, tenant_id, _key(message_id), about=message_id)
+
+
+async def set_aside(session: AsyncSession, tenant_id: UUID, key: str, *, about: UUID | None = None) -> Allowance:
+    """The same for whatever answer `key` stands for; `charge` and `ledger.release` end it."""
     subscription = await find_subscription(session, tenant_id, locks=True)
     at_zero: AtZero = subscription.at_zero  # type: ignore[assignment]
-    terms, key = terms_of(subscription), _key(message_id)
+    terms = terms_of(subscription)
     await ledger.release(session, tenant_id, key, expired=True)
     if await _is_taken(session, tenant_id, key):
         await ledger.hold(session, tenant_id, key, 0)  # as long again
@@ -55,7 +60,7 @@ async def allowance(session: AsyncSession, tenant_id: UUID, message_id: UUID) ->
     price = 0 if await _has_place(session, subscription, terms, key) else terms.overage_price
     if price is not None and await _may_spend(session, tenant_id, price, at_zero):
         try:
-            await ledger.hold(session, tenant_id, key, price, about=message_id)
+            await ledger.hold(session, tenant_id, key, price, about=about)
         except BalanceTooLow:
             log.info("an answer is not paid for", tenant=str(tenant_id))
         else:
@@ -67,14 +72,23 @@ async def count_answer(
     session: AsyncSession, tenant_id: UUID, message_id: UUID, calls: Sequence[ModelCall], *, about: UUID | None = None
 ) -> bool:
     """In the transaction that stores the answer `about`; the answer to a message is counted and charged once."""
-    tokens = {
+    return await charge(session, tenant_id, _key(message_id), {"answers": 1, **tokens_of(calls)}, about=about)
+
+
+def tokens_of(calls: Sequence[ModelCall]) -> dict[str, int]:
+    return {
         "prompt_tokens": sum(call.prompt_tokens for call in calls),
         "completion_tokens": sum(call.completion_tokens for call in calls),
     }
-    key = _key(message_id)
+
+
+async def charge(
+    session: AsyncSession, tenant_id: UUID, key: str, quantities: Mapping[str, int], *, about: UUID | None = None
+) -> bool:
+    """Counts the quantities and takes what was set aside by the key; once."""
     subscription = await find_subscription(session, tenant_id)
     price = await _price(session, subscription, key)
-    if not await count(session, tenant_id, key, {"answers": 1, **tokens}, about=about):
+    if not await count(session, tenant_id, key, quantities, about=about):
         return False
     try:
         await ledger.settle(session, tenant_id, key, price, about=about)

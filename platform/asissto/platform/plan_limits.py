@@ -1,6 +1,6 @@
 """What a plan lets a tenant keep: documents, files, channels, members."""
 
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 from sqlalchemy import text
@@ -12,6 +12,7 @@ from asissto.platform.settings import Settings
 from asissto.platform.subscriptions import find_subscription, terms_of
 
 Kept = Literal["documents", "storage_mb", "channels", "seats"]
+KEPT: tuple[Kept, ...] = get_args(Kept)
 Limited = Literal["documents", "storage_mb", "channels", "seats", "members"]
 """`members` are the seats that are taken, whoever else was invited: what counts for somebody who joins."""
 

@@ -32,6 +32,15 @@ RENEW_SECONDS = 60.0
 log = structlog.get_logger()
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """When another plan begins, and what is paid and given back then, in minor units."""
+
+    begins_at: datetime
+    is_trial: bool = False
+    price: int = 0
+    credit: int = 0
+
+
 def terms_of(subscription: Subscription) -> Terms:
     return msgspec.convert(subscription.terms, Terms)
 
@@ -67,6 +76,18 @@ async def change_plan(session: AsyncSession, tenant_id: UUID, code: str, now: da
         subscription.next_plan = code
     await announce(session, tenant_id, TOPIC, tenant_id)
     return subscription
+
+
+async def foresee(session: AsyncSession, subscription: Subscription, wanted: Terms, now: datetime) -> Change:
+    """What `change_plan` would do."""
+    current = terms_of(subscription)
+    if wanted.code == subscription.plan:
+        return Change(begins_at=subscription.period_start)
+    if not (is_dearer(wanted, current) or not current.price):
+        return Change(begins_at=subscription.period_end, price=wanted.price)
+    if wanted.trial_days and not subscription.has_tried:
+        return Change(begins_at=now, is_trial=True)
+    return Change(begins_at=now, price=wanted.price, credit=await _worth(session, subscription, now))
 
 
 async def renew(session: AsyncSession, tenant_id: UUID, now: datetime) -> bool:
@@ -154,14 +175,9 @@ async def _begin_at_once(session: AsyncSession, subscription: Subscription, want
 
 
 async def _credit(session: AsyncSession, subscription: Subscription, now: datetime) -> None:
-    """Gives back what the old period has left: by its days or by its answers, whichever share is the smaller.
-
-    By days alone, whoever uses up the answers of a month in a day would get nearly all of its price back.
-    """
-    terms = terms_of(subscription)
-    left = min(_days_left(subscription, now), await _answers_left(session, subscription, terms))
-    amount = terms.price * left // 10_000
-    if amount > 0 and subscription.status == "active":
+    """Gives back what the old period has left."""
+    amount = await _worth(session, subscription, now)
+    if amount > 0:
         await transfer(
             session,
             subscription.tenant_id,
@@ -170,8 +186,20 @@ async def _credit(session: AsyncSession, subscription: Subscription, now: dateti
             credit="wallet",
             amount=amount,
             key=f"plan_credit:{subscription.period}",
-            note=terms.name,
+            note=terms_of(subscription).name,
         )
+
+
+async def _worth(session: AsyncSession, subscription: Subscription, now: datetime) -> int:
+    """Of what the period has left by its days or by its answers, whichever share is the smaller; minor units.
+
+    By days alone, whoever uses up the answers of a month in a day would get nearly all of its price back.
+    """
+    if subscription.status != "active":
+        return 0
+    terms = terms_of(subscription)
+    left = min(_days_left(subscription, now), await _answers_left(session, subscription, terms))
+    return terms.price * left // 10_000
 
 
 def _days_left(subscription: Subscription, now: datetime) -> int:

@@ -287,6 +287,14 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The plan «{plan}» includes no more than {limit}: {what}. Choose a larger plan, or remove what is not needed.",
         "Предел тарифа «{plan}»: {what} — не больше {limit}. Выберите тариф побольше или уберите лишнее.",
     ),
+    "error.model_not_included": (
+        "The plan «{plan}» does not include the model {model}. Choose one of these, or a larger plan: {models}.",
+        "В тариф «{plan}» не входит модель {model}. Выберите тариф побольше или одну из этих: {models}.",
+    ),
+    "error.answers_used_up": (
+        "The answers of the plan are used up, and the balance is too low for more. Top it up or choose a larger plan.",
+        "Ответы тарифа закончились, а на балансе не хватает средств. Пополните его или выберите тариф побольше.",
+    ),
     "error.answers_paused": (
         "The answers of this workspace are used up, and messages wait. Top up the balance or choose a larger plan.",
         "Ответы этого рабочего пространства закончились, сообщения ждут. Пополните баланс или выберите тариф побольше.",
