@@ -107,6 +107,7 @@ class World:
     key_id: UUID
     payment_id: UUID
     invoice_id: UUID
+    job_id: UUID
     token: str = "guessed"
     code: str = "start"
 
@@ -177,6 +178,7 @@ CASES = {
     "payments.refund": Case(403, {"amount": 100}),
     "payments.hook": Case(404, content=b"{}", is_open=True),
     "billing.preview_plan": Case(409),
+    "billing.usage": Case(409),
     "platform.payments": Case(403),
     # Without billing everybody is told the same; test_billing.py has it.
     "plans.list": Case(OWN),
@@ -345,6 +347,12 @@ CASES = {
     "platform.tenants.suspend": Case(403, {"reason": "An intruder was here."}),
     "platform.tenants.resume": Case(403),
     "platform.tenants.managers": Case(403, {"user_ids": ["{user_id}"]}),
+    "platform.operations.read": Case(403),
+    "platform.jobs.list": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.jobs.retry": Case(403),
+    "platform.jobs.cancel": Case(403),
+    "platform.audit.list": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.audit.export": Case(403, query={"tenant_id": "{tenant_id}"}),
     "platform.users.list": Case(403),
     "platform.users.read": Case(403),
     "platform.users.update": Case(403, {"role": "admin"}),
@@ -511,6 +519,7 @@ async def build_world(services: Services, alice: Person) -> World:
         key_id=UUID(key.raise_for_status().json()["id"]),
         payment_id=paid_and_papered[0],
         invoice_id=paid_and_papered[1],
+        job_id=new_id(),
     )
 
 

@@ -1,4 +1,4 @@
-"""Holds that are renewed after they have expired; hashes of passwords are read by the system alone."""
+"""Holds that are renewed, hashes of passwords for the system alone, audit rows that outlive their tenant."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,6 +33,8 @@ def upgrade() -> None:
     op.execute("GRANT UPDATE (amount, expires_at, times) ON ledger_holds TO asissto_app, asissto_sys")
     op.execute(KEEP_AMOUNT)
     op.execute(WHERE_CHANGED)
+    op.drop_constraint("fk_audit_log_tenant_id", "audit_log")
+    op.create_index("ix_audit_log_id", "audit_log", ["id"])
     op.execute("REVOKE SELECT ON users FROM asissto_app")
     op.execute(f"GRANT SELECT ({SHOWN}) ON users TO asissto_app")
 
@@ -40,6 +42,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(f"REVOKE SELECT ({SHOWN}) ON users FROM asissto_app")
     op.execute("GRANT SELECT ON users TO asissto_app")
+    op.drop_index("ix_audit_log_id", "audit_log")
+    op.execute("DELETE FROM audit_log WHERE tenant_id NOT IN (SELECT id FROM tenants)")
+    name = "fk_audit_log_tenant_id"
+    op.create_foreign_key(name, "audit_log", "tenants", ["tenant_id"], ["id"], ondelete="CASCADE")
     op.execute("DROP TRIGGER keep_held_amount ON ledger_holds")
     op.execute("DROP FUNCTION keep_held_amount()")
     op.execute("REVOKE UPDATE (amount, expires_at, times) ON ledger_holds FROM asissto_app, asissto_sys")

@@ -28,6 +28,7 @@ from asissto.platform.plan_changes import PlanChangeOut, preview
 from asissto.platform.plans import Terms, offered
 from asissto.platform.platform_money import AdjustmentIn, MoneyOut, OverdraftIn, PlanIn
 from asissto.platform.subscriptions import change_plan
+from asissto.platform.usage import UsageOut, show_usage
 
 Kind = Annotated[str | None, QueryParameter(max_length=40, description="Only entries of this kind.")]
 
@@ -81,6 +82,12 @@ class BillingController(Controller):
         await record(session, principal, "billing.change_plan", "tenant", principal.tenant_id, **told)
         await session.flush()
         return await show_billing(session, principal.tenant_id)
+
+    @get("/usage", operation_id="billing.usage", guards=[need("billing.read")])
+    async def usage(self, services: Open, principal: Caller, session: Session) -> UsageOut:
+        """Of the period that runs, against the plan, with a forecast for its end, and by model."""
+        check_billing(services.settings)
+        return await show_usage(session, principal.tenant_id)
 
     @get("/plan/{code:str}", operation_id="billing.preview_plan", guards=[need("billing.read")])
     async def preview(self, code: FromPath[str], services: Open, principal: Caller, session: Session) -> PlanChangeOut:

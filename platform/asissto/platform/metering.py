@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform import ledger
 from asissto.platform.errors import BalanceTooLow
 from asissto.platform.events import announce
+from asissto.platform.jobs import enqueue
 from asissto.platform.model_calls import ModelCall
 from asissto.platform.money_tables import LedgerHold, QuotaWarning, Subscription, UsageEvent, UsageTotal
 from asissto.platform.plans import Terms
@@ -25,6 +26,7 @@ AtZero = Literal["hand_over", "pause", "overdraft"]
 """What happens to customers' messages once answers and money are used up; with `overdraft` the wallet goes below zero
 as far as the platform allows."""
 
+WARNING = "billing.warning"
 WARN_AT = (80, 100)
 """Percents of what a period includes."""
 
@@ -66,6 +68,18 @@ async def set_aside(session: AsyncSession, tenant_id: UUID, key: str, *, about: 
         else:
             return Allowance(granted=True)
     return Allowance(granted=False, at_zero=at_zero, text=subscription.zero_text)
+
+
+async def may_answer(session: AsyncSession, tenant_id: UUID) -> bool:
+    """Whether the next message would not have to wait; nothing that this depends on changes before the commit."""
+    subscription = await find_subscription(session, tenant_id, locks=True)
+    await ledger.lock(session, tenant_id)
+    if subscription.at_zero != "pause":
+        return True
+    terms = terms_of(subscription)
+    if await _has_place(session, subscription, terms, ""):
+        return True
+    return terms.overage_price is not None and await _may_spend(session, tenant_id, terms.overage_price, "pause")
 
 
 async def count_answer(
@@ -129,17 +143,21 @@ async def used(session: AsyncSession, subscription: Subscription) -> dict[str, i
 
 
 async def warn(session: AsyncSession, subscription: Subscription, name: str, before: int, now: int) -> None:
-    """Where a level of WARN_AT was reached: stored and announced, once a period."""
+    """Where a level of WARN_AT was reached: stored, announced and written to the owners, once a period."""
     limit = getattr(terms_of(subscription), name, None)
     if limit is None:
         return
-    for percent in WARN_AT:
-        if before * 100 < limit * percent <= now * 100:
-            mine = {"tenant_id": subscription.tenant_id, "period": subscription.period}
-            await session.execute(
-                insert(QuotaWarning).values(**mine, name=name, percent=percent).on_conflict_do_nothing()
-            )
-            await announce(session, subscription.tenant_id, TOPIC, subscription.tenant_id)
+    tenant_id, mine = subscription.tenant_id, {"tenant_id": subscription.tenant_id, "period": subscription.period}
+    reached = [percent for percent in WARN_AT if before * 100 < limit * percent <= now * 100]
+    rows = [{**mine, "name": name, "percent": percent} for percent in reached]
+    if not rows:
+        return
+    stored = insert(QuotaWarning).values(rows).on_conflict_do_nothing().returning(QuotaWarning.percent)
+    percent = max(await session.scalars(stored), default=None)
+    if percent is not None:
+        await announce(session, tenant_id, TOPIC, tenant_id)
+        about = {"plan": terms_of(subscription).name, "name": name, "percent": percent, "used": now, "limit": limit}
+        await enqueue(session, tenant_id, WARNING, f"{subscription.period}:{name}:{percent}", about)
 
 
 def _key(message_id: UUID) -> str:

@@ -217,8 +217,10 @@ class AuditEntry(TenantRow, Base):
     """Who did what to what; the application may add and read rows, nobody changes them."""
 
     __tablename__ = "audit_log"
-    __table_args__ = (Index("ix_audit_log_at", "tenant_id", "at"),)
+    __table_args__ = (Index("ix_audit_log_at", "tenant_id", "at"), Index("ix_audit_log_id", "id"))
 
+    # No foreign key: what was done in a tenant stays known when the tenant is gone.
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-2)
     at: Mapped[CreatedAt]
     actor_id: Mapped[UUID | None]
     actor_kind: Mapped[str] = mapped_column(comment="user, api key, system or command line")
