@@ -7,9 +7,10 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.platform.money_tables import Subscription
 from asissto.platform.plan_limits import KEPT, levels
-from asissto.platform.plans import Terms, find_plan
-from asissto.platform.subscriptions import Change, find_subscription, foresee
+from asissto.platform.plans import Terms, find_plan, is_dearer
+from asissto.platform.subscriptions import find_subscription, terms_of, worth_left
 
 _MODELS = text("""
     WITH named AS (
@@ -21,6 +22,15 @@ _MODELS = text("""
     SELECT DISTINCT id, name, model FROM named WHERE model IS NOT NULL AND model <> ALL(:models) ORDER BY name, model
 """)
 """The server's models that assistants have as they are published. In SQL, as in `plan_limits`."""
+
+
+class _Change(msgspec.Struct, frozen=True, kw_only=True):
+    """When another plan begins, and what is paid and given back then, in minor units."""
+
+    begins_at: datetime
+    is_trial: bool = False
+    price: int = 0
+    credit: int = 0
 
 
 class OverOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +65,7 @@ async def preview(session: AsyncSession, tenant_id: UUID, code: str, now: dateti
     """Changes nothing. Raises NotFound."""
     terms = await find_plan(session, code)
     subscription = await find_subscription(session, tenant_id)
-    change: Change = await foresee(session, subscription, terms, now or datetime.now(UTC))
+    change = await _foresee(session, subscription, terms, now or datetime.now(UTC))
     return PlanChangeOut(
         plan=terms,
         **msgspec.structs.asdict(change),
@@ -80,3 +90,15 @@ async def left_out(session: AsyncSession, tenant_id: UUID, terms: Terms) -> list
         return []
     rows = await session.execute(_MODELS, {"tenant_id": tenant_id, "models": list(terms.models)})
     return [LeftOut(assistant_id=row.id, assistant=row.name, model=row.model) for row in rows]
+
+
+async def _foresee(session: AsyncSession, subscription: Subscription, wanted: Terms, now: datetime) -> _Change:
+    """What `change_plan` would do."""
+    current = terms_of(subscription)
+    if wanted.code == subscription.plan:
+        return _Change(begins_at=subscription.period_start)
+    if not (is_dearer(wanted, current) or not current.price):
+        return _Change(begins_at=subscription.period_end, price=wanted.price)
+    if wanted.trial_days and not subscription.has_tried:
+        return _Change(begins_at=now, is_trial=True)
+    return _Change(begins_at=now, price=wanted.price, credit=await worth_left(session, subscription, now))

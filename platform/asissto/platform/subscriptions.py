@@ -32,15 +32,6 @@ RENEW_SECONDS = 60.0
 log = structlog.get_logger()
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """When another plan begins, and what is paid and given back then, in minor units."""
-
-    begins_at: datetime
-    is_trial: bool = False
-    price: int = 0
-    credit: int = 0
-
-
 def terms_of(subscription: Subscription) -> Terms:
     return msgspec.convert(subscription.terms, Terms)
 
@@ -69,7 +60,8 @@ async def change_plan(session: AsyncSession, tenant_id: UUID, code: str, now: da
         subscription.next_plan = None
         return subscription
     wanted, current = await find_plan(session, code), terms_of(subscription)
-    await _agree_on_currency(session, tenant_id, wanted)
+    if wanted.price:
+        await agree_on_currency(session, tenant_id, wanted.currency)
     if is_dearer(wanted, current) or not current.price:
         await _begin_at_once(session, subscription, wanted, now)
     else:
@@ -78,16 +70,19 @@ async def change_plan(session: AsyncSession, tenant_id: UUID, code: str, now: da
     return subscription
 
 
-async def foresee(session: AsyncSession, subscription: Subscription, wanted: Terms, now: datetime) -> Change:
-    """What `change_plan` would do."""
-    current = terms_of(subscription)
-    if wanted.code == subscription.plan:
-        return Change(begins_at=subscription.period_start)
-    if not (is_dearer(wanted, current) or not current.price):
-        return Change(begins_at=subscription.period_end, price=wanted.price)
-    if wanted.trial_days and not subscription.has_tried:
-        return Change(begins_at=now, is_trial=True)
-    return Change(begins_at=now, price=wanted.price, credit=await _worth(session, subscription, now))
+async def agree_on_currency(session: AsyncSession, tenant_id: UUID, wanted: str) -> None:
+    """The currency is that of the first payment or paid plan; once something was booked or ordered it stays.
+
+    Raises CurrencyDiffers.
+    """
+    currency = await session.scalar(select(Tenant.currency).where(Tenant.id == tenant_id).with_for_update())
+    if currency == wanted:
+        return
+    booked = select(LedgerEntry.id).where(LedgerEntry.tenant_id == tenant_id)
+    ordered = select(Payment.id).where(Payment.tenant_id == tenant_id)
+    if await session.scalar(select(or_(booked.exists(), ordered.exists()))):
+        raise CurrencyDiffers(currency=currency, wanted=wanted)
+    await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(currency=wanted))
 
 
 async def renew(session: AsyncSession, tenant_id: UUID, now: datetime) -> bool:
@@ -149,18 +144,6 @@ async def _begin_free(session: AsyncSession, tenant_id: UUID) -> None:
     await session.execute(row.on_conflict_do_nothing())
 
 
-async def _agree_on_currency(session: AsyncSession, tenant_id: UUID, wanted: Terms) -> None:
-    """The currency is that of the first plan that is paid for; it stays once something was booked or is being paid."""
-    currency = await session.scalar(select(Tenant.currency).where(Tenant.id == tenant_id))
-    if currency == wanted.currency or not wanted.price:
-        return
-    booked = select(LedgerEntry.id).where(LedgerEntry.tenant_id == tenant_id)
-    ordered = select(Payment.id).where(Payment.tenant_id == tenant_id)
-    if await session.scalar(select(or_(booked.exists(), ordered.exists()))):
-        raise CurrencyDiffers(currency=currency, wanted=wanted.currency)
-    await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(currency=wanted.currency))
-
-
 async def _begin_at_once(session: AsyncSession, subscription: Subscription, wanted: Terms, now: datetime) -> None:
     subscription.anchor = now
     if wanted.trial_days and not subscription.has_tried:
@@ -176,7 +159,7 @@ async def _begin_at_once(session: AsyncSession, subscription: Subscription, want
 
 async def _credit(session: AsyncSession, subscription: Subscription, now: datetime) -> None:
     """Gives back what the old period has left."""
-    amount = await _worth(session, subscription, now)
+    amount = await worth_left(session, subscription, now)
     if amount > 0:
         await transfer(
             session,
@@ -190,7 +173,7 @@ async def _credit(session: AsyncSession, subscription: Subscription, now: dateti
         )
 
 
-async def _worth(session: AsyncSession, subscription: Subscription, now: datetime) -> int:
+async def worth_left(session: AsyncSession, subscription: Subscription, now: datetime) -> int:
     """Of what the period has left by its days or by its answers, whichever share is the smaller; minor units.
 
     By days alone, whoever uses up the answers of a month in a day would get nearly all of its price back.
