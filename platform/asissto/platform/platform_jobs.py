@@ -65,7 +65,7 @@ async def retry_job(session: AsyncSession, principal: Principal, tenant_id: UUID
         raise Conflict(detail=Phrase("conflict.job"))
     before = job.state
     job.state, job.attempts, job.run_at = "todo", 0, func.now()
-    job.finished_at = job.waiting_since = None
+    job.finished_at = job.waiting_since = job.error = None
     await session.flush()
     notify(session, CHANNEL, f"{job.kind} 0.0")
     await _record(session, principal, "platform.jobs.retry", job, before)
