@@ -109,6 +109,7 @@ class World:
     invoice_id: UUID
     code_id: UUID
     payout_id: UUID
+    job_id: UUID
     token: str = "guessed"
     code: str = "start"
 
@@ -178,6 +179,8 @@ CASES = {
     "payments.settle": Case(403),
     "payments.refund": Case(403, {"amount": 100}),
     "payments.hook": Case(404, content=b"{}", is_open=True),
+    "billing.preview_plan": Case(409),
+    "billing.usage": Case(409),
     "platform.payments": Case(403),
     # Partners are nobody's members: test_referrals.py tells what they see of each other, and of whom they brought.
     "referrals.clicks.count": Case(404, {"code": "no-such-code"}, is_open=True),
@@ -374,6 +377,12 @@ CASES = {
     "platform.tenants.suspend": Case(403, {"reason": "An intruder was here."}),
     "platform.tenants.resume": Case(403),
     "platform.tenants.managers": Case(403, {"user_ids": ["{user_id}"]}),
+    "platform.operations.read": Case(403),
+    "platform.jobs.list": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.jobs.retry": Case(403),
+    "platform.jobs.cancel": Case(403),
+    "platform.audit.list": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.audit.export": Case(403, query={"tenant_id": "{tenant_id}"}),
     "platform.users.list": Case(403),
     "platform.users.read": Case(403),
     "platform.users.update": Case(403, {"role": "admin"}),
@@ -542,6 +551,7 @@ async def build_world(services: Services, alice: Person) -> World:
         invoice_id=paid_and_papered[1],
         code_id=new_id(),
         payout_id=new_id(),
+        job_id=new_id(),
     )
 
 

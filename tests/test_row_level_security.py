@@ -159,6 +159,15 @@ async def test_some_tables_are_out_of_the_applications_reach(
             await session.execute(text(f"SELECT * FROM {table}"))
 
 
+async def test_hashes_of_passwords_are_out_of_the_applications_reach(one_connection: Database, people: People) -> None:
+    """It sees colleagues by name and address, and nobody's hash."""
+    async with one_connection.tenant(people["alice"].tenant_id) as session:
+        assert len((await session.execute(text("SELECT name, email FROM users"))).all()) == 2
+    with pytest.raises(DBAPIError, match="permission denied"):
+        async with one_connection.tenant(people["alice"].tenant_id) as session:
+            await session.execute(text("SELECT password_hash FROM users"))
+
+
 async def test_a_tenant_sees_none_of_anothers_rows(
     one_connection: Database, superuser: asyncpg.Connection, people: People
 ) -> None:

@@ -25,6 +25,7 @@ from asissto.platform.invitation_routes import HANDLERS as INVITATIONS
 from asissto.platform.invoice_routes import HANDLERS as INVOICES
 from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut, TenantPatch, UserOut, UserPatch
 from asissto.platform.model_call_routes import HANDLERS as CALLS
+from asissto.platform.operations_routes import HANDLERS as OPERATIONS
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.payment_routes import HANDLERS as PAYMENTS
 from asissto.platform.permissions import need, open_to_all
@@ -177,6 +178,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *PROVIDERS,
     *CALLS,
     *PLATFORM,
+    *OPERATIONS,
     *PAYMENTS,
     *INVOICES,
     *REFERRALS,

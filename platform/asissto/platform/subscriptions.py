@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.database import Database
-from asissto.platform.errors import BalanceTooLow, CurrencyDiffers, DatabaseDown, NotFound
+from asissto.platform.errors import AnswersPaused, BalanceTooLow, CurrencyDiffers, DatabaseDown, NotFound
 from asissto.platform.events import announce
+from asissto.platform.jobs import wake
 from asissto.platform.ledger import release_expired, transfer
 from asissto.platform.money_tables import LedgerEntry, Subscription, UsageTotal
 from asissto.platform.payment_tables import Payment
@@ -157,14 +158,9 @@ async def _begin_at_once(session: AsyncSession, subscription: Subscription, want
 
 
 async def _credit(session: AsyncSession, subscription: Subscription, now: datetime) -> None:
-    """Gives back what the old period has left: by its days or by its answers, whichever share is the smaller.
-
-    By days alone, whoever uses up the answers of a month in a day would get nearly all of its price back.
-    """
-    terms = terms_of(subscription)
-    left = min(_days_left(subscription, now), await _answers_left(session, subscription, terms))
-    amount = terms.price * left // 10_000
-    if amount > 0 and subscription.status == "active":
+    """Gives back what the old period has left."""
+    amount = await worth_left(session, subscription, now)
+    if amount > 0:
         await transfer(
             session,
             subscription.tenant_id,
@@ -173,8 +169,20 @@ async def _credit(session: AsyncSession, subscription: Subscription, now: dateti
             credit="wallet",
             amount=amount,
             key=f"plan_credit:{subscription.period}",
-            note=terms.name,
+            note=terms_of(subscription).name,
         )
+
+
+async def worth_left(session: AsyncSession, subscription: Subscription, now: datetime) -> int:
+    """Of what the period has left by its days or by its answers, whichever share is the smaller; minor units.
+
+    By days alone, whoever uses up the answers of a month in a day would get nearly all of its price back.
+    """
+    if subscription.status != "active":
+        return 0
+    terms = terms_of(subscription)
+    left = min(_days_left(subscription, now), await _answers_left(session, subscription, terms))
+    return terms.price * left // 10_000
 
 
 def _days_left(subscription: Subscription, now: datetime) -> int:
@@ -218,6 +226,7 @@ async def _begin(session: AsyncSession, subscription: Subscription, wanted: Term
     await session.flush()
     mine = update(Tenant).where(Tenant.id == subscription.tenant_id)
     await session.execute(mine.values(plan=wanted.code))
+    await wake(session, subscription.tenant_id, AnswersPaused.code)
 
 
 async def _next_terms(session: AsyncSession, subscription: Subscription) -> Terms:

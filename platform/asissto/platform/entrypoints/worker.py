@@ -18,10 +18,11 @@ from asissto.platform.payment_events import keep_settling
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
 from asissto.platform.subscriptions import keep_renewing
+from asissto.platform.warning_mail import HANDLERS as WARNINGS
 from asissto.platform.worker import Worker
 from asissto.retrieval.jobs import HANDLERS as RETRIEVAL
 
-HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS, **NAMES, **MAIL}
+HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS, **NAMES, **MAIL, **WARNINGS}
 
 
 def make_worker(services: Services) -> Worker:
