@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from msgspec import structs
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,16 +16,17 @@ from asissto.channels.contract import Connector, Destination
 from asissto.channels.inbox import ANSWER, FETCH
 from asissto.channels.notifying import NOTIFY, notify, notify_later, notify_team
 from asissto.channels.opinions import HANDLERS as OPINIONS
-from asissto.channels.opinions import ask_later
+from asissto.channels.opinions import ask_for_opinions
 from asissto.channels.saying import said_of
 from asissto.channels.send_errors import SendError
 from asissto.channels.tables import Channel, Thread
 from asissto.channels.telling import language_for, tell
 from asissto.channels.threads import destination
 from asissto.platform import jobs
-from asissto.platform.errors import AsisstoError, AssistantPaused
+from asissto.platform.errors import AnswersPaused, AsisstoError, AssistantPaused
 from asissto.platform.events import announce
 from asissto.platform.jobs import ClaimedJob
+from asissto.platform.metering import may_answer
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
 from asissto.platform.worker import Handler
@@ -34,13 +34,13 @@ from asissto.retrieval.bursts import withdraw
 from asissto.retrieval.changing_hands import hand_over
 from asissto.retrieval.conversations import TOPIC, lock_conversation
 from asissto.retrieval.handing_over import HandOverReason
-from asissto.retrieval.remembering import result_of
 from asissto.retrieval.tables import Conversation, Message
 from asissto.retrieval.turns import SILENT, Told, collect_turn, open_turn
 from asissto.retrieval.who_said import by_customer
 
 _TYPING_SECONDS = 5.0
 _PAUSED = timedelta(minutes=1)
+_UNPAID = timedelta(minutes=10)
 
 
 async def answer(services: Services, job: ClaimedJob) -> None:
@@ -70,16 +70,19 @@ async def answer(services: Services, job: ClaimedJob) -> None:
             await notify_team(session, channel, handed, services.settings.public_url)
         link = answer_link(services, job.tenant_id, told.message_id)
         said = await said_of(session, job.tenant_id, told.answer, connector.account.settings.hours, link)
-        settings = turn.speaker.scope(channel.type, {}).settings
         if connector.capabilities.rates:
-            if settings.ask_thumbs and result_of(told.answer) != "courtesy":
-                said = structs.replace(said, asks="thumb", about=told.message_id)
-            await ask_later(session, settings, job.tenant_id, thread.id)
+            said = await ask_for_opinions(session, thread, turn.speaker.scope(channel.type, {}).settings, said, told)
         await outbox.put(session, thread, told.message_id, connector.render(said))
 
     try:
         async with typing(connector, destination(thread)):
             told = await collect_turn(services, turn, write_parts)
+    except AnswersPaused as error:  # the customer waits for as long as it takes
+        async with services.database.tenant(job.tenant_id) as session:
+            await jobs.rest(session, job, error.code, _UNPAID)
+            if await may_answer(session, job.tenant_id):  # the money came between the look and this
+                await jobs.wake(session, job.tenant_id, error.code)
+        return
     finally:
         await connector.close()
     if told is None:

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from msgspec import structs
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,7 +28,9 @@ from asissto.retrieval.analytics_tables import Inquiry
 from asissto.retrieval.assistants import AssistantSettings, find_assistant, on_channel, settings_of
 from asissto.retrieval.conversations import TOPIC, lock_conversation
 from asissto.retrieval.feedback import RATING, Opinion, take_opinion
+from asissto.retrieval.remembering import result_of
 from asissto.retrieval.tables import Conversation, Message
+from asissto.retrieval.turns import Told
 from asissto.retrieval.who_said import by_customer
 
 ASK_RATING = "channels.ask_rating"
@@ -50,6 +53,16 @@ async def take_pressed(session: AsyncSession, channel: Channel, event: Event) ->
     except (NotFound, InvalidInput):
         return
     await announce(session, channel.tenant_id, TOPIC, thread.id)
+
+
+async def ask_for_opinions(
+    session: AsyncSession, thread: Thread, settings: AssistantSettings, said: Said, told: Told
+) -> Said:
+    """What is said, with thumbs below it where the assistant wants them; a rating is asked for later."""
+    await ask_later(session, settings, thread.tenant_id, thread.id)
+    if settings.ask_thumbs and result_of(told.answer) != "courtesy":
+        return structs.replace(said, asks="thumb", about=told.message_id)
+    return said
 
 
 async def ask_later(session: AsyncSession, settings: AssistantSettings, tenant_id: UUID, conversation_id: UUID) -> None:
