@@ -1,32 +1,28 @@
-"""The routes of the figures: cards, series, breakdowns, and the rows behind them as pages and files."""
+"""The routes of the figures: the catalogue, cards, series, breakdowns and the forecast."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
-from uuid import UUID
 
 import msgspec
 from litestar import Controller, get
-from litestar.di import NamedDependency, Provide
-from litestar.params import FromPath, FromQuery, QueryParameter
-from litestar.response import Stream
+from litestar.params import FromQuery, QueryParameter
 from litestar.types import ControllerRouterHandler
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.errors import Forbidden, InvalidInput
 from asissto.platform.given import Caller, Open, Session
-from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page
 from asissto.platform.permissions import need
 from asissto.platform.texts import Phrase
+from asissto.retrieval.asking_figures import GIVEN, Query
 from asissto.retrieval.comparing_periods import Card, Contribution, card, contributions
-from asissto.retrieval.figure_rows import CallRow, FeedbackRow, InquiryRow, SegmentRow, TurnRow, View
+from asissto.retrieval.figure_row_routes import HANDLERS as ROWS
+from asissto.retrieval.figure_rows import View
 from asissto.retrieval.figures import FIGURES, dimensions_of
 from asissto.retrieval.forecasting import CHARGES, Forecast, forecast
-from asissto.retrieval.listing_rows import MEDIA_TYPES, Format, file_of, page_of, rows_of
-from asissto.retrieval.periods import Period, period_of, timezone_of
+from asissto.retrieval.periods import Period
 from asissto.retrieval.reckoning import (
     MOST_GROUPS,
     Reading,
-    Slice,
     Step,
     Value,
     breakdown,
@@ -37,24 +33,11 @@ from asissto.retrieval.reckoning import (
     whole,
 )
 
-READ = [need("analytics.read")]
 MOST_HOURS = 62
 """Days that may be shown by the hour."""
 
-_KEY = r"^[^\x00]{1,200}$"
-Key = Annotated[str | None, QueryParameter(pattern=_KEY, description="A key of this dimension, or none.")]
-Spoken = Annotated[
-    str | None,
-    QueryParameter(name="language", pattern=_KEY, description="Of the answers; `language` is the reader's."),
-]
-Since = Annotated[datetime | None, QueryParameter(description="From this moment on; without it 30 days.")]
-Until = Annotated[datetime | None, QueryParameter(description="Before this moment; without it today's end.")]
-BeforeSince = Annotated[datetime | None, QueryParameter(description="The period to compare with begins here.")]
-BeforeUntil = Annotated[datetime | None, QueryParameter(description="And ends before this moment.")]
 Name = Annotated[str, QueryParameter(pattern="^[a-z0-9_]{1,40}$", description="A figure of the catalogue.")]
-MaybeName = Annotated[str | None, QueryParameter(pattern="^[a-z0-9_]{1,40}$", description="Only the rows of a figure.")]
 By = Annotated[str, QueryParameter(pattern="^[a-z_]{1,40}$", description="A dimension of the figure.")]
-Currency = Annotated[str | None, QueryParameter(pattern="^[A-Z]{3}$", description="Of money; else that of most calls.")]
 
 
 class FigureOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,68 +100,11 @@ class BreakdownOut(msgspec.Struct, frozen=True, kw_only=True):
     items: list[Contribution]
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the query says, before the time zone of the workspace is known."""
-
-    sliced: Slice
-    since: datetime | None
-    until: datetime | None
-    before_since: datetime | None
-    before_until: datetime | None
-
-    async def reading(self, session: AsyncSession, tenant_id: UUID) -> Reading:
-        """Raises InvalidInput."""
-        timezone = await timezone_of(session, tenant_id)
-        period = period_of(self.since, self.until, timezone, ("since", "until"))
-        return Reading(tenant_id=tenant_id, period=period, sliced=self.sliced, timezone=timezone)
-
-    def earlier(self, reading: Reading) -> Reading:
-        """As long and just before, where it is not said otherwise. Raises InvalidInput."""
-        if self.before_since is self.before_until is None:
-            return msgspec.structs.replace(reading, period=reading.period.before)
-        until = self.before_until or reading.period.since
-        period = period_of(self.before_since, until, reading.timezone, ("before_since", "before_until"))
-        return msgspec.structs.replace(reading, period=period)
-
-
-def provide_asked(
-    assistant: Key = None,
-    version: Key = None,
-    channel: Key = None,
-    channel_type: Key = None,
-    model: Key = None,
-    spoken: Spoken = None,
-    day: Key = None,
-    hour: Key = None,
-    result: Key = None,
-    mode: Key = None,
-    reason: Key = None,
-    purpose: Key = None,
-    provider: Key = None,
-    confidence: Key = None,
-    currency: Currency = None,
-    since: Since = None,
-    until: Until = None,
-    before_since: BeforeSince = None,
-    before_until: BeforeUntil = None,
-) -> Asked:
-    told = locals()
-    moments = {name: told.pop(name) for name in Asked.__struct_fields__ if name != "sliced"}
-    told["language"] = told.pop("spoken")
-    return Asked(sliced={name: key for name, key in told.items() if key is not None}, **moments)
-
-
-Query = NamedDependency[Asked]
-# One dependency beside the session's, and none that needs another: Litestar leaves the session of a request open where
-# a later one fails.
-_GIVEN = {"asked": Provide(provide_asked, sync_to_thread=False)}
-
-
 class FigureController(Controller):
     path = "/api/v1/analytics"
     tags = ("analytics",)
-    dependencies = _GIVEN
-    guards = READ
+    dependencies = GIVEN
+    guards = (need("analytics.read"),)
 
     @get("/figures", operation_id="analytics.figures")
     async def figures(self) -> FiguresOut:
@@ -263,85 +189,7 @@ class FigureController(Controller):
         return await forecast(session, reading, figure, bills=services.settings.billing)
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """Which page of which rows."""
-
-    figure: str | None
-    limit: int
-    after: str | None
-
-
-def provide_listed(figure: MaybeName = None, limit: Limit = DEFAULT_LIMIT, after: After = None) -> Listed:
-    return Listed(figure, limit, after)
-
-
-class RowController(Controller):
-    """The columns of the views are stable: others may come, none goes or changes what it means."""
-
-    path = "/api/v1/analytics/views"
-    tags = ("analytics",)
-    dependencies = {**_GIVEN, "listed": Provide(provide_listed, sync_to_thread=False)}  # noqa: RUF012
-    guards = READ
-
-    @get("/turns", operation_id="analytics.turns")
-    async def turns(
-        self, principal: Caller, session: Session, asked: Query, listed: NamedDependency[Listed]
-    ) -> Page[TurnRow]:
-        """Answers, latest first."""
-        rows = rows_of(await asked.reading(session, principal.tenant_id), "turns", listed.figure)
-        return await page_of(session, TurnRow, rows, listed.limit, listed.after)
-
-    @get("/inquiries", operation_id="analytics.inquiries")
-    async def inquiries(
-        self, principal: Caller, session: Session, asked: Query, listed: NamedDependency[Listed]
-    ) -> Page[InquiryRow]:
-        """What customers wanted, latest first."""
-        rows = rows_of(await asked.reading(session, principal.tenant_id), "inquiries", listed.figure)
-        return await page_of(session, InquiryRow, rows, listed.limit, listed.after)
-
-    @get("/feedback", operation_id="analytics.feedback")
-    async def feedback(
-        self, principal: Caller, session: Session, asked: Query, listed: NamedDependency[Listed]
-    ) -> Page[FeedbackRow]:
-        """What customers thought of answers, latest first."""
-        rows = rows_of(await asked.reading(session, principal.tenant_id), "feedback", listed.figure)
-        return await page_of(session, FeedbackRow, rows, listed.limit, listed.after)
-
-    @get("/calls", operation_id="analytics.calls")
-    async def calls(
-        self, principal: Caller, session: Session, asked: Query, listed: NamedDependency[Listed]
-    ) -> Page[CallRow]:
-        """Calls of models, latest first."""
-        rows = rows_of(await asked.reading(session, principal.tenant_id), "calls", listed.figure)
-        return await page_of(session, CallRow, rows, listed.limit, listed.after)
-
-    @get("/segments", operation_id="analytics.segments")
-    async def segments(
-        self, principal: Caller, session: Session, asked: Query, listed: NamedDependency[Listed]
-    ) -> Page[SegmentRow]:
-        """SMS that were sent, latest first."""
-        rows = rows_of(await asked.reading(session, principal.tenant_id), "segments", listed.figure)
-        return await page_of(session, SegmentRow, rows, listed.limit, listed.after)
-
-    @get("/{view:str}/export", operation_id="analytics.export")
-    async def export(
-        self,
-        view: FromPath[View],
-        services: Open,
-        principal: Caller,
-        asked: Query,
-        figure: MaybeName = None,
-        format: FromQuery[Format] = "csv",  # noqa: A002 - the name of the parameter
-    ) -> Stream:
-        """Oldest first, as a file."""
-        async with services.database.tenant(principal.tenant_id) as session:
-            reading = await asked.reading(session, principal.tenant_id)
-        rows = file_of(services.database, reading, view, rows_of(reading, view, figure), format)
-        headers = {"content-disposition": f'attachment; filename="{view}.{format}"'}
-        return Stream(rows, media_type=MEDIA_TYPES[format], headers=headers)
-
-
-HANDLERS: list[ControllerRouterHandler] = [FigureController, RowController]
+HANDLERS: list[ControllerRouterHandler] = [FigureController, *ROWS]
 
 
 def _described(name: str) -> FigureOut:
