@@ -194,6 +194,14 @@ async def test_another_workspace_has_figures_of_its_own(
     assert await rows(charlie, "turns", assistant=mine[0]["assistant_id"]) == []
 
 
+async def test_a_workspace_has_a_time_zone_that_everybody_knows(alice: Person) -> None:
+    """By its name in the list of IANA."""
+    for zone, status in (("Asia/Yekaterinburg", 200), ("Mars/Olympus", 400), ("UTC\x00", 400), ("../etc/passwd", 400)):
+        assert (await alice.client.patch("/api/v1/tenant", json={"timezone": zone})).status_code == status, zone
+    assert (await alice.client.get("/api/v1/tenant")).json()["timezone"] == "Asia/Yekaterinburg"
+    assert (await get(alice, "cards"))["timezone"] == "Asia/Yekaterinburg"
+
+
 async def test_operators_see_no_figures(alice: Person, bob: Person) -> None:
     """Editors and analysts do."""
     for role, status in (("operator", 403), ("analyst", 200), ("editor", 200)):

@@ -58,6 +58,8 @@ async def test_an_opinion_is_stored_once_and_may_change(
     assert (await put(alice, answer | {"message_id": str(uuid4())}, thumb="up")).status_code == 404
     assert (await put(charlie, answer, thumb="up")).status_code == 404
     assert await opinions(superuser) == [(-1, None, "Thanks!", 1)]
+    audited = "SELECT changes ->> 'thumb' FROM audit_log WHERE action = 'conversations.feedback' ORDER BY id"
+    assert [row[0] for row in await superuser.fetch(audited)] == ["up", "down"]
     cards = {
         card["figure"]: card["value"] for card in (await alice.client.get("/api/v1/analytics/cards")).json()["items"]
     }

@@ -19,7 +19,7 @@ from asissto.platform.entrypoints.web import build_app
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
-from asissto.retrieval.report_letters import HANDLERS, send_report
+from asissto.retrieval.report_letters import send_report
 from asissto.retrieval.report_links import Linked, make_token, read_token
 from asissto.retrieval.reports import JOB, ask_for_due, next_due, period_before
 from mail_peer import PASSWORD, USER, MailPeer
@@ -158,7 +158,11 @@ async def test_nobody_writes_letters_to_whoever_may_not_read_them(
     await ask_for_due(mailing.database, datetime.fromisoformat(changed.json()["next_at"]))
     await superuser.execute("UPDATE memberships SET role = 'operator' WHERE user_id = $1", alice.user_id)
     assert await letters(mailing, post, superuser) == []
-    assert set(HANDLERS) == {JOB}
+    told = "SELECT action, object_type, changes ->> 'every' FROM audit_log WHERE action LIKE 'reports.%' ORDER BY id"
+    assert [tuple(row) for row in await superuser.fetch(told)] == [
+        ("reports.create", "report", "day"),
+        ("reports.update", "report", "month"),
+    ]
 
 
 BAD: list[tuple[dict[str, Any], int]] = [
