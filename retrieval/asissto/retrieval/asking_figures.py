@@ -10,7 +10,7 @@ from litestar.params import QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.retrieval.periods import period_of, timezone_of
-from asissto.retrieval.reckoning import Reading, Slice
+from asissto.retrieval.reckoning import Reading, Slice, read_plainly
 
 _KEY = r"^[^\x00]{1,200}$"
 Key = Annotated[str | None, QueryParameter(pattern=_KEY, description="A key of this dimension, or none.")]
@@ -36,6 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     async def reading(self, session: AsyncSession, tenant_id: UUID) -> Reading:
         """Raises InvalidInput."""
+        await read_plainly(session)
         timezone = await timezone_of(session, tenant_id)
         period = period_of(self.since, self.until, timezone, ("since", "until"))
         return Reading(tenant_id=tenant_id, period=period, sliced=self.sliced, timezone=timezone)
