@@ -20,6 +20,7 @@ from asissto.ingestion.original_routes import attachment as as_download
 from asissto.ingestion.original_routes import begun
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import need
 from asissto.platform.services import Services
 from asissto.platform.texts import TEXTS, Language, text
@@ -79,7 +80,7 @@ class AttachmentController(Controller):
         "/{attachment_id:uuid}/content",
         operation_id="attachments.content",
         guards=[need("conversations.read")],
-        opt={UNCOMPRESSED: True},
+        opt={UNCOMPRESSED: True, MEDIA_TYPES: ("*/*",)},
     )
     async def content(
         self,

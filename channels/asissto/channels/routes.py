@@ -28,6 +28,7 @@ from asissto.channels.channels import api_channel
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import AsisstoError
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import need
 from asissto.platform.problems import translate
 from asissto.platform.services import Services
@@ -131,7 +132,12 @@ class AskController(Controller):
     path = "/api/v1/assistants/{assistant_id:uuid}/ask"
     tags = ("assistants",)
 
-    @post(operation_id="assistants.ask", status_code=200, guards=[need("ask")])
+    @post(
+        operation_id="assistants.ask",
+        status_code=200,
+        guards=[need("ask")],
+        opt={MEDIA_TYPES: ("application/json", EVENT_STREAM)},
+    )
     async def ask(
         self,
         assistant_id: FromPath[UUID],

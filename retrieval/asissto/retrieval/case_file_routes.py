@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.import_reports import ImportOut, audited, takes
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import need
 from asissto.platform.texts import Language
 from asissto.retrieval.case_files import read_lines, read_table, write_lines, write_table
@@ -70,7 +71,12 @@ class CaseFileController(Controller):
             await _carry_out(session, principal, "question_cases.import", plan)
         return ImportOut.of(plan, language)
 
-    @get("/export", operation_id="question_cases.export", guards=[need("quality.read")])
+    @get(
+        "/export",
+        operation_id="question_cases.export",
+        guards=[need("quality.read")],
+        opt={MEDIA_TYPES: ("application/jsonl", "text/csv")},
+    )
     async def give(
         self,
         set_id: FromPath[UUID],
