@@ -18,6 +18,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from asissto.channels.channels import api_channel
+from asissto.channels.privacy_tables import PrivacyRequest
 from asissto.channels.tables import Contact, Outgoing, StoredAttachment, Thread
 from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.documents import newest_version, tenant_number
@@ -99,6 +100,7 @@ class World:
     provider_id: UUID
     provider_name: str
     price_id: UUID
+    request_id: UUID
     token: str = "guessed"
 
 
@@ -277,6 +279,16 @@ CASES = {
     "conversations.hand_over": Case(HIDDEN),
     "conversations.return": Case(HIDDEN),
     "conversations.close": Case(HIDDEN),
+    "contacts.export": Case(HIDDEN),
+    "contacts.erase": Case(HIDDEN),
+    "privacy.requests.list": Case(OWN),
+    "privacy.requests.read": Case(HIDDEN),
+    "privacy.retention.read": Case(OWN),
+    "privacy.retention.update": Case(OWN, {"audit_days": 90}),
+    "exports.fetch": Case(404, is_open=True),  # test_privacy.py tells what a link opens
+    "auth.export": Case(202),
+    "auth.export.read": Case(HIDDEN),
+    "auth.erase": Case(401, {"password": "guessed guessed"}),
 }
 
 
@@ -427,6 +439,7 @@ async def build_world(services: Services, alice: Person) -> World:
         provider_id=UUID(shop["id"]),
         provider_name=shop["name"],
         price_id=UUID(price.raise_for_status().json()["id"]),
+        request_id=written["request_id"],
     )
 
 
@@ -439,7 +452,7 @@ async def something_through(
         yield b"alice's secret picture"
 
     stored = await services.files.save(tenant_id, "picture", pieces(), limit_mb=1)
-    ids = {name: new_id() for name in ("part_id", "attachment_id", "contact_id", "other_contact_id")}
+    ids = {name: new_id() for name in ("part_id", "attachment_id", "contact_id", "other_contact_id", "request_id")}
     mine = {"tenant_id": tenant_id, "channel_id": channel_id}
     async with services.database.tenant(tenant_id) as session:
         for name in ("contact_id", "other_contact_id"):
@@ -449,6 +462,8 @@ async def something_through(
         about = {"message_id": message_id, "conversation_id": conversation_id}
         session.add(Outgoing(**mine, **about, id=ids["part_id"], seq=1, part=0, content=content, key=1, state="failed"))
         picture = {"content": {"type": "photo"}, "state": "stored", "file_key": stored.key, "size": stored.bytes}
+        asked = {"kind": "export", "subject": "contact", "subject_id": ids["contact_id"]}
+        session.add(PrivacyRequest(tenant_id=tenant_id, id=ids["request_id"], **asked))
         attachment_id = ids["attachment_id"]
         session.add(StoredAttachment(tenant_id=tenant_id, id=attachment_id, message_id=message_id, **picture))
         await session.flush()
@@ -566,7 +581,12 @@ async def secrets_of(connection: asyncpg.Connection, tenant_id: UUID, strangers_
 
 def hidden_operations() -> set[str]:
     """Without the ones that name somebody whom nobody knows, or bring a link that nobody made."""
-    return {name for name, case in CASES.items() if case.status == HIDDEN} - {"members.add", "answers.read"}
+    return {name for name, case in CASES.items() if case.status == HIDDEN} - {
+        "members.add",
+        "answers.read",
+        "exports.fetch",
+        "auth.export.read",
+    }
 
 
 def leaked(response: httpx.Response, secrets: set[str]) -> set[str]:

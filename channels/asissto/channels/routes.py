@@ -22,6 +22,7 @@ from asissto.channels import (
     delivery_routes,
     hook_routes,
     inbox_routes,
+    privacy_routes,
     widget_routes,
 )
 from asissto.channels.channels import api_channel
@@ -180,6 +181,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *attachment_routes.HANDLERS,
     *contact_routes.HANDLERS,
     *widget_routes.HANDLERS,
+    *privacy_routes.HANDLERS,
 ]
 
 

@@ -1,6 +1,7 @@
 """The key ring: encrypts secrets at rest and derives the keys of everything else that is signed."""
 
 import base64
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -34,6 +35,17 @@ class KeyRing(msgspec.Struct, frozen=True):
     def derive(self, purpose: str) -> bytes:
         """32 bytes that only this installation can compute, different for each purpose (HKDF-SHA256)."""
         return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(self.keys[0][1])
+
+    def sign(self, purpose: str, message: bytes) -> bytes:
+        """32 bytes (HMAC-SHA256) that only this installation can make, by the newest key."""
+        return hmac.digest(self.derive(purpose), message, "sha256")
+
+    def is_signed(self, purpose: str, message: bytes, signature: bytes) -> bool:
+        """By any key of the ring, also where only the beginning of the signature is left, 16 bytes at least."""
+        rings = (KeyRing((pair,)) for pair in self.keys)
+        return len(signature) >= 16 and any(
+            hmac.compare_digest(ring.sign(purpose, message)[: len(signature)], signature) for ring in rings
+        )
 
 
 def open_key_ring(settings: Settings) -> KeyRing:

@@ -84,7 +84,35 @@ def _with_problems(description: dict[str, Any], handlers: dict[str, HTTPRouteHan
                 for problem in problems.values():
                     problem["content"] |= _content(("text/html",))
             operation["responses"] |= problems
+    _close_inputs(description)
     return description
+
+
+def _close_inputs(description: dict[str, Any]) -> None:
+    """Litestar does not say that a body with a field nobody knows is refused."""
+    schemas: dict[str, Any] = description["components"]["schemas"]
+    closed = {each.__name__ for each in _structs(msgspec.Struct) if each.__struct_config__.forbid_unknown_fields}
+    operations = (each for path in description["paths"].values() for each in path.values())
+    names, seen = [name for each in operations for name in _names_in(each.get("requestBody"))], set[str]()
+    while names:
+        name = names.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        names += _names_in(schemas[name])
+        if name.rpartition("_")[2] in closed and schemas[name].get("type") == "object":
+            schemas[name]["additionalProperties"] = False
+
+
+def _structs(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _structs(each)
+
+
+def _names_in(schema: Any) -> list[str]:
+    """Of the components that it refers to."""
+    return [found.decode() for found in re.findall(rb'"#/components/schemas/([^"]+)"', msgspec.json.encode(schema))]
 
 
 def _problem(description: str) -> dict[str, Any]:

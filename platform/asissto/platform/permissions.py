@@ -32,6 +32,7 @@ Permission = Literal[
     "conversations.write",
     "ask",
     "audit.read",
+    "privacy.write",
 ]
 
 _ANALYST: frozenset[Permission] = frozenset(
@@ -57,7 +58,13 @@ _EDITOR: frozenset[Permission] = _OPERATOR | {
     "models.read",
     "quality.write",
 }
-_OWNER: frozenset[Permission] = _EDITOR | {"tenant.write", "members.write", "models.write", "audit.read"}
+_OWNER: frozenset[Permission] = _EDITOR | {
+    "tenant.write",
+    "members.write",
+    "models.write",
+    "audit.read",
+    "privacy.write",
+}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     "owner": _OWNER,

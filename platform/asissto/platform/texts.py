@@ -524,6 +524,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.assistant": ("assistant", "ассистент"),
     "kind.attachment": ("attachment", "вложение"),
     "kind.channel": ("channel", "канал"),
+    "kind.privacy_request": ("request about personal data", "запрос о персональных данных"),
+    "kind.export": (
+        "export: the link was used, or has expired",
+        "выгрузка: ссылка уже использована или устарела",
+    ),
     "kind.citation": ("citation", "цитата"),
     "kind.collection": ("collection", "коллекция"),
     "kind.contact": ("contact", "контакт"),
@@ -703,6 +708,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "delivery.cancelled": ("A member cancelled it.", "Отменено сотрудником."),
     # Why an attachment is not there.
     "attachment.too_large": ("It is larger than 20 MB.", "Вложение больше 20 МБ."),
+    "attachment.expired": (
+        "The workspace keeps attachments no longer than this.",
+        "Срок хранения вложений истёк.",
+    ),
     "attachment.unsupported": (
         "Files of this channel cannot be fetched yet.",
         "Файлы из этого канала пока не загружаются.",

@@ -1,0 +1,79 @@
+"""A member leaves for good: the account goes at once, their words and the workspaces that nobody else is in follow."""
+
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from asissto.channels.erasing import ERASE, forget
+from asissto.channels.privacy_tables import PrivacyRequest
+from asissto.channels.tables import Channel, Contact
+from asissto.ingestion.tables import Collection
+from asissto.platform import jobs
+from asissto.platform.audit import record
+from asissto.platform.authentication import Principal
+from asissto.platform.errors import LastOwner, SignInFailed
+from asissto.platform.jobs import ClaimedJob
+from asissto.platform.model_tables import ModelProvider
+from asissto.platform.passwords import verify_password
+from asissto.platform.services import Services
+from asissto.platform.tables import Job, Membership, Tenant, User, new_id
+from asissto.retrieval.quality_tables import QuestionSet
+from asissto.retrieval.tables import Assistant, Conversation
+
+CLOSE = "privacy.close"
+CLOSED = "closed"
+"""The status of a workspace that is empty for ever."""
+
+_CONTENT = (Contact, Channel, QuestionSet, Assistant, Collection, ModelProvider)
+_AT_ONCE = 500
+
+
+async def leave(services: Services, principal: Principal, password: str) -> None:
+    """Raises SignInFailed for a wrong password, LastOwner where others would be left without an owner."""
+    async with services.database.system() as session:
+        stored = await session.scalar(select(User.password_hash).where(User.id == principal.user_id))
+    if not await verify_password(password, stored):
+        raise SignInFailed
+    async with services.database.system() as session:
+        mine = select(Membership.tenant_id, Membership.role).where(Membership.user_id == principal.user_id)
+        for tenant_id, role in (await session.execute(mine)).all():
+            await _leave_workspace(session, tenant_id, principal.user_id, is_owner=role == "owner")
+        await record(session, principal, "auth.erase", "user", principal.user_id)
+        await session.execute(delete(User).where(User.id == principal.user_id))
+
+
+async def _leave_workspace(session: AsyncSession, tenant_id: UUID, user_id: UUID, *, is_owner: bool) -> None:
+    """Two owners who leave at once wait for one another here."""
+    all_of_them = select(Membership.user_id, Membership.role).where(Membership.tenant_id == tenant_id)
+    members = (await session.execute(all_of_them.order_by(Membership.user_id).with_for_update())).all()
+    others = [role for member_id, role in members if member_id != user_id]
+    if not others:
+        await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(status=CLOSED, name=CLOSED))
+        await jobs.enqueue(session, tenant_id, CLOSE, "", {})
+        return
+    if is_owner and "owner" not in others:
+        raise LastOwner
+    request = PrivacyRequest(tenant_id=tenant_id, id=new_id(), kind="erase", subject="user", subject_id=user_id)
+    session.add(request)
+    payload = {"request_id": str(request.id), "subject": "user", "subject_id": str(user_id)}
+    await jobs.enqueue(session, tenant_id, ERASE, str(request.id), payload)
+
+
+async def close_workspace(services: Services, job: ClaimedJob) -> None:
+    """The job: what a workspace had, files included; the books and the audit trail stay."""
+    while True:
+        async with services.database.tenant(job.tenant_id) as session:
+            some = select(Conversation.id).where(Conversation.tenant_id == job.tenant_id).limit(_AT_ONCE)
+            ids = list(await session.scalars(some))
+            await forget(session, job.tenant_id, ids)
+        if not ids:
+            break
+    await services.files.delete_tenant(job.tenant_id)
+    async with services.database.tenant(job.tenant_id) as session:
+        for kind in _CONTENT:
+            await session.execute(delete(kind).where(kind.tenant_id == job.tenant_id))
+        exports = (PrivacyRequest.tenant_id == job.tenant_id, PrivacyRequest.kind == "export")
+        await session.execute(update(PrivacyRequest).where(*exports).values(file_key=None, finished_at=func.now()))
+        await session.execute(delete(Job).where(Job.tenant_id == job.tenant_id, Job.state != "doing"))
+        await jobs.remove(session, job)

@@ -1,0 +1,277 @@
+"""Personal data: everything about a person in one file, nothing about them after that, nothing kept for too long."""
+
+import io
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+
+from asissto.platform.entrypoints.worker import make_worker
+from asissto.platform.services import Services
+from channels_at_work import Json, bring, everything_at_work, make_channel, make_gateway, until
+from gateway_peer import SECRET, Gateway
+from people import PASSWORD, Person
+from test_answers import set_up
+
+ZINA = {"external_id": "zina-4471", "name": "Zinaida Quxley", "email": "zina@quxley.example", "phone": "+79991234567"}
+HER_WORDS = "My parrot Barnabas ordered a zeppelin, where does it moor?"
+HER_PICTURE = b"a picture of Barnabas"
+MARKS = ("zina-4471", "zinaida", "quxley", "9991234567", "barnabas", "zeppelin")
+"""Each would tell who she is or what she said."""
+
+BORIS = {"external_id": "boris", "name": "Boris Unconcerned"}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A workspace to which Zinaida has written by two channels, and Boris by one of them."""
+
+    services: Services
+    alice: Person
+    superuser: asyncpg.Connection
+    zina: UUID
+    boris: UUID
+
+    async def work(self) -> None:
+        worker = make_worker(self.services)
+        while await worker.run_one():
+            pass
+
+    async def is_quiet(self) -> bool:
+        """Every answer is delivered, and what was sent besides words is stored."""
+        waiting = (
+            "SELECT (SELECT count(*) FROM attachments WHERE state = 'waiting')"
+            " + (SELECT count(*) FROM outbox WHERE state <> 'sent')"
+        )
+        return bool(await self.superuser.fetchval(waiting) == 0)
+
+    async def ask(self, what: str, contact_id: UUID) -> Json:
+        """For an export or an erasure, which is done when this returns."""
+        asked = await self.alice.client.post(f"/api/v1/contacts/{contact_id}/{what}")
+        assert asked.status_code == 202, asked.text
+        await self.work()
+        return await self.read(asked.json()["id"])
+
+    async def read(self, request_id: str) -> Json:
+        found = await self.alice.client.get(f"/api/v1/privacy/requests/{request_id}")
+        return dict(found.raise_for_status().json())
+
+    @property
+    def files(self) -> list[bytes]:
+        return [path.read_bytes() for path in (self.services.settings.data_dir / "files").rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+async def desk(
+    private: Services, alice: Person, web: httpx.AsyncClient, gateway: Gateway, superuser: asyncpg.Connection
+) -> Desk:
+    await set_up(alice, burst_seconds=0.0)
+    gateway.files["picture"] = [HER_PICTURE]
+    first = await make_gateway(alice, gateway)
+    second = await make_channel(alice, "http", {"callback_url": gateway.url}, {"secret": SECRET}, name="Another")
+    picture = {"type": "photo", "ref": f"{gateway.place}/files/picture", "name": "barnabas.png"}
+    said = {"conversation": "zina-4471", "text": HER_WORDS, "sender": ZINA}
+    await bring(web, first, alice.tenant_id, "zina-4471-1", {**said, "attachments": [picture]})
+    await bring(web, second, alice.tenant_id, "zina-4471-2", {**said, "sender": {**ZINA, "external_id": "zinaida"}})
+    await bring(web, first, alice.tenant_id, "b1", {"conversation": "b", "text": "Boris was here", "sender": BORIS})
+    ids = {row["external_id"]: row["id"] for row in await superuser.fetch("SELECT * FROM contacts")}
+    desk = Desk(private, alice, superuser, ids["zina-4471"], ids["boris"])
+    async with everything_at_work(private):
+        await gateway.wait_for(3)
+        await until(desk.is_quiet)
+    joined = {"with": str(ids["zinaida"])}
+    (await alice.client.post(f"/api/v1/contacts/{desk.zina}/merge", json=joined)).raise_for_status()
+    await leave_traces(desk)
+    return desk
+
+
+async def leave_traces(desk: Desk) -> None:
+    """What members make of her words: a note, a tag, a case in a set of questions."""
+    client, row = desk.alice.client, "SELECT conversation_id, id FROM messages WHERE content = $1 ORDER BY id LIMIT 1"
+    conversation_id, message_id = await desk.superuser.fetchrow(row, HER_WORDS)
+    address = f"/api/v1/conversations/{conversation_id}"
+    (await client.post(f"{address}/notes", json={"text": "Zinaida again"})).raise_for_status()
+    (await client.put(f"{address}/tags", json={"tags": ["barnabas"]})).raise_for_status()
+    made = (await client.post("/api/v1/question-sets", json={"name": "Asked before"})).raise_for_status().json()
+    cases = f"/api/v1/question-sets/{made['id']}/from-messages"
+    answer_id = await desk.superuser.fetchval("SELECT answer_id FROM messages WHERE id = $1", message_id)
+    (await client.post(cases, json={"message_ids": [str(answer_id)]})).raise_for_status()
+
+
+async def traces(superuser: asyncpg.Connection, marks: Iterable[str]) -> dict[str, set[str]]:
+    """Which marks stand anywhere in the rows of a table, by table; every column of every table is looked at."""
+    tables = [row[0] for row in await superuser.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    found = {}
+    for table in tables:
+        rows = "\n".join(row[0] for row in await superuser.fetch(f"SELECT t::text FROM {table} t")).casefold()
+        if named := {mark for mark in marks if mark in rows}:
+            found[table] = named
+    return found
+
+
+def open_archive(content: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """The JSON files by name, and what lies beside them."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    told = {name: msgspec.json.decode(body) for name, body in files.items() if name.endswith(".json")}
+    return told, [body for name, body in files.items() if not name.endswith(".json")]
+
+
+async def test_an_export_has_everything_about_a_person(desk: Desk, web: httpx.AsyncClient) -> None:
+    """Of all contacts that were joined, with files and deliveries, and nothing of anybody else."""
+    done = await desk.ask("export", desk.zina)
+    assert (done["kind"], done["state"], done["error"]) == ("export", "done", None)
+    fetched = await web.get(done["link"])
+    assert fetched.status_code == 200
+    assert fetched.headers["content-type"] == "application/zip"
+    told, files = open_archive(fetched.content)
+    assert sorted(each["external_id"] for each in told.pop("contacts.json")) == ["zina-4471", "zinaida"]
+    assert len(told) == 2
+    for each in told.values():
+        assert next(message["content"] for message in each["messages"]) == HER_WORDS
+        assert len(each["receipts"]) == len(each["deliveries"]) == len(each["events"]) == len(each["threads"]) == 1
+    assert files == [HER_PICTURE]
+    assert b"Boris" not in b"".join(files) + fetched.content
+
+
+async def test_a_link_opens_once_and_ends(desk: Desk, web: httpx.AsyncClient) -> None:
+    """The file is gone with its time; a link that was made up opens nothing."""
+    done = await desk.ask("export", desk.zina)
+    assert (await web.get(done["link"][:-20] + "A" * 20)).status_code == 404
+    answers = [await web.get(done["link"]) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 404]
+    assert (await desk.read(done["id"]))["link"] is None
+    late = await desk.ask("export", desk.zina)
+    await desk.superuser.execute("UPDATE privacy_requests SET expires_at = now() - interval '1 minute'")
+    assert (await web.get(late["link"])).status_code == 404
+    assert len(desk.files) == 3
+    await desk.superuser.execute("UPDATE jobs SET run_at = now() WHERE kind = 'privacy.drop_export'")
+    await desk.work()
+    assert desk.files == [HER_PICTURE]
+
+
+async def test_after_an_erasure_nothing_names_the_person(desk: Desk) -> None:
+    """No row of any table, no file, no key under which a job waits; the other customer is still there."""
+    await desk.ask("export", desk.zina)
+    before = await traces(desk.superuser, MARKS)
+    assert before.keys() >= {"contacts", "messages", "threads", "inbound_events", "attachments", "receipts"}
+    assert before.keys() >= {"question_cases", "conversations"}
+    done = await desk.ask("erase", desk.zina)
+    assert (done["kind"], done["state"]) == ("erase", "done")
+    assert await traces(desk.superuser, MARKS) == {}
+    assert desk.files == []
+    assert (await desk.alice.client.get(f"/api/v1/contacts/{desk.zina}")).status_code == 404
+    assert (await traces(desk.superuser, ["boris"])).keys() >= {"contacts", "messages"}
+
+
+async def test_an_erasure_that_is_interrupted_is_finished(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store of files is away in the middle: the job comes again, and then nothing is left."""
+    asked = await desk.alice.client.post(f"/api/v1/contacts/{desk.zina}/erase")
+    delete = type(desk.services.files).delete
+    faults = iter([OSError("away")])
+
+    async def failing(self: Any, key: str) -> None:
+        for fault in faults:
+            raise fault
+        await delete(self, key)
+
+    monkeypatch.setattr(type(desk.services.files), "delete", failing)
+    await desk.work()
+    assert (await desk.read(asked.json()["id"]))["state"] == "waiting"
+    await desk.superuser.execute("UPDATE jobs SET run_at = now() WHERE state = 'todo'")
+    await desk.work()
+    assert (await desk.read(asked.json()["id"]))["state"] == "done"
+    assert await traces(desk.superuser, MARKS) == {}
+
+
+async def test_what_is_too_old_is_deleted(desk: Desk) -> None:
+    """Conversations, files, receipts and the trail have periods of their own; what is younger stays."""
+    old = "now() - interval '40 days'"
+    for table in ("messages", "attachments", "receipts", "contacts"):
+        await desk.superuser.execute(f"UPDATE {table} SET created_at = {old}")
+    await desk.superuser.execute(f"UPDATE audit_log SET at = {old} WHERE action <> 'channels.create'")
+    periods = {"attachments_days": 30, "receipts_days": 30, "audit_days": 30}
+    await keep(desk, periods)
+    assert desk.files == []
+    assert await column(desk, "SELECT state || ' ' || error FROM attachments") == ["failed expired"]
+    assert await column(desk, "SELECT 1 FROM receipts") == []
+    trail = ["channels.create", "channels.create", "privacy.retention.update"]
+    mine = f"tenant_id = '{desk.alice.tenant_id}'"
+    assert await column(desk, f"SELECT action FROM audit_log WHERE {mine} ORDER BY at") == trail
+    assert len(await column(desk, "SELECT 1 FROM conversations")) == 3
+    boris = "WHERE contact_id = (SELECT id FROM contacts WHERE external_id = 'boris')"
+    await desk.superuser.execute(f"UPDATE conversations SET updated_at = {old} {boris}")
+    await keep(desk, {**periods, "conversations_days": 39})
+    assert await column(desk, "SELECT DISTINCT external_id FROM contacts ORDER BY 1") == ["zina-4471", "zinaida"]
+    assert len(await column(desk, "SELECT 1 FROM conversations")) == 2
+    [again] = await column(desk, "SELECT run_at - now() > interval '23 hours' FROM jobs WHERE kind = 'privacy.retain'")
+    assert again is True
+
+
+async def keep(desk: Desk, periods: Json) -> None:
+    (await desk.alice.client.put("/api/v1/privacy/retention", json=periods)).raise_for_status()
+    await desk.work()
+
+
+async def column(desk: Desk, query: str) -> list[Any]:
+    return [row[0] for row in await desk.superuser.fetch(query)]
+
+
+@pytest.mark.parametrize("days", [0, 29])
+async def test_the_trail_is_kept_for_a_month_at_least(alice: Person, services: Services, days: int) -> None:
+    """Also where the database is asked past the API."""
+    refused = await alice.client.put("/api/v1/privacy/retention", json={"audit_days": days})
+    assert (refused.status_code, refused.json()["field"]) == (400, "audit_days")
+    await alice.client.patch("/api/v1/tenant", json={"name": "Changed"})
+    async with services.database.tenant(alice.tenant_id) as session:
+        from sqlalchemy import text
+
+        assert await session.scalar(text("SELECT forget_audit(now() + interval '1 day', 100)")) == 0
+
+
+async def test_a_member_takes_their_data_along_and_leaves(
+    services: Services, bob: Person, alice: Person, client: httpx.AsyncClient, superuser: asyncpg.Connection
+) -> None:
+    """The account, what was asked in shared workspaces, and the workspace that nobody else is in."""
+    await bob.client.patch(f"/api/v1/users/{bob.user_id}", json={"name": "Bobby Tables", "phone": "+79990001122"})
+    assistant = (await bob.client.get("/api/v1/assistants")).json()["items"][0]["id"]
+    await bob.client.post(f"/api/v1/assistants/{assistant}/ask", json={"question": "Do bobolinks migrate?"})
+    asked = (await bob.client.post("/api/v1/auth/me/export")).json()
+    worker = make_worker(services)
+    while await worker.run_one():
+        pass
+    done = (await bob.client.get(f"/api/v1/auth/me/exports/{asked['id']}")).json()
+    told, _ = open_archive((await client.get(done["link"])).content)
+    assert [account["email"] for account in told["account.json"]] == [bob.email]
+    assert len(told["memberships.json"]) == 2
+    assert "password_hash" not in told["account.json"][0]
+    assert next(m["content"] for name in told if "/" in name for m in told[name]["messages"]) == "Do bobolinks migrate?"
+    assert (await alice.client.get(f"/api/v1/auth/me/exports/{asked['id']}")).status_code == 404
+    assert (await alice.client.get(f"/api/v1/privacy/requests/{asked['id']}")).status_code == 404
+
+    assert (await bob.client.post("/api/v1/auth/me/erase", json={"password": "guessed it"})).status_code == 401
+    assert (await bob.client.post("/api/v1/auth/me/erase", json={"password": PASSWORD})).status_code == 204
+    assert (await bob.client.get("/api/v1/auth/me")).status_code == 401
+    while await worker.run_one():
+        pass
+    assert await traces(superuser, ["bob@example.com", "bobby tables", "9990001122", "bobolinks"]) == {}
+    assert [row[0] for row in await superuser.fetch("SELECT name FROM tenants WHERE status = 'closed'")] == ["closed"]
+
+
+async def test_a_workspace_is_not_left_without_an_owner(alice: Person, bob: Person) -> None:
+    """Its members have to be given another one first."""
+    refused = await alice.client.post("/api/v1/auth/me/erase", json={"password": PASSWORD})
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_owner")
+    assert (await alice.client.get("/api/v1/auth/me")).status_code == 200
+
+
+async def test_whoever_may_not_is_refused(bob: Person, desk: Desk) -> None:
+    """An editor neither exports nor erases a customer."""
+    for what in ("export", "erase"):
+        assert (await bob.client.post(f"/api/v1/contacts/{desk.zina}/{what}")).status_code == 403
