@@ -1,6 +1,5 @@
 """Who is calling: a program by its bearer token, or a browser by its cookie and the CSRF header."""
 
-import hmac
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from litestar.types import ASGIApp
 from sqlalchemy import select
 
 from asissto.platform.audit import Actor
-from asissto.platform.credentials import Claims, csrf_token, read_access_token
+from asissto.platform.credentials import Claims, is_csrf_token, read_access_token
 from asissto.platform.database import Database
 from asissto.platform.errors import CsrfMissing, NotSignedIn, TokenInvalid
 from asissto.platform.keys import KeyRing
@@ -67,7 +66,7 @@ def _claims(connection: ASGIConnection[Any, Any, Any, Any], keys: KeyRing) -> Cl
         raise NotSignedIn
     claims = read_access_token(keys, cookie)
     sent = connection.headers.get(CSRF_HEADER, "")
-    if _is_unsafe(connection) and not _equal(sent, csrf_token(keys, claims.sid)):
+    if _is_unsafe(connection) and not is_csrf_token(keys, claims.sid, sent):
         raise CsrfMissing
     return claims
 
@@ -112,7 +111,3 @@ def _refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
 
 def _is_unsafe(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
     return connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
-
-
-def _equal(sent: str, expected: str) -> bool:
-    return hmac.compare_digest(sent.encode(), expected.encode())
