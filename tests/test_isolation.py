@@ -5,10 +5,10 @@ An operation that has no case here fails `test_every_operation_has_a_case`.
 
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -635,6 +635,21 @@ async def test_a_stranger_gets_nothing_of_alices(
     assert response.status_code == CASES[operation_id].status, response.text
     assert leaked(response, secrets) == set()
     assert await rows_of(superuser, alices_world.tenant_id) == before
+
+
+async def test_what_is_foreign_answers_like_what_is_not_there(alices_world: World, charlie: Person) -> None:
+    """Status and words are the same, so that nobody learns which ids there are."""
+    ids = {name: uuid4() for name, value in asdict(alices_world).items() if isinstance(value, UUID)}
+    nowhere = replace(alices_world, **ids)  # type: ignore[arg-type]
+    names = sorted(hidden_operations())
+    foreign, unknown = [[await told(charlie, name, world) for name in names] for world in (alices_world, nowhere)]
+    assert dict(zip(names, unknown, strict=True)) == dict(zip(names, foreign, strict=True))
+
+
+async def told(person: Person, operation_id: str, world: World) -> tuple[int, dict[str, Any]]:
+    """Without the id of the request, which is another one each time."""
+    response = await call(person.client, operation_id, world)
+    return response.status_code, {**response.json(), "request_id": ""}
 
 
 async def test_a_stranger_streams_nothing_of_alices(

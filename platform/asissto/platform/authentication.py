@@ -10,6 +10,7 @@ from litestar.middleware.authentication import AbstractAuthenticationMiddleware,
 from litestar.types import ASGIApp
 from sqlalchemy import select
 
+from asissto.platform.address_limits import check_address
 from asissto.platform.audit import Actor
 from asissto.platform.credentials import Claims, is_csrf_token, read_access_token
 from asissto.platform.database import Database
@@ -37,7 +38,7 @@ class Principal(Actor, frozen=True, kw_only=True):
 class Authentication(AbstractAuthenticationMiddleware):
     """Leaves a Principal in `request.user` on every route that is not open to all.
 
-    Raises NotSignedIn, TokenExpired, TokenInvalid and CsrfMissing.
+    Raises NotSignedIn, TokenExpired, TokenInvalid and CsrfMissing; on open routes TooManyRequests.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -46,6 +47,7 @@ class Authentication(AbstractAuthenticationMiddleware):
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         _refuse_other_sites(connection)
         if is_open(connection.route_handler):
+            check_address(connection)
             return AuthenticationResult(user=None, auth=None)
         services: Services = connection.app.state.services
         claims = _claims(connection, services.keys)
