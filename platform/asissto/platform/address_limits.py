@@ -16,7 +16,7 @@ BUCKET = "bucket"
 """In the `opt` of an open route: from which bucket it takes, where that is not `open`."""
 
 MOST_ADDRESSES = 100_000
-"""Some 20 MB; past it those that have been silent the longest are forgotten."""
+"""28 MB; past it those that have been silent the longest are forgotten."""
 
 
 class AddressLimits:
