@@ -9,8 +9,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import workload
 from aiohttp import web
 from arena import console, open_folder
 from ours import Ours
-from pipeline import fill, register, serving, settings_of, stub_model
+from pipeline import Served, fill, register, serving, settings_of, stub_model
 from rich.console import Console
 from rich.table import Table
 
@@ -41,6 +41,7 @@ class Sizes(msgspec.Struct, frozen=True):
     conversations: int
     turns: int
     pause: float
+    workers: int
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -88,6 +89,7 @@ class Receiver:
 @click.option("--conversations", default=60, show_default=True, help="Conversations at once.")
 @click.option("--turns", default=5, show_default=True, help="Messages of each.")
 @click.option("--pause", default=2.0, show_default=True, help="Seconds from one message to the next.")
+@click.option("--workers", default=1, show_default=True, help="Worker processes.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def main(as_json: bool, **sizes: Any) -> None:
     load, _, _ = os.getloadavg()
@@ -113,8 +115,10 @@ async def measure(sizes: Sizes) -> list[Row]:
             open_services(Settings(data_dir=folder / "data")) as services,
             receiver.serving() as door,
             serving("", folder / "data", own) as served,
-            _worker(folder / "data", own) as worker,
+            AsyncExitStack() as stack,
         ):
+            started = [_worker(folder / "data", own) for _ in range(sizes.workers)]
+            workers = [await stack.enter_async_context(worker) for worker in started]
             token = await register(served.client)
             tenant_id = read_access_token(services.keys, token).tid
             await fill(Ours(folder, services.database.addresses), tenant_id, sizes.passages)
@@ -124,13 +128,10 @@ async def measure(sizes: Sizes) -> list[Row]:
                 console.print("Writing, paced" if paced else "Writing at once", style="dim")
                 run = _Run(served.client, hook, receiver, itertools.cycle(asked.work.questions))
                 await run.warm()
-                before = served.processor(), _seconds(worker)
+                before = _spent(served, workers)
                 latencies, taken = await run.write(sizes, paced=paced)
-                after = served.processor(), _seconds(worker)
-                spent = [
-                    (then - now) / len(latencies)
-                    for now, then in zip((*before[0], before[1]), (*after[0], after[1]), strict=True)
-                ]
+                after = _spent(served, workers)
+                spent = [(then - now) / len(latencies) for now, then in zip(before, after, strict=True)]
                 p50, p95 = np.percentile(latencies, (50, 95)) * 1000
                 label = f"one in {sizes.pause:g} s each" if paced else "one after the other"
                 rows.append(Row(label, len(latencies) / taken, float(p50), float(p95), *spent))
@@ -203,13 +204,21 @@ async def _worker(data_dir: Path, own: dict[str, str]) -> AsyncIterator[psutil.P
         await process.wait()
 
 
+def _spent(served: Served, workers: Sequence[psutil.Process]) -> tuple[float, float, float]:
+    """Seconds of the processor: server, database, workers."""
+    return *served.processor(), sum(map(_seconds, workers))
+
+
 def _seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
 def show(sizes: Sizes, rows: list[Row], load: float) -> None:
-    title = f"{sizes.conversations} conversations through a channel, {sizes.passages:,} passages, a stub model"
+    title = (
+        f"{sizes.conversations} conversations through a channel, {sizes.passages:,} passages, "
+        f"{sizes.workers} workers, a stub model"
+    )
     table = Table("", "answers/s", "p50, ms", "p95, ms", "server, ms/answer", "database", "worker", title=title)
     for row in rows:
         processor = (f"{1000 * seconds:.0f}" for seconds in (row.server_cpu, row.database_cpu, row.worker_cpu))

@@ -5,12 +5,18 @@ from alembic import context
 from asissto.channels import tables as _channels
 from asissto.ingestion import tables as _ingestion
 from asissto.platform import model_tables as _models
+from asissto.platform import money_tables as _money
+from asissto.platform import payment_tables as _payments
+from asissto.platform import people_tables as _people
 from asissto.platform.tables import Base
 from asissto.retrieval import tables as _retrieval
 
 assert _channels
 assert _ingestion
 assert _models
+assert _people
+assert _money
+assert _payments
 assert _retrieval
 
 context.configure(

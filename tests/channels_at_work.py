@@ -18,7 +18,7 @@ from people import Person
 Json = dict[str, Any]
 
 
-async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
+async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not await is_so():  # noqa: ASYNC110 - what happens in the database sets no event here
             await asyncio.sleep(0.05)

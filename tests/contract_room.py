@@ -21,7 +21,7 @@ from schemathesis.core.result import Err, Ok
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi import checks
 
-from asissto.platform.credentials import Claims, open_session, sign_access_token
+from asissto.platform.credentials import Claims, Visitor, open_session, sign_access_token
 from asissto.platform.entrypoints.serving import make_server
 from asissto.platform.services import Services
 from npm import free_port
@@ -144,7 +144,7 @@ def _name(operation: Operation) -> str:
 async def _new_token(services: Services, member: Member) -> str:
     """Of a session of its own: the operation before may have closed the other ones."""
     async with services.database.system() as session:
-        grant = await open_session(session, member.user_id, member.tenant_id)
+        grant = await open_session(session, member.user_id, member.tenant_id, Visitor(None))
     claims = Claims(sub=member.user_id, tid=member.tenant_id, role=member.role, sid=grant.session_id)
     return sign_access_token(services.keys, claims)
 

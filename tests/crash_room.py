@@ -150,7 +150,7 @@ class Room:
         for question, answer in questions.items():
             body = {"collection_id": collection["id"], "question": question, "answer": answer}
             (await self.client.post("/api/v1/pairs", json=body)).raise_for_status()
-        waiting = "SELECT state, count(*) FROM jobs WHERE state IN ('todo', 'doing') AND run_at <= now() GROUP BY 1"
+        waiting = "SELECT state, count(*) FROM jobs WHERE kind = 'documents.ingest' AND state <> 'done' GROUP BY state"
         async with asyncio.timeout(120):
             while await self.counted(waiting):  # noqa: ASYNC110 - what happens in the database sets no event here
                 await asyncio.sleep(0.1)
@@ -250,6 +250,9 @@ async def vk(room: Room) -> AsyncIterator[Side]:
         settings = {"group_id": GROUP_ID, "api_base": peer.base_url}
         channel = await room.make_channel("vk", settings, {"token": VK_TOKEN})
         (await room.client.post(f"/api/v1/channels/{channel['id']}/install")).raise_for_status()
+        async with asyncio.timeout(60):  # what was written before the channel listens is not for it
+            while not any(call.method == "groups.getLongPollServer" for call in peer.calls):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
         peer.be_flaky(reset=0.03, e6=0.05, lost=0.05)
 
         async def say(customer: int, words: str, _key: str) -> None:

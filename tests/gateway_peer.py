@@ -43,7 +43,7 @@ class Gateway:
     def said(self, conversation: str) -> list[str]:
         return [body["text"] for body in self.taken if body["conversation"] == conversation]
 
-    async def wait_for(self, count: int, seconds: float = 15.0) -> list[dict[str, Any]]:
+    async def wait_for(self, count: int, seconds: float = 60.0) -> list[dict[str, Any]]:
         """Until so many answers were taken."""
         async with asyncio.timeout(seconds), self._came:
             await self._came.wait_for(lambda: len(self.taken) >= count)

@@ -84,6 +84,17 @@ class MailPeer:
         for mail in mails:
             await box.append(AppendMessage(mail, datetime.now(UTC), frozenset()), recent=True)
 
+    async def contents(self, folder: str) -> list[tuple[set[bytes], bytes]]:
+        """Flags and bytes of each mail."""
+        from pymap.parsing.specials import FetchRequirement
+
+        box = await self._box(folder)
+        found = []
+        async for message in box.messages():
+            loaded = await message.load_content(FetchRequirement.CONTENT)
+            found.append(({flag.value for flag in message.permanent_flags}, bytes(loaded)))
+        return found
+
     async def rebuild(self) -> None:
         """A new and empty mailbox in the place of the old: its UIDVALIDITY changes."""
         boxes, _ = await self._boxes()

@@ -181,7 +181,7 @@ async def test_a_message_during_the_answer_is_answered_with_it(customer: Person,
 
 
 async def until(read: Callable[[], Any], length: int) -> None:
-    for _ in range(100):
+    for _ in range(1_000):
         if len(await read()) == length:
             return
         await asyncio.sleep(0.02)
@@ -298,7 +298,7 @@ async def test_a_turn_that_fails_leaves_its_message_for_the_next(
         raise NotReady
 
     with monkeypatch.context() as patched:
-        patched.setattr(turns, "answer_in_pieces", fail)
+        patched.setattr(turns, "paid_answer", fail)
         body = {"question": ABOUT_REFUND, "conversation_id": conversation_id}
         assert (await alice.client.post(f"{await address_of(alice)}/ask", json=body)).status_code == 503
     await set_window(alice, 0.1)

@@ -106,9 +106,26 @@ async def test_doctor_looks_at_everything(folder: Path, ingested: Ended) -> None
     ended = await run(folder, "doctor", "--json")
     report = only_object(ended)
     states = {finding["check"]: finding["state"] for finding in report["findings"]}
-    checks = ["python", "data folder", "database", "schema", "jobs", "file store", "embedder", "chat model", "memory"]
+    checks = [
+        "python",
+        "data folder",
+        "database",
+        "schema",
+        "jobs",
+        "file store",
+        "embedder",
+        "chat model",
+        "mail",
+        "memory",
+    ]
     assert list(states) == checks
     assert (ended.status, report["ok"], set(states.values())) == (0, True, {"ok"})
+
+
+async def test_a_link_for_nobody_is_not_printed(folder: Path) -> None:
+    """One sentence, and nothing that a script could take for a link."""
+    ended = await run(folder, "link", "reset", "nobody@example.com")
+    assert (ended.status, ended.output, ended.errors) == (1, "", "There is no such user. (not_found)\n")
 
 
 async def test_doctor_says_what_is_wrong(folder: Path) -> None:
@@ -141,6 +158,7 @@ def mistakes(folder: Path, taken_port: int) -> dict[str, Mistake]:
         "an empty question": Mistake("question_empty", ("ask", ""), {}),
         "a letter for a question": Mistake("question_too_long", ("ask", "a" * 100_000), {}),
         "a question in another encoding": Mistake("invalid_input", ("ask", "\udcef\udcf0\udce8"), {}),
+        "a role for nobody": Mistake("not_found", ("grant", "admin", "nobody@example.com"), {}),
         "a port in use": Mistake("port_in_use", ("up",), port),
     }
 

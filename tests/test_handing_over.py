@@ -463,7 +463,21 @@ async def test_a_provider_that_is_down_is_a_reason(
     assert answer["text"] == "Минуту!"
 
 
-@pytest.mark.parametrize("what", ["hand-over", "return", "close"])
+async def test_a_member_opens_a_closed_conversation(alice: Person) -> None:
+    """It takes questions again, and a second time changes nothing."""
+    conversation_id = (await ask(alice, "operator!"))["conversation_id"]
+    assert (await change(alice, conversation_id, "reopen"))["status"] == "pending", "it was not closed"
+    await change(alice, conversation_id, "close")
+    opened = [await change(alice, conversation_id, "reopen") for _ in range(2)]
+    assert [(each["status"], each["handed_over_reason"]) for each in opened] == [("bot", None)] * 2
+    assert (await ask(alice, "hello", conversation_id))["text"] == text("answer.greeting", "en")
+    found = (await alice.client.get(f"/api/v1/conversations/{conversation_id}/messages")).json()["items"]
+    told = [(each["metadata"]["event"], each["sender_id"]) for each in found if each["sender_kind"] == "system"]
+    me = str(alice.user_id)
+    assert told == [("handed_over", None), ("closed", me), ("reopened", me)]
+
+
+@pytest.mark.parametrize("what", ["hand-over", "return", "close", "reopen"])
 async def test_what_a_person_does_is_in_the_trail(what: str, alice: Person, superuser: asyncpg.Connection) -> None:
     """One row each, with the new status."""
     conversation_id = (await ask(alice, "hello"))["conversation_id"]

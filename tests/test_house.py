@@ -22,12 +22,24 @@ TRANSACTIONS = {"platform/asissto/platform/database.py"}
 BOUNDARIES = {
     "platform/asissto/platform/worker.py",
     "platform/asissto/platform/web.py",
+    "platform/asissto/platform/payment_events.py",
     "channels/asissto/channels/delivering.py",
     "channels/asissto/channels/polling.py",
 }
-"""Where any exception is caught: the web error handler, and the loops of the worker, the courier and the poller."""
+"""Where any exception is caught: the web error handler, and the loops of the worker, payments, courier and poller."""
 
-HEAVY = ("unstructured", "llama_index", "aiogram", "obstore", "onnxruntime", "openai", "spacy", "twilio", "vk_api")
+HEAVY = (
+    "unstructured",
+    "llama_index",
+    "aiogram",
+    "obstore",
+    "onnxruntime",
+    "openai",
+    "spacy",
+    "stripe",
+    "twilio",
+    "vk_api",
+)
 # The brackets keep this line from finding itself.
 LEAKS = re.compile(
     r'pyp[i]\.|pythonhoste[d]|npmj[s]|deb\.debia[n]|"resolve[d]":|bash_job[s]|/(?:wor[k]|far[m]|roo[t])/'

@@ -393,7 +393,7 @@ async def test_what_a_customer_sends_is_fetched_and_kept(
         ("stored", None),
         ("failed", text("attachment.permanent", "en")),
         ("too_large", text("attachment.too_large", "en")),
-        ("waiting", None),
+        ("no_file", None),
     ]
     async with everything_at_work(private):
         await until(lambda: is_so(states, expected))
@@ -421,6 +421,35 @@ async def test_a_channel_that_fetches_nothing_says_so(
     assert await count(superuser, "jobs WHERE kind = 'channels.fetch'") == 0
 
 
+async def test_what_could_not_be_fetched_is_fetched_once_more(
+    private: Services, desk: Desk, gateway: Gateway, superuser: asyncpg.Connection
+) -> None:
+    """When a member says so, once each time; what is there already is not."""
+    sent = {"type": "photo", "ref": f"{gateway.place}/files/cat", "name": "cat.jpg", "mime": "image/jpeg"}
+    await desk.hear("ann", "Look!", attachments=[sent])
+    client, conversation_id = desk.alice.client, await desk.id_of("ann")
+    [message] = (await client.get(f"/api/v1/conversations/{conversation_id}/messages")).json()["items"]
+    place = f"/api/v1/conversations/{conversation_id}/messages/{message['id']}/attachments"
+
+    async def states() -> list[str]:
+        return [each["state"] for each in (await client.get(place)).json()]
+
+    [attachment] = (await client.get(place)).json()
+    again = f"{place}/{attachment['id']}/retry"
+    assert (await client.post(again)).json()["code"] == "conflict", "it is being fetched"
+    async with everything_at_work(private):
+        await until(lambda: is_so(states, ["failed"]))
+        await superuser.execute("TRUNCATE audit_log")
+        gateway.files = {"cat": [b"meow"]}
+        answers = [await client.post(again) for _ in range(2)]
+        assert (answers[0].json()["state"], answers[0].json()["error"]) == ("waiting", None)
+        await until(lambda: is_so(states, ["stored"]))
+    assert (await client.get(f"{place}/{attachment['id']}/content")).content == b"meow"
+    assert (await client.post(again)).json()["detail"].endswith(f"{text('conflict.attachment_state', 'en')}.")
+    [row] = await superuser.fetch("SELECT action, object_id, actor_id FROM audit_log")
+    assert [str(value) for value in row] == ["attachments.retry", attachment["id"], str(desk.alice.user_id)]
+
+
 async def test_the_team_hears_in_its_chat_of_a_hand_over(private: Services, desk: Desk, gateway: Gateway) -> None:
     """With the reason and the question; what it says there is not answered, and the customer does not see it."""
     settings = {"settings": {"notify": ["team", "never-wrote"]}}
@@ -432,8 +461,42 @@ async def test_the_team_hears_in_its_chat_of_a_hand_over(private: Services, desk
         await gateway.wait_for(2)
         await asyncio.sleep(0.3)
     assert gateway.said("ann") == [text("hand_over.done", "en")]
+    told = [("contact", "operator!"), ("assistant", text("hand_over.done", "en")), ("system", "handed_over")]
+    assert await desk.said("ann") == told
     notice = text("hand_over.notice", "en", reason=text("reason.asked_for_person", "en"), question="operator!")
     assert gateway.said("team") == [f"{notice}\nhttps://help.example/inbox/{await desk.id_of('ann')}"]
+
+
+async def test_an_answer_that_fails_again_and_again_goes_to_a_person(
+    private: Services, desk: Desk, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The customer is told once; the team hears with the link as of any other hand-over."""
+
+    async def broken(*_: Any) -> AsyncGenerator[Any, None]:
+        raise RuntimeError("a fault of ours")
+        yield
+
+    monkeypatch.setattr(turns, "answer_in_pieces", broken)
+    monkeypatch.setattr(jobs, "MOST_ATTEMPTS", 1)
+    settings = {"settings": {"notify": ["team"]}}
+    (await desk.alice.client.patch(f"/api/v1/channels/{desk.channel['id']}", json=settings)).raise_for_status()
+    services = structs.replace(private, settings=structs.replace(private.settings, public_url="https://help.example"))
+    async with everything_at_work(services):
+        await desk.hear("team", "Hello!")
+        await desk.hear("ann", "Where is my parcel?")
+        await gateway.wait_for(2)
+        await asyncio.sleep(0.3)
+    assert gateway.said("ann") == [text("hand_over.done", "en")]
+    reason = text("reason.repeated_failure", "en")
+    notice = text("hand_over.notice", "en", reason=reason, question="Where is my parcel?")
+    assert gateway.said("team") == [f"{notice}\nhttps://help.example/inbox/{await desk.id_of('ann')}"]
+    assert await desk.said("ann") == [
+        ("contact", "Where is my parcel?"),
+        ("assistant", text("hand_over.done", "en")),
+        ("system", "handed_over"),
+    ]
+    [item] = await desk.items(status="pending")
+    assert (item["handed_over_reason"], item["last"]["text"]) == ("repeated_failure", text("hand_over.done", "en"))
 
 
 async def is_so(what: Any, expected: object) -> bool:

@@ -643,6 +643,34 @@ async def test_addresses_with_other_letters_are_written_to(peer: MailPeer, mailb
     ]
 
 
+@served
+async def test_answers_leave_a_copy_where_one_is_wanted(peer: MailPeer) -> None:
+    """Once, although it was sent again after nobody knew whether it had arrived; seen, and not read as a question."""
+    await peer.drop(folder="Отправленные")
+    mailbox = Mailbox(account(peer, sent_folder="Отправленные"))
+    cursor = await begun(mailbox)
+    for _ in range(2):
+        await mailbox.send(TO, PART, 7)
+        await asyncio.gather(*mailbox._copies)
+    kept = await peer.contents("Отправленные")
+    assert [(flags, message_from_bytes(content)["Message-ID"]) for flags, content in kept] == [
+        ({b"\\Seen"}, THREADS.message_id(7, "a" * 24))
+    ]
+    assert kept[0][1] == peer.letters[0].content
+    assert (await mailbox.poll(cursor))[0] == []
+    await mailbox.close()
+
+
+@served
+async def test_an_answer_whose_copy_fails_has_been_sent(peer: MailPeer) -> None:
+    """The owner reads in the test of the connection that the folder is missing."""
+    mailbox = Mailbox(account(peer, sent_folder="Nowhere", authserv_id="mx.shop.example"))
+    assert await mailbox.check() == Health(name=USER, notes=("channel.note.no_sent_folder",))
+    assert await mailbox.send(TO, PART, 7) == Sent(THREADS.message_id(7, "a" * 24))
+    await mailbox.close()
+    assert len(peer.letters) == 1
+
+
 # Reading a mailbox
 
 
@@ -699,7 +727,8 @@ async def test_a_backlog_comes_in_pieces(peer: MailPeer, mailbox: Mailbox) -> No
     assert [len(events) for events in found] == [50, 50, 20]
     everything = [event for events in found for event in events]
     assert [event.key for event in everything] == [f"<{number}@mail.example>" for number in range(120)]
-    assert [event.kind for event in everything] == ["message"] * 10 + ["ignored"] * 110
+    assert {event.kind for event in everything} == {"message"}
+    assert [event.wants_answer for event in everything] == [True] * 10 + [False] * 110
     assert {event.reason for event in everything[10:]} == {"too_many"}
     assert (await mailbox.poll(cursor))[0] == []
 
@@ -802,7 +831,7 @@ async def test_attachments_can_be_had(peer: MailPeer, mailbox: Mailbox) -> None:
 
 @served
 async def test_of_a_mail_that_is_too_large_the_words_are_read(peer: MailPeer, mailbox: Mailbox) -> None:
-    """The owner's limit holds for memory too: the rest is not fetched."""
+    """The owner's limit holds for memory too: the rest is not fetched, but both sides know of it."""
     message = message_from_bytes(mail(), policy=modern)
     assert isinstance(message, EmailMessage)
     message.add_attachment(bytes(1_200_000), maintype="application", subtype="zip", filename="a.zip")
@@ -811,7 +840,16 @@ async def test_of_a_mail_that_is_too_large_the_words_are_read(peer: MailPeer, ma
     await peer.drop(bytes(message), mail(message_id="<2@mail.example>"))
     (large, _), _ = await small.poll(cursor)
     await small.close()
-    assert (large.text, large.attachments) == ("Возврат\n\nКак вернуть чайник?", ())
+    assert (large.text, large.notice) == ("Возврат\n\nКак вернуть чайник?", "channel.mail_too_large")
+    assert large.attachments == (
+        Attachment(
+            type="original",
+            name="message.eml",
+            mime="message/rfc822",
+            size=len(bytes(message)),
+            problem="mail_too_large",
+        ),
+    )
 
 
 @served

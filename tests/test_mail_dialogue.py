@@ -35,11 +35,11 @@ async def private(services: Services, alice: Person) -> Services:
     return structs.replace(services, settings=structs.replace(services.settings, provider_private_addresses=True))
 
 
-async def mailbox(person: Person, peer: MailPeer) -> Json:
+async def mailbox(person: Person, peer: MailPeer, **more: object) -> Json:
     def server(port: int) -> Json:
         return {"host": "127.0.0.1", "port": port, "security": "none", "user": USER}
 
-    settings = {"imap": server(peer.imap_port), "smtp": server(peer.smtp_port), "from_address": USER}
+    settings = {"imap": server(peer.imap_port), "smtp": server(peer.smtp_port), "from_address": USER, **more}
     return await make_channel(person, "mail", settings, {"imap_password": PASSWORD})
 
 
@@ -72,23 +72,17 @@ async def test_a_mail_is_answered_and_the_reply_goes_on(
     """With its sources, in both forms; the customer's reply, which quotes ours, is the next turn of it."""
     await mailbox(alice, post)
     async with everything_at_work(private):
-
-        async def is_ready() -> bool:
-            return bool(await superuser.fetchval("SELECT cursor <> '{}' FROM channels WHERE type = 'mail'"))
-
-        await until(is_ready, 30)
+        await until(lambda: is_read(superuser), 30)
         await post.drop(mail("How long does a refund take?"))
         [first] = await letters(post, 1)
         reply = f"Thank you!\n\nOn Wed, Nov 25, 2026 at 9:00 AM Shop <{USER}> wrote:\n> {LIBRARY['Refunds']}\n"
         await post.drop(mail(reply, In_Reply_To=first.mail["Message-ID"], Subject="Re: A question"))
         _, second = await letters(post, 2)
-    plain = first.mail.get_body(("plain",)).get_content()  # type: ignore[attr-defined]
-    assert "within three working days." in plain
-    assert "[1]" in plain
+    assert "within three working days." in plain(first)
+    assert "[1]" in plain(first)
     assert first.mail.get_body(("html",)) is not None  # type: ignore[attr-defined]
     assert (first.mail["Auto-Submitted"], first.recipients) == ("auto-replied", ["ann@customer.example"])
-    said = second.mail.get_body(("plain",)).get_content()  # type: ignore[attr-defined]
-    assert text("answer.thanks", "en") in said
+    assert text("answer.thanks", "en") in plain(second)
     assert await superuser.fetchval("SELECT count(*) FROM threads") == 1
 
 
@@ -99,13 +93,70 @@ async def test_a_vacation_note_is_not_answered(
     """Two machines that answer each other never stop."""
     await mailbox(alice, post)
     async with everything_at_work(private):
-
-        async def is_ready() -> bool:
-            return bool(await superuser.fetchval("SELECT cursor <> '{}' FROM channels WHERE type = 'mail'"))
-
-        await until(is_ready, 30)
+        await until(lambda: is_read(superuser), 30)
         await post.drop(mail("I am away until Monday.", Auto_Submitted="auto-replied"))
         await post.drop(mail("Hello!", Message_ID="<second@customer.example>"))
         [only] = await letters(post, 1)
     assert only.mail["In-Reply-To"] == "<second@customer.example>"
     assert await superuser.fetchval("SELECT count(*) FROM inbound_events WHERE kind = 'ignored'") == 1
+
+
+@served
+async def test_a_mail_that_is_too_large_is_shown_and_both_sides_know(
+    private: Services, alice: Person, post: MailPeer, superuser: asyncpg.Connection
+) -> None:
+    """Its words are answered; what is left out stands in the conversation, and the customer hears of it."""
+    await mailbox(alice, post, max_mb=1)
+    large = EmailMessage()
+    large["From"], large["To"], large["Subject"] = "Ann <ann@customer.example>", USER, "Photos"
+    large["Message-ID"] = "<large@customer.example>"
+    large.set_content("How long does a refund take?")
+    large.add_attachment(bytes(1_000_000), maintype="image", subtype="jpeg", filename="box.jpg")
+    async with everything_at_work(private):
+        await until(lambda: is_read(superuser), 30)
+        await post.drop(large.as_bytes())
+        notice, answer = await letters(post, 2)
+    assert plain(notice).strip() == text("channel.mail_too_large", "en")
+    assert "within three working days." in plain(answer)
+    assert notice.mail["In-Reply-To"] == answer.mail["In-Reply-To"] == "<large@customer.example>"
+    [conversation] = (await alice.client.get("/api/v1/inbox")).json()["items"]
+    where = f"/api/v1/conversations/{conversation['id']}/messages"
+    [asked, *_] = (await alice.client.get(where)).json()["items"]
+    [kept] = (await alice.client.get(f"{where}/{asked['id']}/attachments")).json()
+    assert (conversation["contact"]["name"], asked["content"]) == ("Ann", "Photos\n\nHow long does a refund take?")
+    assert (kept["type"], kept["state"], kept["error"], kept["size"]) == (
+        "original",
+        "too_large",
+        text("attachment.mail_too_large", "en"),
+        len(large.as_bytes()),
+    )
+
+
+@served
+async def test_mails_above_the_cap_are_shown_and_not_answered(
+    private: Services, alice: Person, post: MailPeer, superuser: asyncpg.Connection
+) -> None:
+    """Two machines must stop writing to each other, but a person who writes much is not lost."""
+    await mailbox(alice, post, cap_per_hour=1)
+    async with everything_at_work(private):
+        await until(lambda: is_read(superuser), 30)
+        await post.drop(mail("Hello!", Subject="Hello!"), mail("Where is my kettle?"))
+
+        async def are_there() -> bool:
+            return int(await superuser.fetchval("SELECT count(*) FROM messages WHERE sender_kind = 'contact'")) == 2
+
+        await until(are_there, 30)
+        await letters(post, 1)
+        assert await superuser.fetchval("SELECT count(*) FROM jobs WHERE kind = 'channels.answer'") == 0
+    unanswered = "SELECT content FROM messages WHERE metadata ->> 'unanswered' = 'too_many'"
+    assert await superuser.fetchval(unanswered) == "A question\n\nWhere is my kettle?"
+    assert [plain(letter).strip() for letter in post.letters] == [text("answer.greeting", "en")]
+
+
+async def is_read(superuser: asyncpg.Connection) -> bool:
+    """The mailbox, up to its present end."""
+    return bool(await superuser.fetchval("SELECT cursor <> '{}' FROM channels WHERE type = 'mail'"))
+
+
+def plain(letter: Letter) -> str:
+    return str(letter.mail.get_body(("plain",)).get_content())  # type: ignore[attr-defined]

@@ -43,10 +43,11 @@ from asissto.channels.send_errors import (
     Uncertain,
 )
 from asissto.channels.vk import MOST_UNITS, Vk, VkSecrets, VkSettings
+from asissto.platform import guarded_transport
 from asissto.platform.errors import HookRefused
 from prism_server import running_prism, spec
 from vk_peer import GROUP_ID, TOKEN, Fault, VkPeer
-from vk_schema import faults_of
+from vk_schema import faults_of, faults_of_answer
 
 SECRET = "a_secret_of_50_letters"
 HOOK_URL = "https://asissto.example/api/v1/hooks/t/c"
@@ -147,6 +148,7 @@ async def test_every_call_is_as_vk_describes_it(strict: Vk) -> None:
     """Prism refuses a parameter that is missing, or of another type."""
     assert await strict.send(TO_ANNA, Part(text="Ж" * 4000), 2**31 - 1) == Sent("12345")
     await strict.show_typing(TO_ANNA)
+    assert isinstance(await strict.names(["1", "501"]), dict)
     _, cursor = await strict.poll({})
     assert {"seen", "ts", "key", "server"} <= set(cursor)
 
@@ -482,6 +484,16 @@ async def drain(vk: Vk, cursor: dict[str, Any], polls: int) -> tuple[list[tuple[
     return found, cursor
 
 
+async def test_what_is_written_before_the_first_poll_is_not_missed(peer: VkPeer, vk: Vk) -> None:
+    """VK's Long Poll tells what comes after its first answer alone; older words are none of ours."""
+    peer._message(777, 777, "Long ago", date=1)
+    begun = vk.first_cursor()
+    await peer.write(ANNA, "Who is first?")
+    found, cursor = await drain(vk, begun, 5)
+    assert found == [("new:2", "Who is first?")]
+    assert "behind" not in cursor
+
+
 async def test_a_new_key_loses_nothing(peer: VkPeer, vk: Vk) -> None:
     """VK's failed=2: the key has run out, and events are taken up where they were left."""
     _, cursor = await vk.poll({})
@@ -612,6 +624,10 @@ async def test_the_fixtures_are_as_vk_describes_its_events(peer: VkPeer) -> None
         (await peer.tell("message_read", read), "callback_message_read"),
     ]
     assert [fault for update, what in told for fault in faults_of(update, what)] == []
+    peer.people = {ANNA: {"first_name": "Анна", "last_name": "", "deactivated": "deleted"}}
+    [person] = peer._get_users({"user_ids": f"{ANNA}"})
+    assert faults_of_answer(person, "users_objects_users_user_full") == []
+    assert faults_of_answer({"first_name": 5}, "users_objects_users_user_full") != []
     broken = {"type": "message_new", "group_id": -1, "object": {"message": {"text": 1}}}
     assert len(faults_of(broken, "callback_message_new")) > 5
 
@@ -702,11 +718,32 @@ async def test_attachments_are_fetched_but_not_from_inside(peer: VkPeer, vk: Vk)
     missing = Attachment(type="document", ref=f"{peer.base_url}/none")
     for attachment in (missing, Attachment(type="video"), Attachment(type="other", ref="file:///etc/passwd")):
         assert type(await failure(collect(vk, attachment))) is Permanent
+    busy = await failure(collect(vk, Attachment(type="document", ref=f"{peer.base_url}/media/busy")))
+    assert isinstance(busy, RateLimited)
+    assert busy.seconds == 7.0
     guarded = make_vk(peer.base_url, guarded=True)
     assert type(await failure(collect(guarded, inside))) is Permanent
     assert type(await failure(send(guarded, "Hi", 1))) is Retryable
     assert peer.calls == []
     await guarded.close()
+
+
+async def test_a_redirect_is_followed_from_the_name_that_was_asked(
+    peer: VkPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guard connects to an address in place of the name; to that address no certificate belongs."""
+    asked = []
+
+    async def judged(host: str, _port: int | None) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(guarded_transport, "public_addresses_of", judged)
+    vk = make_vk(peer.base_url, guarded=True)
+    host = f"media.vk.example:{peer.base_url.rpartition(':')[2]}"
+    assert await collect(vk, Attachment(type="photo", ref=f"http://{host}/media/photo")) == host.encode()
+    assert asked == ["media.vk.example"] * 2
+    await vk.close()
 
 
 async def collect(vk: Vk, attachment: Attachment) -> bytes:

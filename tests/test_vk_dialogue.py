@@ -1,11 +1,13 @@
 """A dialogue in VK from the customer's words to the answer on the screen, over Long Poll and the Callback API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
 from msgspec import structs
 
+from asissto.channels import vk_calls
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.services import Services
 from asissto.platform.texts import text
@@ -59,6 +61,8 @@ async def test_a_question_is_answered_over_long_poll(
 ) -> None:
     """Answered with the source below; silent once the owner has answered in VK itself; its own echo is none."""
     await shop(alice, vk)
+    for _ in range(7):  # so that the numbers of the answers are 9 and 11
+        vk._message(8, 8, "Of another time", date=1)
     async with everything_at_work(private):
         await polls(vk)
         await vk.write(7, ABOUT_REFUND)
@@ -72,14 +76,55 @@ async def test_a_question_is_answered_over_long_poll(
             return bool(await superuser.fetchval("SELECT bool_and(status = 'human') FROM conversations"))
 
         await until(is_silent)
-        await vk.tell("message_read", {"from_id": 7, "peer_id": 7, "read_message_id": 4, "conversation_message_id": 4})
+        for number, expected in ((10, "read,"), (12, "read,read")):
+            read = {"from_id": 7, "peer_id": 7, "read_message_id": number, "conversation_message_id": number - 7}
+            await vk.tell("message_read", read)
 
-        async def is_read() -> bool:
-            return bool(await superuser.fetchval("SELECT bool_or(delivery = 'read') FROM outbox"))
+            async def is_read(wanted: str = expected) -> bool:
+                told = "SELECT string_agg(coalesce(delivery, ''), ',' ORDER BY seq) FROM outbox"
+                return bool(await superuser.fetchval(told) == wanted)
 
-        await until(is_read)
+            await until(is_read)
     assert "within three working days." in answer
     assert "Sources:\n[1] Refunds" in answer
+
+
+async def test_names_are_asked_for_once_and_hold_up_nobody(
+    private: Services, alice: Person, vk: VkPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while VK does not answer; a page that was deleted has none, and what a member has set stays."""
+    monkeypatch.setattr(vk_calls, "SEND_SECONDS", 1.0)
+    channel = await shop(alice, vk)
+    vk.people = {
+        7: {"first_name": "Анна", "last_name": "Иванова"},
+        8: {"first_name": "Bob", "last_name": "", "deactivated": "banned"},
+        9: {"first_name": "DELETED", "last_name": "", "deactivated": "deleted"},
+    }
+    vk.fail_with("stall", method="users.get")
+    async with everything_at_work(private):
+        await polls(vk)
+        for user in (7, 8, 9):
+            await vk.write(user, "hello")
+        for user in (7, 8, 9):
+            await arrived(vk, user, 1)
+
+        async def contacts() -> dict[str, Json]:
+            found = await alice.client.get("/api/v1/contacts", params={"channel_id": channel["id"]})
+            return {each["external_id"]: each for each in found.json()["items"]}
+
+        async def are_named() -> bool:
+            names = {number: each["name"] for number, each in (await contacts()).items()}
+            return names == {"7": "Анна Иванова", "8": "Bob", "9": None}
+
+        await until(are_named, 30)
+        anna = (await contacts())["7"]["id"]
+        (await alice.client.patch(f"/api/v1/contacts/{anna}", json={"name": None})).raise_for_status()
+        for user in (7, 8, 9):
+            await vk.write(user, "hello")
+            await arrived(vk, user, 2)
+        await asyncio.sleep(1.5)  # longer than what comes together waits
+    _stalled, *asked = [call.values["user_ids"] for call in vk.calls if call.method == "users.get"]
+    assert sorted(",".join(asked).split(",")) == ["7", "8", "9"]
 
 
 async def test_a_question_is_answered_over_the_callback_api(private: Services, alice: Person, vk: VkPeer) -> None:

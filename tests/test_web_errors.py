@@ -347,7 +347,7 @@ async def test_the_description_has_one_address(client: httpx.AsyncClient, path: 
 
 async def test_the_page_comes_with_its_own_files(client: httpx.AsyncClient) -> None:
     """Nothing of it is loaded from another site, nor stands inline."""
-    for path in ("/", "/setup"):
+    for path in ("/", "/setup", "/reset", "/confirm", "/invitation"):
         page = await client.get(path)
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
         assert "http" not in page.text.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")

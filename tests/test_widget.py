@@ -16,7 +16,7 @@ import pytest
 from msgspec import structs
 from structlog.testing import capture_logs
 
-from asissto.channels import outbox, widget_stream
+from asissto.channels import outbox, widget_messages, widget_stream
 from asissto.channels.contract import Part
 from asissto.channels.delivering import Courier
 from asissto.channels.tables import Thread
@@ -63,9 +63,9 @@ class Page:
         return shown
 
     @asynccontextmanager
-    async def listening(self, last_event: str = "", **params: str) -> AsyncIterator["EventSource"]:
+    async def listening(self, cut_off_at: str = "", **params: str) -> AsyncIterator["EventSource"]:
         """Without the bearer: an EventSource sends no headers but the place where it was cut off."""
-        query, headers = {"token": self.token, **params}, {"last-event-id": last_event} if last_event else {}
+        query, headers = {"token": self.token, **params}, {"last-event-id": cut_off_at} if cut_off_at else {}
         sent = {name: value for name, value in self.client.headers.items() if name != "authorization"}
         async with (
             httpx.AsyncClient(base_url=self.client.base_url, headers=sent, timeout=20) as client,
@@ -102,17 +102,17 @@ class EventSource:
                 event = {}
             self.beats += line == ": "
 
-    async def next(self, kind: str = "message") -> Json:
-        """The next event of this kind."""
-        async with asyncio.timeout(15):
+    async def next(self, kind: str = "message", *, own: bool = False) -> Json:
+        """The next event of this kind; the visitor's own words only where they are asked for."""
+        async with asyncio.timeout(60):
             async for name, data in self._events:
-                if name == kind:
+                if name == kind and (own or data.get("sender") != "visitor"):
                     return data
         pytest.fail(f"the stream ended without a {kind}")
 
     async def rest(self) -> list[str]:
         """The names of what comes until the server ends the stream."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return [name async for name, _ in self._events]
 
     async def close(self) -> None:
@@ -172,9 +172,14 @@ async def make_widget(person: Person, **settings: Any) -> Json:
     return await make_channel(person, "web", own, {"identity_secret": SECRET}, name=f"Widget {new_id()}")
 
 
-def signed(user_id: str, secret: str = SECRET) -> Json:
-    """As the guide tells the owners of sites."""
-    return {"user_id": user_id, "signature": hmac.new(secret.encode(), user_id.encode(), "sha256").hexdigest()}
+def signed(user_id: str, secret: str = SECRET, seconds: int | None = None) -> Json:
+    """As the guide tells the owners of sites; good for so many seconds, or for ever."""
+    if seconds is None:
+        return {"user_id": user_id, "signature": hmac.new(secret.encode(), user_id.encode(), "sha256").hexdigest()}
+    expires_at = int(time.time()) + seconds
+    words = f"{user_id}\n{expires_at}"
+    signature = hmac.new(secret.encode(), words.encode(), "sha256").hexdigest()
+    return {"user_id": user_id, "expires_at": expires_at, "signature": signature}
 
 
 async def tell_him(shop: Shop, page: Page, *words: str, deliver: bool = True) -> None:
@@ -254,8 +259,38 @@ async def test_a_stream_that_is_cut_off_goes_on_where_it_was(shop: Shop) -> None
         async with page.listening(last_event=again.last_event) as late:
             await tell_him(shop, page, "Part 7")
             assert (await late.next())["text"] == "Part 7"
+        async with page.listening(late.last_event, last_event=events.last_event) as latest:
+            await tell_him(shop, page, "Part 8")
+            assert (await latest.next())["text"] == "Part 8", "a browser repeats the address of the first time"
         place = (await page.history())["last_event"]
-        assert place == late.last_event
+        assert place == latest.last_event
+
+
+async def test_what_a_visitor_writes_is_shown_on_their_other_pages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, each once, with the id by which its own page knows it; also to a page that was cut off meanwhile."""
+    for module in (widget_messages, widget_stream):
+        monkeypatch.setattr(module, "MOST_AT_ONCE", 2)
+    key = uuid4()
+    async with shop.visited() as page, page.listening() as first:
+        async with page.listening() as second:
+            taken = (await page.say("One", key)).json()
+            shown = [await events.next(own=True) for events in (first, second)]
+        assert shown == (await page.history())["items"] * 2
+        about = {"id": taken["message_id"], "key": str(key), "sender": "visitor", "text": "One"}
+        assert about.items() <= shown[0].items()
+        await tell_him(shop, page, "Two")
+        await page.say("Three")
+        await page.say("One", key)
+        await tell_him(shop, page, "Four", "Five")
+        await page.say("Six")
+        async with page.listening(second.last_event) as again:
+            missed = [(await again.next(own=True))["text"] for _ in range(5)]
+        assert missed == ["Two", "Three", "Four", "Five", "Six"]
+        assert [(await first.next(own=True))["text"] for _ in range(5)] == missed
+        assert first.last_event == again.last_event == (await page.history())["last_event"]
+        async with page.listening(last_event=again.last_event) as late:
+            await page.say("Seven")
+            assert (await late.next(own=True))["text"] == "Seven"
 
 
 async def test_a_place_in_another_conversation_is_the_beginning(shop: Shop) -> None:
@@ -263,8 +298,9 @@ async def test_a_place_in_another_conversation_is_the_beginning(shop: Shop) -> N
     async with shop.visited() as page:
         await page.say("Hello!")
         await tell_him(shop, page, "Yes?")
-        async with page.listening("0123456789ab.41") as events:
-            assert (await events.next())["text"] == "Yes?"
+        for somewhere in (f"0123456789ab.41.{uuid4().hex}", "0123456789ab.41", "ы", "x" * 100):
+            async with page.listening(last_event=somewhere) as events:
+                assert [(await events.next(own=True))["text"] for _ in range(2)] == ["Hello!", "Yes?"]
 
 
 async def test_what_is_not_sent_and_what_is_not_for_visitors_is_not_shown(
@@ -291,11 +327,11 @@ async def test_two_visitors_never_see_each_others(shop: Shop) -> None:
     async with everything_at_work(shop.services), shop.visited() as ann, shop.visited() as bea:
         await bea.say("Hello!")
         async with ann.listening() as hers, bea.listening() as his:
-            assert (await his.next())["text"] == text("answer.greeting", "en")
+            assert [(await his.next(own=True))["text"] for _ in range(2)] == ["Hello!", text("answer.greeting", "en")]
             await ann.say(ABOUT_REFUND, key)
-            answer = await hers.next()
+            answer = [await hers.next(own=True) for _ in range(2)][1]
             await bea.say("Thank you", key)
-            assert (await his.next())["text"] == text("answer.thanks", "en")
+            assert [(await his.next(own=True))["text"] for _ in range(2)] == ["Thank you", text("answer.thanks", "en")]
         opening = f"messages/{answer['id']}/citations/1"
         assert [(await page.client.get(opening)).status_code for page in (ann, bea)] == [200, 404]
         assert {each["text"] for each in (await bea.history())["items"]} == {
@@ -408,11 +444,77 @@ async def test_a_signed_identity_has_one_conversation_everywhere(shop: Shop) -> 
         assert contact["channel_id"] == shop.channel["id"]
 
 
+async def contacts_of(shop: Shop) -> dict[str, Json]:
+    """By what the channel calls them."""
+    items = (await shop.alice.client.get("/api/v1/contacts")).json()["items"]
+    return {each["external_id"]: each for each in items}
+
+
+async def test_what_was_written_before_signing_in_goes_on_as_theirs(shop: Shop) -> None:
+    """With what a member has set right; a message sent once more is no other, and the old token leads nowhere."""
+    key = uuid4()
+    async with shop.visited() as page, shop.visited() as tab, shop.visited(identity=signed("u-17")) as phone:
+        taken = (await page.say("I am nobody yet.", key)).json()
+        (await tab.begin(token=page.token)).raise_for_status()
+        (guest,) = (await contacts_of(shop)).values()
+        await shop.alice.client.patch(f"/api/v1/contacts/{guest['id']}", json={"name": "Ann", "phone": "+7 900"})
+        async with phone.listening() as events:
+            assert await events.next("state") == {"status": "assistant", "typing": False}
+            await page.begin(token=page.token, identity=signed("u-17"))
+            assert (page.session["is_known"], page.session["has_conversation"]) == (True, True)
+            assert (await events.next(own=True))["text"] == "I am nobody yet."
+            await tell_him(shop, page, "Now I know you.")
+            assert (await events.next())["text"] == "Now I know you."
+        assert (await page.say("I am nobody yet.", key)).json() == taken
+        assert said(await page.history()) == [("visitor", "I am nobody yet."), ("assistant", "Now I know you.")]
+        assert (await tab.history())["items"] == []
+        await page.say("Good.")
+    (row,) = (await shop.alice.client.get("/api/v1/inbox")).json()["items"]
+    known = {name: row["contact"][name] for name in ("external_id", "person_id", "name", "phone")}
+    person_id = (await contacts_of(shop))["user:u-17"]["id"]
+    assert known == {"external_id": "user:u-17", "person_id": person_id, "name": "Ann", "phone": "+7 900"}
+    assert {each["person_id"] for each in (await contacts_of(shop)).values()} == {person_id}
+
+
+async def test_whoever_has_a_conversation_keeps_it_when_they_sign_in(shop: Shop) -> None:
+    """The operators see that the other one is of the same person; whoever signs in after that is somebody else."""
+    async with shop.visited(identity=signed("u-17")) as ann, shop.visited() as page, shop.opened() as bea:
+        await ann.say("It is me.")
+        await page.say("I am nobody yet.")
+        guests = page.token
+        await page.begin(token=shop.expiring(page, -1), identity=signed("u-17"))
+        assert len({each["person_id"] for each in (await contacts_of(shop)).values()}) == 2
+        await page.begin(token=guests, identity=signed("u-17"))
+        assert said(await page.history()) == [("visitor", "It is me.")]
+        assert len({each["person_id"] for each in (await contacts_of(shop)).values()}) == 1
+        await bea.begin(token=guests, identity=signed("u-18"))
+        assert (bea.session["has_conversation"], (await bea.history())["items"]) == (False, [])
+        await bea.say("I am Bea.")
+        persons = {name: each["person_id"] for name, each in (await contacts_of(shop)).items()}
+        assert persons["user:u-17"] != persons["user:u-18"]
+        await bea.begin(token=ann.token, identity=signed("u-18"))
+        assert said(await bea.history()) == [("visitor", "I am Bea.")]
+
+
+async def test_pages_that_sign_in_at_once_join_once(shop: Shop) -> None:
+    """Whichever is first: the others find the conversation under its new name."""
+    async with shop.visited() as page:
+        await page.say("I am nobody yet.")
+        body = {"token": page.token, "identity": signed("u-17")}
+        answers = await asyncio.gather(*(page.client.post("session", json=body) for _ in range(8)))
+        assert [(each.status_code, each.json()["has_conversation"]) for each in answers] == [(200, True)] * 8
+    assert len((await shop.alice.client.get("/api/v1/inbox")).json()["items"]) == 1
+
+
 WRONG = {
     "another secret": signed("u-17", "guessed " * 5),
     "another user": {**signed("u-17"), "user_id": "u-18"},
     "nothing": {**signed("u-17"), "signature": ""},
     "letters": {**signed("u-17"), "signature": "ы"},
+    "expired": signed("u-17", seconds=-1),
+    "another end": {**signed("u-17", seconds=-1), "expires_at": int(time.time()) + 600},
+    "an end of its own": {**signed("u-17"), "expires_at": int(time.time()) + 600},
+    "no end any more": {**signed("u-17", seconds=600), "expires_at": None},
 }
 
 
@@ -423,6 +525,18 @@ async def test_a_wrong_signature_is_refused(shop: Shop, case: str) -> None:
         answer = await page.begin(identity=WRONG[case])
     assert (answer.status_code, answer.json()["code"]) == (403, "identity_refused")
     assert answer.headers["access-control-allow-origin"] == SHOP
+
+
+async def test_a_signature_with_an_end_begins_sessions_until_then(shop: Shop) -> None:
+    """The session itself lasts as long as any other; an id that could hold an end in itself is none."""
+    async with shop.visited(identity=signed("u-17", seconds=600)) as page:
+        assert page.session["is_known"]
+        assert read_session(shop.lock, page.token).expires_at > time.time() + 3_600
+        await page.say("It is me.")
+        async with shop.visited(identity=signed("u-17")) as phone:
+            assert said(await phone.history()) == [("visitor", "It is me.")]
+        refused = await page.begin(identity=signed("u-17\n9999999999"))
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_input")
 
 
 async def test_a_widget_may_ask_for_an_identity(shop: Shop) -> None:
@@ -518,6 +632,21 @@ async def test_the_stream_tells_who_answers(shop: Shop) -> None:
             for step, status in states.items():
                 (await shop.alice.client.post(f"/api/v1/conversations/{conversation['id']}/{step}")).raise_for_status()
                 assert await events.next("state") == {"status": status, "typing": False}
+
+
+async def test_a_called_person_is_told_of_once(shop: Shop) -> None:
+    """In the assistant's words; what stands in the conversation for the operators is not for the visitor."""
+    async with everything_at_work(shop.services), shop.visited() as page, page.listening() as events:
+        await page.say("operator!")
+        assert (await events.next())["text"] == text("hand_over.done", "en")
+        (row,) = (await shop.alice.client.get("/api/v1/conversations")).json()["items"]
+        found = await shop.alice.client.get(f"/api/v1/conversations/{row['id']}/messages")
+        told = found.json()["items"][-1]
+        history = await page.history()
+    assert (told["sender_kind"], told["content"]) == ("system", "")
+    assert told["metadata"] == {"event": "handed_over", "reason": "asked_for_person"}
+    assert history["state"] == {"status": "waiting", "typing": False}
+    assert said(history) == [("visitor", "operator!"), ("assistant", text("hand_over.done", "en"))]
 
 
 async def test_an_open_stream_does_not_hold_up_a_stop(shop: Shop) -> None:

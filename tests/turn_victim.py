@@ -39,13 +39,16 @@ class Mute:
 
 
 def main() -> None:
-    asked, folder, *addresses = sys.argv[1:]
+    ask_until_killed(*sys.argv[1:], chat=Mute())
+
+
+def ask_until_killed(asked: str, folder: str, *addresses: str, chat: Mute | None, billing: bool = False) -> None:
     services = Services(
-        settings=Settings(data_dir=Path(folder)),
+        settings=Settings(data_dir=Path(folder), billing=billing),
         keys=parse_key_ring("test:" + "A" * 43 + "="),
         database=Database(Addresses(*map(make_url, addresses)), pool_size=2),
         files=LocalFiles(Path(folder) / "files"),
         embedder=WordsEmbedder(),
-        chat=Mute(),
+        chat=chat,
     )
     asyncio.run(ask(services, msgspec.json.decode(asked, type=Asked)))

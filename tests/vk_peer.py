@@ -72,6 +72,7 @@ class VkPeer:
     def reset(self) -> None:
         """Forgets everything; events are numbered anew, as after VK's own trouble."""
         self.token, self.name, self.confirmation = TOKEN, "Test community", "c0ffee42"
+        self.people: dict[int, dict[str, Any]] = {}
         self.calls: list[Call] = []
         self.messages: list[dict[str, Any]] = []
         self.typed: list[int] = []
@@ -120,7 +121,7 @@ class VkPeer:
         self.oldest = len(self.updates)
 
     async def until_called(self, times: int) -> None:
-        async with asyncio.timeout(5), self._news:
+        async with asyncio.timeout(60), self._news:
             await self._news.wait_for(lambda: len(self.calls) >= times)
 
     def said_to(self, peer_id: int) -> list[str]:
@@ -174,15 +175,15 @@ class VkPeer:
         assert task is not None
         self._connections.add(task)
         try:
-            method, target, body = await _read_request(reader)
-            await self._route(writer, method, target, body)
+            method, target, host, body = await _read_request(reader)
+            await self._route(writer, method, target, host, body)
         except (ConnectionError, asyncio.CancelledError, asyncio.IncompleteReadError):
             pass  # the client has gone, or the test is over
         finally:
             self._connections.discard(task)
             writer.close()
 
-    async def _route(self, writer: asyncio.StreamWriter, method: str, target: str, body: bytes) -> None:
+    async def _route(self, writer: asyncio.StreamWriter, method: str, target: str, host: str, body: bytes) -> None:
         address = urlsplit(target)
         if address.path.startswith("/method/"):
             values = dict(parse_qsl(body.decode(), keep_blank_values=True))
@@ -191,6 +192,12 @@ class VkPeer:
             await _answer(writer, await self._poll(dict(parse_qsl(address.query))))
         elif address.path == "/control":
             await _answer(writer, await self._control(json.loads(body)) if method == "POST" else self._state())
+        elif address.path == "/media/photo":
+            await _write(writer, b"", status=302, kind="text/plain", location="../stored/photo?size=big")
+        elif address.path == "/media/busy":
+            await _write(writer, b"", status=429, kind="text/plain", **{"retry-after": "7"})
+        elif target == "/stored/photo?size=big":
+            await _write(writer, host.encode(), kind="image/jpeg")
         else:
             await _write(writer, b"Not here", status=404, kind="text/plain")
 
@@ -260,6 +267,7 @@ class VkPeer:
             "messages.setActivity": self._type,
             "messages.getHistory": self._history,
             "messages.getConversations": self._conversations,
+            "users.get": self._get_users,
             "groups.getById": lambda _: {"groups": [{"id": GROUP_ID, "name": self.name}], "profiles": []},
             "groups.getLongPollServer": lambda _: {
                 "key": self.key,
@@ -295,6 +303,10 @@ class VkPeer:
     def _type(self, values: dict[str, str]) -> int:
         self.typed.append(int(values["peer_id"]))
         return 1
+
+    def _get_users(self, values: dict[str, str]) -> list[dict[str, Any]]:
+        known = [int(each) for each in values["user_ids"].split(",") if int(each) in self.people]
+        return [{"id": each, "can_access_closed": True, "is_closed": False, **self.people[each]} for each in known]
 
     def _history(self, values: dict[str, str]) -> dict[str, Any]:
         peer_id = int(values["peer_id"])
@@ -376,13 +388,14 @@ def _error(code: int, method: str) -> dict[str, Any]:
     return error | {"captcha_sid": "1", "captcha_img": "https://example.org/captcha"} if code == 14 else error
 
 
-async def _read_request(reader: asyncio.StreamReader) -> tuple[str, str, bytes]:
+async def _read_request(reader: asyncio.StreamReader) -> tuple[str, str, str, bytes]:
+    """Method, target, the host that is asked, and body."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     first, *lines = head.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     method, target, _ = first.split()
-    return method, target, body
+    return method, target, headers["host"], body
 
 
 async def _answer(writer: asyncio.StreamWriter, what: object) -> None:
@@ -390,14 +403,15 @@ async def _answer(writer: asyncio.StreamWriter, what: object) -> None:
 
 
 async def _write(
-    writer: asyncio.StreamWriter, body: bytes, *, status: int = 200, kind: str = "application/json"
+    writer: asyncio.StreamWriter, body: bytes, *, status: int = 200, kind: str = "application/json", **headers: str
 ) -> None:
-    writer.write(_head(status, kind, len(body)) + body)
+    writer.write(_head(status, kind, len(body), **headers) + body)
     await writer.drain()
 
 
-def _head(status: int, kind: str, length: int) -> bytes:
+def _head(status: int, kind: str, length: int, **headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} X", f"content-type: {kind}", f"content-length: {length}", "connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 

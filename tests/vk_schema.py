@@ -25,6 +25,11 @@ def faults_of(update: dict[str, Any], what: str) -> list[str]:
     return [*_faults(update, envelope, "update"), *_faults(update["object"], inner, "object")]
 
 
+def faults_of_answer(value: object, what: str) -> list[str]:
+    """Of what a method returns, which is to be a `what`, such as `users_objects_users_user_full`."""
+    return [*_faults(value, _definition("", what), what)]
+
+
 def _faults(value: Any, schema: Schema, at: str) -> Iterator[str]:
     schema = _resolved(schema)
     for part in schema.get("allOf", []):

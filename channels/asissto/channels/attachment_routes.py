@@ -6,7 +6,7 @@ from typing import Self
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, SkipValidation
 from litestar.response import Stream
@@ -14,10 +14,12 @@ from litestar.types import ControllerRouterHandler
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.channels.attachments import fetch_again
 from asissto.channels.contract import Attachment
 from asissto.channels.tables import StoredAttachment
 from asissto.ingestion.original_routes import attachment as as_download
 from asissto.ingestion.original_routes import begun
+from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
 from asissto.platform.openapi import MEDIA_TYPES
@@ -33,9 +35,9 @@ _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,80}")
 
 
 class AttachmentOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`state` is waiting, stored, too_large or failed, `error` says why in words. `size` is in bytes.
+    """`state` is waiting, stored, too_large, failed or no_file, `error` says why in words. `size` is in bytes.
 
-    What has nothing to fetch, such as a location, stays waiting.
+    What has no file that could be fetched, such as a location, is told by its type and name alone.
     """
 
     id: UUID
@@ -55,7 +57,8 @@ class AttachmentOut(msgspec.Struct, frozen=True, kw_only=True):
         key = f"attachment.{row.error}"
         error = None if row.error is None else text(key if key in TEXTS else "attachment.permanent", language)
         size = row.size or told.size
-        return cls(**same, id=row.id, size=size, state=row.state, error=error, created_at=row.created_at)
+        state = row.state if told.ref or row.state != "waiting" else "no_file"
+        return cls(**same, id=row.id, size=size, state=state, error=error, created_at=row.created_at)
 
 
 class AttachmentController(Controller):
@@ -100,6 +103,31 @@ class AttachmentController(Controller):
         pieces = await begun(services.files.read(row.file_key))
         headers = {"content-disposition": as_download(told.name or told.type), "content-length": str(row.size)}
         return Stream(pieces, media_type=_media_type(told.mime), headers=headers)
+
+    @post(
+        "/{attachment_id:uuid}/retry",
+        operation_id="attachments.retry",
+        status_code=200,
+        guards=[need("conversations.write")],
+    )
+    async def retry(
+        self,
+        conversation_id: FromPath[UUID],
+        message_id: FromPath[UUID],
+        attachment_id: FromPath[UUID],
+        principal: Caller,
+        session: Session,
+        language: NamedDependency[Language],
+    ) -> AttachmentOut:
+        """What could not be had is fetched once more."""
+        await _find_message(session, principal.tenant_id, conversation_id, message_id)
+        row = await session.get(StoredAttachment, (principal.tenant_id, attachment_id), with_for_update=True)
+        if row is None or row.message_id != message_id:
+            raise NotFound(kind="attachment")
+        await fetch_again(session, row)
+        about = {"conversation_id": conversation_id, "message_id": message_id}
+        await record(session, principal, "attachments.retry", "attachment", attachment_id, **about)
+        return AttachmentOut.of(row, language)
 
 
 HANDLERS: list[ControllerRouterHandler] = [AttachmentController]

@@ -11,15 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.accounts import connector_of
 from asissto.channels.contract import Attachment, Connector
+from asissto.channels.inbox import FETCH
 from asissto.channels.send_errors import RateLimited, Retryable, SendError, Uncertain
 from asissto.channels.tables import Channel, StoredAttachment, Thread
 from asissto.ingestion.documents import sweep_later
 from asissto.platform import jobs
-from asissto.platform.errors import AsisstoError, DocumentTooLarge
+from asissto.platform.errors import AsisstoError, Conflict, DocumentTooLarge
 from asissto.platform.events import announce
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 from asissto.platform.stored_files import StoredFile
+from asissto.platform.texts import Phrase
 from asissto.retrieval.conversations import TOPIC
 from asissto.retrieval.tables import Message
 
@@ -54,6 +56,15 @@ async def fetch(services: Services, job: ClaimedJob) -> None:
         if await _settle(session, job, outcome) is None and isinstance(outcome, StoredFile):
             await services.files.delete(outcome.key)  # its message was deleted meanwhile
         await jobs.remove(session, job)
+
+
+async def fetch_again(session: AsyncSession, row: StoredAttachment) -> None:
+    """What could not be had; the row is locked. Raises Conflict."""
+    if row.state != "failed":
+        raise Conflict(detail=Phrase("conflict.attachment_state"))
+    row.state, row.error = "waiting", None
+    await jobs.enqueue(session, row.tenant_id, FETCH, str(row.id), {"attachment_id": str(row.id)})
+    await _announce(session, row)
 
 
 async def give_up(session: AsyncSession, job: ClaimedJob, _error: AsisstoError) -> None:
@@ -132,6 +143,10 @@ async def _settle(session: AsyncSession, job: ClaimedJob, outcome: StoredFile | 
         row.state, row.file_key, row.size, row.error = "stored", outcome.key, outcome.bytes, None
     else:
         row.state, row.error = outcome.state, outcome.code
+    await _announce(session, row)
+    return row
+
+
+async def _announce(session: AsyncSession, row: StoredAttachment) -> None:
     message = await session.get_one(Message, (row.tenant_id, row.message_id))
     await announce(session, row.tenant_id, TOPIC, message.conversation_id)
-    return row

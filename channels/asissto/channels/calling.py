@@ -1,17 +1,18 @@
 """Calls to a provider over HTTP, whose failures are told apart by whether the request may have been carried out."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import httpx2
 
 from asissto.channels.contract import SEND_SECONDS, Account
-from asissto.channels.send_errors import ChannelBroken, Permanent, Retryable, Uncertain
+from asissto.channels.send_errors import ChannelBroken, Permanent, RateLimited, Retryable, Uncertain
 from asissto.platform.errors import AddressRefused
 from asissto.platform.guarded_transport import GuardedTransport, public_addresses_of
 
+_LONGEST_PAUSE = 3_600.0
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
 
@@ -54,18 +55,61 @@ async def in_time() -> AsyncIterator[None]:
         raise Uncertain("TimeoutError") from error
 
 
-async def download(client: httpx2.AsyncClient, url: str, *, follow_redirects: bool = False) -> AsyncIterator[bytes]:
-    """The content in pieces. Asking again harms nobody: raises Retryable, and Permanent where it is refused."""
+Keys = tuple[str, str] | None
+"""Name and password of an account."""
+
+
+def no_keys(_url: httpx2.URL) -> Keys:
+    return None
+
+
+async def download(
+    client: httpx2.AsyncClient, url: str, *, most_hops: int = 0, keys_for: Callable[[httpx2.URL], Keys] = no_keys
+) -> AsyncIterator[bytes]:
+    """The content in pieces, from behind at most so many redirects; `keys_for` each address says who asks there.
+
+    Asking again harms nobody: raises Retryable, RateLimited where a pause is named, and Permanent where it is refused.
+    """
+    address = _url(url)
+    for _ in range(most_hops + 1):
+        async with _opened(client, address, keys_for(address)) as response:
+            if not (most_hops and response.has_redirect_location):
+                async with aclosing(_content(response)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            # Not from response.url, where the guard has put an address in place of the name.
+            address = address.join(_url(response.headers["location"]))
+    raise Permanent("too many redirects")
+
+
+def _url(address: str) -> httpx2.URL:
     try:
-        async with client.stream("GET", url, follow_redirects=follow_redirects) as response:
-            status = response.status_code
-            if status in (408, 429) or status >= 500:
-                raise Retryable(f"HTTP {status}")
-            if not response.is_success:
-                raise Permanent(f"HTTP {status}")
-            async for piece in response.aiter_bytes():
-                yield piece
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, AddressRefused) as error:
+        return httpx2.URL(address)
+    except httpx2.InvalidURL as error:
+        raise Permanent("InvalidURL") from error
+
+
+@asynccontextmanager
+async def _opened(client: httpx2.AsyncClient, url: httpx2.URL, keys: Keys) -> AsyncIterator[httpx2.Response]:
+    """Raises as `download` does, also where the answer breaks off."""
+    try:
+        async with client.stream("GET", url, auth=keys, follow_redirects=False) as response:
+            yield response
+    except (httpx2.UnsupportedProtocol, AddressRefused) as error:
         raise Permanent(type(error).__name__) from error
     except httpx2.HTTPError as error:
         raise Retryable(type(error).__name__) from error
+
+
+async def _content(response: httpx2.Response) -> AsyncGenerator[bytes]:
+    status = response.status_code
+    detail = f"HTTP {status}"
+    if status == 429 and (pause := response.headers.get("retry-after", "")).isdecimal():
+        raise RateLimited(min(float(pause), _LONGEST_PAUSE), "channel", detail)
+    if status in (408, 429) or status >= 500:
+        raise Retryable(detail)
+    if not response.is_success:
+        raise Permanent(detail)
+    async for piece in response.aiter_bytes():
+        yield piece

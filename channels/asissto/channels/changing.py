@@ -15,6 +15,7 @@ from asissto.channels.outbox import wake
 from asissto.channels.send_errors import ChannelBroken
 from asissto.channels.tables import Channel
 from asissto.platform.errors import Conflict, NameTaken
+from asissto.platform.plan_limits import check_room
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 from asissto.platform.texts import Phrase
@@ -44,13 +45,14 @@ class ChannelPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 async def create_channel(session: AsyncSession, services: Services, tenant_id: UUID, what: ChannelIn) -> Channel:
-    """Raises InvalidInput with the field, NameTaken and NotFound (the assistant)."""
+    """Raises InvalidInput with the field, NameTaken, NotFound (the assistant) and PlanLimit."""
     kind = type_of(what.type)
     row = Channel(tenant_id=tenant_id, id=new_id(), name=what.name, type=what.type, status="active", revision=1)
     await _check(session, row, what.name, what.assistant_id)
     row.assistant_id = what.assistant_id
     _fill(services, row, kind, what.settings, what.secrets)
     session.add(row)
+    await check_room(session, services.settings, tenant_id, "channels")
     await session.flush()
     await session.refresh(row)
     return row
@@ -86,7 +88,7 @@ def _reset(services: Services, row: Channel, what: ChannelPatch) -> None:
         secrets = _known(services, row)
         _fill(services, row, kind, settings, secrets if what.secrets is UNSET else _merged(secrets, what.secrets))
         row.revision += 1
-        row.paused_until = None
+        row.paused_until = row.problem = None
         revive(row)
     if what.status is not UNSET:
         row.status, row.problem = what.status, None
@@ -109,7 +111,10 @@ def _fill(
 ) -> None:
     row.settings = plain(checked(kind.Settings, settings, "settings"))
     row.secrets = seal(services.keys, row, checked(kind.Secrets, secrets, "secrets"))
-    row.polls = connector_of(services, row).polls
+    connector = connector_of(services, row)
+    row.polls = connector.polls
+    if connector.polls and not row.cursor:
+        row.cursor = connector.first_cursor()
 
 
 async def _check(session: AsyncSession, row: Channel, name: str, assistant_id: UUID | None) -> None:

@@ -23,7 +23,8 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`type` is photo, voice, audio, video, document, sticker, location, contact or other; `size` in bytes.
 
     An `original` is no work of the customer's: the whole mail, of which the event's text is the new part.
-    `ref` is what `Connector.fetch` finds the content by.
+    `ref` is what `Connector.fetch` finds the content by. `problem`: it stays where it is; `attachment.<problem>` in
+    `texts` says why.
     """
 
     type: str
@@ -32,6 +33,7 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mime: str = ""
     size: int | None = None
     seconds: float | None = None
+    problem: str = ""
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,12 +64,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     attachments: tuple[Attachment, ...] = ()
     wants_answer: bool = True
     """Else the message is stored and shown, and not answered: a word such as STOP."""
+    notice: str = ""
+    """A key of `texts`: what the customer is told of the message, besides the answer to it."""
     at: datetime | None = None
     delivery: Delivery | None = None
     reason: str = ""
     """Of a failed delivery or a block, one of `send_errors.REASONS` where it is known."""
     moved_to: str = ""
     """Of a thread that moved: its name from now on."""
+    up_to: bool = False
+    """Of a receipt: it holds for all messages to the thread whose number is not above `external_id`."""
     own_key: int | None = None
     """Of an echo: the key that `send` was called with, where the channel gives it back."""
 
@@ -167,6 +173,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds after which the provider's list shows what was sent."""
     types: bool = False
     """Whether it can show that somebody is writing."""
+    paid_by_segment: bool = False
+    """Whether what is sent is counted as SMS segments."""
+    names: bool = False
+    """Whether customers' names have to be asked for, since their messages do not bring them."""
 
 
 class Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -253,8 +263,12 @@ class Connector:
         """
         raise NotImplementedError
 
+    def first_cursor(self) -> dict[str, Any]:
+        """Where `poll` begins, stored with the channel: what is written before the first poll is not missed."""
+        return {}
+
     async def poll(self, cursor: dict[str, Any]) -> tuple[Sequence[Event], dict[str, Any]]:
-        """What happened since the cursor ({} at first), and the next cursor, which is stored with the events."""
+        """What happened since the cursor, and the next cursor, which is stored with the events."""
         raise NotImplementedError
 
     def render(self, said: Said) -> list[Part]:
@@ -271,6 +285,10 @@ class Connector:
 
     async def show_typing(self, to: Destination) -> None:
         """Best effort: whoever calls it ignores what it raises."""
+
+    async def names(self, external_ids: Sequence[str]) -> dict[str, str]:
+        """Of so many customers, at most `contact_names.MOST`; who has none is left out. Raises SendError."""
+        raise NotImplementedError
 
     def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         """The content, in pieces; raises SendError."""

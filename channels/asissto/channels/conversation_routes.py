@@ -1,4 +1,4 @@
-"""What members do in a conversation: answer, take it over and give it back, close it, note, assign and tag."""
+"""What members do in a conversation: answer, take it over, give it back, close and reopen it, note, assign and tag."""
 
 from typing import Annotated
 from uuid import UUID
@@ -21,7 +21,7 @@ from asissto.platform.events import announce
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page
 from asissto.platform.permissions import need
 from asissto.platform.services import Services
-from asissto.retrieval.changing_hands import close, give_back, lock_open, take_over
+from asissto.retrieval.changing_hands import close, give_back, lock_open, reopen, take_over
 from asissto.retrieval.conversations import TOPIC, lock_conversation
 from asissto.retrieval.shown_conversations import ConversationOut
 from asissto.retrieval.shown_messages import MessageOut, read_messages
@@ -113,6 +113,13 @@ class ConversationMembersController(Controller):
         row = await lock_open(session, principal.tenant_id, conversation_id)
         await close(session, row, principal.user_id)
         return await _changed(session, principal, row, "conversations.close", status=row.status)
+
+    @post("/reopen", operation_id="conversations.reopen", status_code=200, guards=WRITE)
+    async def reopen(self, conversation_id: FromPath[UUID], principal: Caller, session: Session) -> ConversationOut:
+        """The assistant has it again, and messages are taken; one that is open stays as it is."""
+        row = await lock_conversation(session, principal.tenant_id, conversation_id)
+        await reopen(session, row, principal.user_id)
+        return await _changed(session, principal, row, "conversations.reopen", status=row.status)
 
     @post("/assign", operation_id="conversations.assign", status_code=200, guards=WRITE)
     async def assign(

@@ -1,6 +1,7 @@
 """The courier: takes parts out of the outbox, sends them, and writes down what became of each."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
@@ -15,11 +16,12 @@ from asissto.channels.outbox import Claimed
 from asissto.channels.outcomes import Errand, Outcome, errand, may_repeat, settle
 from asissto.channels.send_errors import ChannelBroken, Permanent, SendError, Uncertain
 from asissto.channels.tables import Channel
+from asissto.platform.claiming import keep_claiming
 from asissto.platform.errors import DatabaseDown
 from asissto.platform.listening import listen
+from asissto.platform.metering import count
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
-from asissto.platform.waking import happens
 
 PLACES = 32
 _LOOK_SECONDS = 1.0
@@ -34,39 +36,27 @@ class Courier:
     def __init__(self, services: Services, *, places: int = PLACES) -> None:
         self._services = services
         self._places = places
-        self._running = set[asyncio.Task[None]]()
         self._id = new_id()
         self._wake = asyncio.Event()
         self._connectors: dict[tuple[UUID, UUID], tuple[int, Connector]] = {}
+        self._retired = deque[Connector]()
 
     async def run(self) -> None:
         """Until cancelled; what is on its way then is finished by whoever claims it next."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(listen(self._services.database, outbox.CHANNEL, self._hear, self._hear))
-                group.create_task(self._work(group))
+                wake = (self._wake, _LOOK_SECONDS)
+                # The next part of the conversation is first when one has ended.
+                group.create_task(keep_claiming(self._places, wake, self._claim, self._deliver, frees_more=True))
         finally:
+            while self._retired:
+                await self._retired.popleft().close()
             for _, connector in self._connectors.values():
                 await connector.close()
 
     def _hear(self, _news: object) -> None:
         self._wake.set()
-
-    async def _work(self, group: asyncio.TaskGroup) -> None:
-        while True:
-            self._wake.clear()  # before the look, so that what comes during it is not missed
-            free = self._places - len(self._running)
-            found = await self._claim(free) if free else []
-            for claimed in found:
-                task = group.create_task(self._deliver(claimed))
-                self._running.add(task)
-                task.add_done_callback(self._free)
-            if not found:
-                await happens(self._wake, _LOOK_SECONDS)
-
-    def _free(self, done: asyncio.Task[None]) -> None:
-        self._running.discard(done)
-        self._wake.set()  # the next part of the conversation is first now
 
     async def send_one(self) -> bool:
         """The next part that is due; False where there is none."""
@@ -119,21 +109,27 @@ class Courier:
             except ChannelBroken as error:
                 await settle(session, claimed, error, revision=channel.revision)
                 return channel.revision, None
-        _, old = self._connectors.get(key, (0, None))
+        revision, old = self._connectors.get(key, (0, None))
+        if old is not None and revision == channel.revision:  # made for another part meanwhile
+            return revision, old
         if old is not None:
-            asyncio.get_running_loop().call_later(2 * SEND_SECONDS, _close, old)
+            self._retired.append(old)
+            asyncio.get_running_loop().call_later(2 * SEND_SECONDS, self._close_oldest)
         self._connectors[key] = (channel.revision, fresh)
         return channel.revision, fresh
+
+    def _close_oldest(self) -> None:
+        if self._retired:
+            asyncio.ensure_future(self._retired.popleft().close())  # noqa: RUF006 - it ends by itself
 
     async def _finish(self, errand: Errand, connector: Connector, outcome: Outcome) -> None:
         can = connector.capabilities
         pause = can.lookup_after if can.again == "lookup" else 0.0
         async with self._services.database.tenant(errand.claimed.tenant_id) as session:
             await settle(session, errand.claimed, outcome, revision=errand.revision, lookup_after=pause)
-
-
-def _close(connector: Connector) -> None:
-    asyncio.ensure_future(connector.close())  # noqa: RUF006 - it ends by itself
+            if self._services.settings.billing and can.paid_by_segment and isinstance(outcome, Sent):
+                sent = {"sms_segments": outcome.segments}
+                await count(session, errand.claimed.tenant_id, f"part:{errand.claimed.id}", sent)
 
 
 async def _send(errand: Errand, connector: Connector) -> Outcome:

@@ -32,6 +32,9 @@ from asissto.retrieval.tables import Assistant, Conversation, Message
 from asissto.retrieval.who_said import FROM
 
 ANSWER, FETCH = "channels.answer", "channels.fetch"
+_STATES = {"": "waiting", "mail_too_large": "too_large"}
+"""Of an attachment, by its problem."""
+
 _HEARD = timedelta(minutes=1)  # every message would lock the channel's row until its transaction ends
 
 
@@ -98,11 +101,15 @@ async def _take_message(session: AsyncSession, channel: Channel, event: Event, r
     await _link(session, row_id, channel, conversation.id, message.id)
     await _keep_attachments(session, event, message)
     conversation.updated_at = func.now()
+    if is_heard and event.notice and limit is None:
+        await tell(session, thread, conversation, event.notice, _language(event))
     if message.waits:
         await _ask_for_answer(session, conversation)
     elif limit is not None and limit.is_first:
         await tell(session, thread, conversation, "channel.too_many", _language(event))
-    elif is_heard and event.attachments and not event.text.strip() and await _is_first(session, thread):
+    elif (
+        is_heard and event.attachments and not (event.text.strip() or event.notice) and await _is_first(session, thread)
+    ):
         await tell(session, thread, conversation, "channel.only_text", _language(event))
     await announce(session, channel.tenant_id, TOPIC, conversation.id)
 
@@ -118,6 +125,8 @@ def _message(event: Event, conversation: Conversation, *, waits: bool) -> Messag
         metadata["attachments"] = msgspec.to_builtins(event.attachments)
     if len(event.text) > MOST_CHARACTERS:
         metadata["cut_from"] = len(event.text)
+    if event.reason and not event.wants_answer:
+        metadata["unanswered"] = event.reason
     return Message(
         tenant_id=conversation.tenant_id,
         id=new_id(),
@@ -139,7 +148,12 @@ async def _link(session: AsyncSession, row_id: UUID, channel: Channel, conversat
 async def _keep_attachments(session: AsyncSession, event: Event, message: Message) -> None:
     for attachment in event.attachments:
         row = StoredAttachment(
-            tenant_id=message.tenant_id, id=new_id(), message_id=message.id, content=msgspec.to_builtins(attachment)
+            tenant_id=message.tenant_id,
+            id=new_id(),
+            message_id=message.id,
+            content=msgspec.to_builtins(attachment),
+            state=_STATES.get(attachment.problem, "failed"),
+            error=attachment.problem or None,
         )
         session.add(row)
         await session.flush()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels import attachments, erasing, exporting, leaving, outbox, retention
@@ -14,7 +14,7 @@ from asissto.channels.accounts import connector_of
 from asissto.channels.answer_links import answer_link
 from asissto.channels.contract import Connector, Destination
 from asissto.channels.inbox import ANSWER, FETCH
-from asissto.channels.notifying import notify_team
+from asissto.channels.notifying import NOTIFY, notify, notify_later, notify_team
 from asissto.channels.saying import said_of
 from asissto.channels.send_errors import SendError
 from asissto.channels.tables import Channel, Thread
@@ -28,6 +28,7 @@ from asissto.platform.services import Services
 from asissto.platform.texts import Language
 from asissto.platform.worker import Handler
 from asissto.retrieval.bursts import withdraw
+from asissto.retrieval.changing_hands import hand_over
 from asissto.retrieval.conversations import TOPIC, lock_conversation
 from asissto.retrieval.handing_over import HandOverReason
 from asissto.retrieval.tables import Conversation, Message
@@ -86,7 +87,7 @@ async def _place(session: AsyncSession, job: ClaimedJob) -> Row[Thread, Channel,
 
 
 async def hand_to_person(session: AsyncSession, job: ClaimedJob, _error: AsisstoError) -> None:
-    """An answer that fails again and again: the customer is told, and a person has the conversation."""
+    """An answer that fails again and again: the customer is told, a person has the conversation, and the team hears."""
     thread = await session.get(Thread, (job.tenant_id, UUID(job.payload["conversation_id"])))
     if thread is None:
         return
@@ -94,12 +95,9 @@ async def hand_to_person(session: AsyncSession, job: ClaimedJob, _error: Asissto
     if conversation.status != "bot":
         return
     await withdraw(session, conversation)
-    conversation.status, conversation.failures = "pending", 0
-    conversation.handed_over_reason, conversation.handed_over_at = HandOverReason.REPEATED_FAILURE, func.now()
-    await session.flush()
     await tell(session, thread, conversation, "hand_over.done", await _language(session, conversation))
-    channel = await session.get_one(Channel, (job.tenant_id, thread.channel_id))
-    await notify_team(session, channel, conversation, None)
+    await hand_over(session, conversation, HandOverReason.REPEATED_FAILURE)
+    await notify_later(session, conversation)
     await announce(session, job.tenant_id, TOPIC, conversation.id)
 
 
@@ -140,4 +138,5 @@ HANDLERS = {
     erasing.ERASE: Handler(erasing.erase, erasing.give_up, lane="slow"),
     leaving.CLOSE: Handler(leaving.close_workspace, lane="slow"),
     retention.RETAIN: Handler(retention.retain, lane="slow"),
+    NOTIFY: Handler(notify),
 }

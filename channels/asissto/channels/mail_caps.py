@@ -4,6 +4,8 @@ import hashlib
 
 import msgspec
 
+from asissto.channels.contract import Event
+
 _HOUR, _DAY = 60, 24 * 60
 _MOST_ADDRESSES = 5_000
 
@@ -30,3 +32,12 @@ class Heard(msgspec.Struct):
         """Of the addresses that wrote last."""
         kept = {name: times for name, times in self.minutes.items() if times and times[-1] > minute - _DAY}
         return dict([*kept.items()][-_MOST_ADDRESSES:])
+
+
+def unanswered(event: Event) -> Event:
+    """The message that is above a cap, for people alone; its attachments stay in the mailbox.
+
+    The customer is told nothing: two machines would never stop.
+    """
+    kept = tuple(msgspec.structs.replace(each, ref="", problem="too_many") for each in event.attachments)
+    return msgspec.structs.replace(event, wants_answer=False, reason="too_many", notice="", attachments=kept)

@@ -37,11 +37,11 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """`place` is what `Inbox.part` finds the mail by."""
+    """`place` is what `Inbox.part` finds the mail by. `cut_from`: this is the beginning of a mail of so many bytes."""
 
     place: str
     raw: bytes
-    is_whole: bool
+    cut_from: int | None
 
 
 class Inbox:
@@ -133,7 +133,7 @@ class Inbox:
             raw = self._bytes(uid, "", most_bytes if is_whole else _BEGINNING)
             last, total = uid, total + size
             if raw is not None:  # else it was deleted meanwhile
-                fetched.append(Fetched(f"{self._uidvalidity}/{uid}", raw, is_whole))
+                fetched.append(Fetched(f"{self._uidvalidity}/{uid}", raw, None if is_whole else sizes[uid]))
         return fetched, last
 
     def _sizes(self, uids: Sequence[int]) -> dict[int, int]:

@@ -6,6 +6,7 @@ from email import message_from_bytes
 from email.utils import parseaddr, parsedate_to_datetime
 
 import msgspec
+import structlog
 
 from asissto.channels.contract import Attachment, Event, Sender
 from asissto.channels.mail_guards import reason_to_ignore
@@ -19,6 +20,7 @@ from asissto.platform.errors import AsisstoError
 _LONGEST_KEY, _LONGEST_TEXT, _LONGEST_SUBJECT, _MOST_REFERENCES = 250, 50_000, 300, 12
 # What `email` and the reader of HTML raise over mails that were made to break them.
 _MALFORMED = (ValueError, LookupError, AttributeError, TypeError, RecursionError, AssertionError, AsisstoError)
+log = structlog.get_logger()
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -28,11 +30,13 @@ class Reader(msgspec.Struct, frozen=True):
     own: frozenset[str]
     authserv_id: str = ""
 
-    def read(self, raw: bytes, place: str, *, is_whole: bool = True) -> Event:
+    def read(self, raw: bytes, place: str, *, cut_from: int | None = None) -> Event:
         """`place` is where the mail lies, for `Attachment.ref`; of one that was cut off only the words are read."""
         try:
-            return self._read(message_from_bytes(raw), raw, place if is_whole else "")
+            event = self._read(message_from_bytes(raw), raw, place if cut_from is None else "")
+            return event if cut_from is None or event.kind != "message" else _cut_off(event, cut_from)
         except _MALFORMED as error:
+            log.warning("a mail cannot be read", place=place, error=type(error).__name__)
             return Event(key=_digest(raw), kind="ignored", reason=f"malformed: {type(error).__name__}")
 
     def _read(self, mail: Mail, raw: bytes, place: str) -> Event:
@@ -68,6 +72,13 @@ class Reader(msgspec.Struct, frozen=True):
             attachments=(*(attachments_of(mail, place) if place else ()), *(_original(place) if is_changed else ())),
             at=_date(mail),
         )
+
+
+def _cut_off(event: Event, size: int) -> Event:
+    """With what is left out in its place, and a notice to the customer, who may believe that all has arrived."""
+    whole = Attachment(type="original", name="message.eml", mime="message/rfc822", size=size, problem="mail_too_large")
+    text = event.text or str(event.address["subject"])
+    return msgspec.structs.replace(event, text=text, attachments=(whole,), notice="channel.mail_too_large")
 
 
 def _receipt(key: str, report: Report) -> Event:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from asissto.channels.contract import (
+    Account,
     Attachment,
     Capabilities,
     CommonSecrets,
@@ -22,11 +23,11 @@ from asissto.channels.contract import (
     Said,
     Sent,
 )
-from asissto.channels.mail_caps import Heard
+from asissto.channels.mail_caps import Heard, unanswered
 from asissto.channels.mail_connecting import MailServer, open_connection
 from asissto.channels.mail_reading import Reader
 from asissto.channels.mail_rendering import render_mail
-from asissto.channels.mail_sending import greet, hand_over, write_letter
+from asissto.channels.mail_sending import Letter, greet, hand_over, write_letter
 from asissto.channels.mail_threads import Threads
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 Address = Annotated[str, Meta(max_length=254, pattern=r"^[A-Za-z0-9._%+=/-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")]
 Password = Annotated[str, Meta(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 _PIECE = 65_536
+_PATIENCE = 3.0
+"""Seconds that copies under way get when the mailbox is closed."""
+
 T = TypeVar("T")
 
 
@@ -45,7 +49,8 @@ class MailSettings(CommonSettings, frozen=True, forbid_unknown_fields=True, kw_o
     keeps conversations together where a mail program drops the references. `authserv_id` is the name by which the
     owner's mail server signs its Authentication-Results (`mx.google.com`, `*.yandex.net`); without it no sender counts
     as verified. `cap_per_hour` and `cap_per_day` are mails of one address that are answered. Of a mail above `max_mb`
-    only the words are read.
+    only the words are read, and both sides are told. `sent_folder` gets a copy of each answer, which some providers
+    keep by themselves; without a name it is not asked for.
     """
 
     imap: MailServer
@@ -59,6 +64,7 @@ class MailSettings(CommonSettings, frozen=True, forbid_unknown_fields=True, kw_o
     cap_per_hour: Annotated[int, Meta(ge=1, le=1_000)] = 10
     cap_per_day: Annotated[int, Meta(ge=1, le=1_000)] = 30
     max_mb: Annotated[int, Meta(ge=1, le=50)] = 25
+    sent_folder: Annotated[str, Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
 
 
 class MailSecrets(CommonSecrets, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,7 +75,7 @@ class MailSecrets(CommonSecrets, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class Mailbox(Connector):
-    """One connection is kept for polls, in a thread of its own; sending and fetching open theirs."""
+    """One connection is kept for polls, in a thread of its own; sending, copying and fetching open theirs."""
 
     capabilities: ClassVar = Capabilities(again="idempotent")
     Settings: ClassVar[type[CommonSettings]] = MailSettings
@@ -77,6 +83,10 @@ class Mailbox(Connector):
 
     _inbox: "Inbox | None" = None
     _thread: ThreadPoolExecutor | None = None
+
+    def __init__(self, account: Account) -> None:
+        super().__init__(account)
+        self._copies: set[asyncio.Task[None]] = set()
 
     @property
     def polls(self) -> bool:
@@ -101,7 +111,18 @@ class Mailbox(Connector):
     async def send(self, to: Destination, part: Part, key: int) -> Sent:
         letter = write_letter(self._threads(), self._settings.from_name, to, part, key)
         await hand_over(self.account, self._settings.smtp, self._smtp_password, letter)
+        if self._settings.sent_folder:
+            self._copy(letter)
         return Sent(letter.message_id)
+
+    def _copy(self, letter: Letter) -> None:
+        """Nothing waits for it: a process that dies meanwhile must not have sent the mail in vain."""
+        from asissto.channels.mail_copies import keep_copy
+
+        copying = keep_copy(self.account, self._settings.sent_folder, letter.message_id, letter.content)
+        task = asyncio.create_task(copying)
+        self._copies.add(task)
+        task.add_done_callback(self._copies.discard)
 
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         inbox = await self._open()
@@ -113,11 +134,25 @@ class Mailbox(Connector):
             yield content[start : start + _PIECE]
 
     async def check(self) -> Health:
-        await asyncio.gather(self._check_imap(), self._check_smtp())
-        notes = () if self._settings.authserv_id else ("channel.note.senders_unverified",)
+        _, _, notes = await asyncio.gather(self._check_imap(), self._check_smtp(), self._notes())
         return Health(name=self._settings.from_address, notes=notes)
 
+    async def _notes(self) -> tuple[str, ...]:
+        from asissto.channels.mail_copies import has_folder
+
+        folder = self._settings.sent_folder
+        is_missing = bool(folder) and not await has_folder(self.account, folder)
+        notes = {
+            "channel.note.senders_unverified": not self._settings.authserv_id,
+            "channel.note.no_sent_folder": is_missing,
+        }
+        return tuple(note for note, holds in notes.items() if holds)
+
     async def close(self) -> None:
+        if self._copies:
+            _, late = await asyncio.wait(self._copies, timeout=_PATIENCE)
+            for copying in late:
+                copying.cancel()
         self._leave()
         if self._thread is not None:
             self._thread.shutdown(wait=False)
@@ -156,7 +191,7 @@ class Mailbox(Connector):
         """Mails are read in the thread too, which may take a second for a large one."""
         found, place = inbox.look(place, self._most_bytes)
         reader = self._reader()
-        return [reader.read(mail.raw, mail.place, is_whole=mail.is_whole) for mail in found], place
+        return [reader.read(mail.raw, mail.place, cut_from=mail.cut_from) for mail in found], place
 
     def _leave(self) -> None:
         """Its thread closes the connection as soon as it has noticed that it was cut."""
@@ -169,7 +204,7 @@ class Mailbox(Connector):
         caps = {"per_hour": self._settings.cap_per_hour, "per_day": self._settings.cap_per_day}
         if event.kind != "message" or heard.lets_through(event.address["to"], minute, **caps):
             return event
-        return Event(key=event.key, kind="ignored", external_id=event.external_id, reason="too_many")
+        return unanswered(event)
 
     def _reader(self) -> Reader:
         settings = self._settings

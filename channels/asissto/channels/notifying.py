@@ -1,17 +1,23 @@
 """Tells the team in its own chat on the channel that a customer waits for a person."""
 
+from uuid import UUID
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels.tables import Channel
+from asissto.channels.tables import Channel, Thread
 from asissto.channels.telling import say
 from asissto.channels.threads import OPEN, find_thread
+from asissto.platform import jobs
+from asissto.platform.jobs import ClaimedJob
+from asissto.platform.services import Services
 from asissto.platform.tables import Tenant, new_id
-from asissto.platform.texts import Language, text
+from asissto.platform.texts import known_language, text
 from asissto.retrieval.conversations import lock_conversation
 from asissto.retrieval.tables import Conversation, Message
 from asissto.retrieval.who_said import by_customer
 
+NOTIFY = "channels.notify"
 SHOWN_CHARACTERS = 300
 
 
@@ -43,10 +49,29 @@ async def notify_team(
         await say(session, thread, message)
 
 
+async def notify_later(session: AsyncSession, conversation: Conversation) -> None:
+    """For whoever does not know the server's own address: `notify` tells the team."""
+    conversation_id = str(conversation.id)
+    await jobs.enqueue(session, conversation.tenant_id, NOTIFY, conversation_id, {"conversation_id": conversation_id})
+
+
+async def notify(services: Services, job: ClaimedJob) -> None:
+    """The job: nothing where the conversation was deleted, or given back or closed meanwhile."""
+    async with services.database.tenant(job.tenant_id) as session:
+        await jobs.remove(session, job)
+        thread = await session.get(Thread, (job.tenant_id, UUID(job.payload["conversation_id"])))
+        if thread is None:
+            return
+        conversation = await lock_conversation(session, job.tenant_id, thread.id)
+        if conversation.status == "pending":
+            channel = await session.get_one(Channel, (job.tenant_id, thread.channel_id))
+            await notify_team(session, channel, conversation, services.settings.public_url)
+
+
 async def _notice(session: AsyncSession, conversation: Conversation, public_url: str | None) -> str:
     """Why, and what the customer said last, in the language of the workspace."""
     workspace = await session.get_one(Tenant, conversation.tenant_id)
-    language: Language = "ru" if workspace.language == "ru" else "en"
+    language = known_language(workspace.language)
     mine = (Message.tenant_id == conversation.tenant_id, Message.conversation_id == conversation.id)
     newest = select(Message.content).where(*mine, by_customer()).order_by(Message.id.desc()).limit(1)
     question = (await session.scalar(newest) or "")[:SHOWN_CHARACTERS]

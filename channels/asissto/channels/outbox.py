@@ -88,7 +88,7 @@ def key_of(row_id: UUID) -> int:
 
 
 # Walks the channels that have something to send by the index; of each only the rows that are due, and of a
-# conversation only the first. A backlog of a channel that rests or is broken costs one look.
+# conversation only the first. A backlog of a channel that rests or is broken, or of a suspended tenant, costs one look.
 _CLAIM = text("""
     WITH RECURSIVE waiting AS (
         (SELECT tenant_id, channel_id FROM outbox WHERE state IN ('pending', 'sending')
@@ -102,6 +102,7 @@ _CLAIM = text("""
     ), ready AS (
         SELECT w.tenant_id, w.channel_id, c.revision, busy.parts FROM waiting w
         JOIN channels c ON c.tenant_id = w.tenant_id AND c.id = w.channel_id
+        JOIN tenants ON tenants.id = w.tenant_id AND tenants.status = 'active'
         CROSS JOIN LATERAL (
             SELECT count(*) AS parts FROM outbox s WHERE s.tenant_id = w.tenant_id AND s.channel_id = w.channel_id
             AND s.state = 'sending' AND s.lease_until >= now()

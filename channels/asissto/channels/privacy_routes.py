@@ -6,8 +6,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, get, post, put
-from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, SkipValidation
+from litestar.params import FromPath, JSONBody
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta
@@ -26,16 +25,13 @@ from asissto.platform import jobs
 from asissto.platform.audit import Actor, record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
+from asissto.platform.given import Caller, Open, Session
 from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need, open_to_all
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
 from asissto.platform.web import UNCOMPRESSED
-
-Caller = NamedDependency[Principal]
-Session = NamedDependency[AsyncSession]
-Open = SkipValidation[NamedDependency[Services]]
 
 
 class PrivacyRequestOut(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 SendError
 ├── Retryable       refused before it was taken: later again, MOST_ATTEMPTS times
 ├── RateLimited     later again, however often; the chat or the whole channel waits
+│   └── Contested   another program fetches the same account's messages, which only the owner can end
 ├── Uncertain       it may have happened: what follows is a matter of `Capabilities.again`
 ├── Malformed       the format was refused: the plain words once
 ├── Blocked         this customer cannot be written to, until they write again
@@ -38,6 +39,10 @@ class RateLimited(SendError):
         super().__init__(detail)
         self.seconds = seconds
         self.scope = scope
+
+
+class Contested(RateLimited):
+    """Of polls alone."""
 
 
 class Uncertain(SendError):

@@ -10,7 +10,10 @@ from asissto.channels.tables import Channel
 
 
 class ChannelOut(msgspec.Struct, frozen=True, kw_only=True):
-    """`status` is active, paused or broken, `problem` then the provider's word. `has_secrets`: they are not shown."""
+    """`status` is active, paused or broken. `has_secrets`: they are not shown.
+
+    `problem` is the provider's word: why the channel is broken, or why an active one cannot fetch messages just now.
+    """
 
     id: UUID
     name: str

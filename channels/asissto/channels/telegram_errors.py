@@ -19,6 +19,7 @@ from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 from asissto.channels.send_errors import (
     Blocked,
     ChannelBroken,
+    Contested,
     Malformed,
     Moved,
     Permanent,
@@ -67,7 +68,7 @@ def send_error(error: Exception) -> SendError:
     """What a failed call means for what was to be sent."""
     if isinstance(error, TelegramConflictError):
         is_hook = "webhook is active" in error.message or "setWebhook" in error.message
-        return HookIsSet(error.message) if is_hook else RateLimited(CONFLICT_SECONDS, "channel", error.message)
+        return HookIsSet(error.message) if is_hook else Contested(CONFLICT_SECONDS, "channel", error.message)
     if isinstance(error, TelegramAPIError):
         return _from_telegram(error)
     if isinstance(error, ClientDecodeError):  # the page of some proxy, after which nobody knows

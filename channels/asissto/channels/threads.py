@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.channels.contact_names import ask_later, is_nameless
 from asissto.channels.contacts import CORRECTED
 from asissto.channels.contract import Destination, Event, Sender
 from asissto.channels.tables import Channel, Contact, Thread
@@ -30,11 +31,34 @@ async def thread_of(session: AsyncSession, tenant_id: UUID, conversation_id: UUI
 
 async def open_thread(session: AsyncSession, channel: Channel, event: Event) -> tuple[Thread, Conversation]:
     """The event's conversation, locked; of two processes that begin it at once, one waits for the other."""
-    contact_id = None if event.sender is None else await _meet(session, channel, event.sender)
+    contact_id = None if event.sender is None else await meet(session, channel, event.sender)
     thread = await find_thread(session, channel, event.thread) or await _begin(session, channel, event, contact_id)
     conversation = await lock_conversation(session, channel.tenant_id, thread.id)
     await session.refresh(thread)
     return thread, conversation
+
+
+async def meet(session: AsyncSession, channel: Channel, sender: Sender) -> UUID:
+    """The contact, locked; what the channel newly knows of them replaces what it knew."""
+    known: dict[str, Any] = {
+        name: value for name in ("name", "email", "phone", "language") if (value := getattr(sender, name)) is not None
+    }
+    contact_id = new_id()
+    row = insert(Contact).values(
+        tenant_id=channel.tenant_id,
+        id=contact_id,
+        person_id=contact_id,
+        channel_id=channel.id,
+        external_id=sender.external_id,
+        **known,
+    )
+    same = ["tenant_id", "channel_id", "external_id"]
+    newer = {name: _unless_corrected(name, value) for name, value in known.items()}
+    told = row.on_conflict_do_update(index_elements=same, set_=newer or {"external_id": sender.external_id})
+    contact = (await session.execute(told.returning(Contact.id, is_nameless().label("is_nameless")))).one()
+    if contact.is_nameless:
+        await ask_later(session, channel)
+    return UUID(str(contact.id))
 
 
 async def lock_channel(session: AsyncSession, tenant_id: UUID, channel_id: UUID) -> Channel | None:
@@ -63,26 +87,6 @@ async def move_thread(session: AsyncSession, channel: Channel, old: str, new: st
     thread = await find_thread(session, channel, old)
     if thread is not None and await find_thread(session, channel, new) is None:
         thread.external_key = new
-
-
-async def _meet(session: AsyncSession, channel: Channel, sender: Sender) -> UUID:
-    """What the channel newly knows of the contact replaces what it knew."""
-    known: dict[str, Any] = {
-        name: value for name in ("name", "email", "phone", "language") if (value := getattr(sender, name)) is not None
-    }
-    contact_id = new_id()
-    row = insert(Contact).values(
-        tenant_id=channel.tenant_id,
-        id=contact_id,
-        person_id=contact_id,
-        channel_id=channel.id,
-        external_id=sender.external_id,
-        **known,
-    )
-    same = ["tenant_id", "channel_id", "external_id"]
-    newer = {name: _unless_corrected(name, value) for name, value in known.items()}
-    told = row.on_conflict_do_update(index_elements=same, set_=newer or {"external_id": sender.external_id})
-    return (await session.execute(told.returning(Contact.id))).scalar_one()
 
 
 def _unless_corrected(name: str, value: str) -> ColumnElement[str]:

@@ -167,6 +167,7 @@ class _Twilio(Connector):
 
 
 class TwilioSms(_Twilio):
+    capabilities = Capabilities(again="lookup", paid_by_segment=True)
     Settings = SmsSettings
 
     def render(self, said: Said) -> list[Part]:

@@ -31,7 +31,8 @@ from asissto.channels.plain_words import plain_blocks, plain_sources
 from asissto.channels.send_errors import ChannelBroken, Permanent, Uncertain
 from asissto.channels.vk_calls import API_VERSION, VkCalls, field
 from asissto.channels.vk_events import FIRST_CHAT, WANTED, decoded, read_update
-from asissto.channels.vk_polling import PAGE, messages_of, poll
+from asissto.channels.vk_polling import PAGE, begin, messages_of, poll
+from asissto.channels.vk_users import names_of
 from asissto.platform.errors import HookRefused
 
 MOST_UNITS = 4_000
@@ -42,6 +43,7 @@ KEY_SECONDS = 3_600.0
 
 CLOCK_SECONDS = 120
 _TITLE = "Asissto"
+_MOST_HOPS = 5
 
 
 class VkSettings(CommonSettings, frozen=True, kw_only=True):
@@ -64,7 +66,7 @@ class Vk(Connector):
     """A key is VK's `random_id`, by which it knows a repetition; a thread is a `peer_id`."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        again="idempotent", idempotent_seconds=KEY_SECONDS, lookup_after=0.0, types=True
+        again="idempotent", idempotent_seconds=KEY_SECONDS, lookup_after=0.0, types=True, names=True
     )
     Settings = VkSettings
     Secrets = VkSecrets
@@ -101,6 +103,9 @@ class Vk(Connector):
         given: str | None = self.account.secrets.secret_key
         about = f"asissto vk callback {self.account.channel_id}".encode()
         return given or hmac.new(self.account.secrets.token.encode(), about, hashlib.sha256).hexdigest()[:50]
+
+    def first_cursor(self) -> dict[str, Any]:
+        return begin()
 
     async def poll(self, cursor: dict[str, Any]) -> tuple[Sequence[Event], dict[str, Any]]:
         return await poll(self._calls, self._group_id, cursor)
@@ -143,10 +148,13 @@ class Vk(Connector):
     async def show_typing(self, to: Destination) -> None:
         await self._calls.method("messages.setActivity", hurried=True, peer_id=_peer(to), type="typing")
 
+    async def names(self, external_ids: Sequence[str]) -> dict[str, str]:
+        return names_of(await self._calls.method("users.get", user_ids=",".join(external_ids)))
+
     async def fetch(self, attachment: Attachment) -> AsyncIterator[bytes]:
         if not attachment.ref.startswith(("https://", "http://")):
             raise Permanent("VK gives no file of it")
-        async for piece in download(self._calls.client, attachment.ref, follow_redirects=True):
+        async for piece in download(self._calls.client, attachment.ref, most_hops=_MOST_HOPS):
             yield piece
 
     async def check(self) -> Health:

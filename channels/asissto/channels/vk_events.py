@@ -167,7 +167,8 @@ def _read(told: Any, _group_id: int) -> Event | None:
     if reading.from_id <= 0:
         return None
     thread = str(reading.peer_id)
-    return Event(key="", kind="receipt", thread=thread, external_id=str(reading.read_message_id), delivery="read")
+    newest = str(reading.read_message_id)
+    return Event(key="", kind="receipt", thread=thread, external_id=newest, delivery="read", up_to=True)
 
 
 def _allow(told: Any, _group_id: int) -> Event | None:

@@ -44,6 +44,12 @@ class Cursor(msgspec.Struct, frozen=True, omit_defaults=True):
 Step = tuple[Sequence[Event], Cursor]
 
 
+def begin() -> dict[str, Any]:
+    """VK tells what comes after its first answer; what was written until then is in the history."""
+    now = int(time.time())
+    return dict(msgspec.to_builtins(Cursor(seen=now, behind=Behind(since=now))))
+
+
 async def poll(calls: VkCalls, group_id: int, stored: dict[str, Any]) -> tuple[Sequence[Event], dict[str, Any]]:
     """One call: for a server, for a piece of what was missed, or for what is new."""
     cursor = msgspec.convert(stored, Cursor) if stored else Cursor(seen=int(time.time()))

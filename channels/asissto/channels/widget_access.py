@@ -55,6 +55,14 @@ class Widget(msgspec.Struct, frozen=True, kw_only=True):
             raise IdentityRefused
         return visitor
 
+    def guest(self, token: str | None) -> Visitor | None:
+        """Who somebody was before they signed in; None where the token is of no use any more."""
+        try:
+            before = read_session(self.lock, token) if token else None
+        except NotSignedIn:
+            return None
+        return None if before is None or before.is_known else before
+
     def refuse_if_paused(self) -> None:
         if self.channel.status != "active":
             raise ChannelResting

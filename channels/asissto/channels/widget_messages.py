@@ -1,7 +1,10 @@
 """What a visitor of the widget sees: their own words, what was sent to them, and nothing else of the conversation."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
+from heapq import merge
+from itertools import islice
 from typing import Any, Literal
 from uuid import UUID
 
@@ -18,6 +21,7 @@ from asissto.platform.paging import newest_first
 from asissto.retrieval.tables import Conversation, Message
 
 MOST_AT_ONCE = 100
+_IS_OWN = and_(Message.sender_kind == "contact", Message.content != "")
 
 Speaker = Literal["visitor", "assistant", "person"]
 _SPEAKERS: dict[str, Speaker] = {"contact": "visitor", "assistant": "assistant", "user": "person"}
@@ -26,7 +30,7 @@ Status = Literal["assistant", "waiting", "person", "closed"]
 
 
 class WidgetMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """`blocks` are `text` with its shape; `key` is the page's own id of what the visitor wrote.
+    """`blocks` are `text` with its shape; `key` is the page's own id of what the visitor wrote, on whichever page.
 
     `notice` is to be shown below: the offer of a person, or when one will be there.
     """
@@ -84,23 +88,45 @@ async def glance(session: AsyncSession, visitor: Visitor) -> Glance:
     return Glance(conversation_id, State(_STATUS[status], typing=is_due and status == "bot"))
 
 
-def place(conversation_id: UUID, seq: int) -> str:
+class Seen(msgspec.Struct, frozen=True):
+    """How far a page is: the number of the newest part that was sent, and the newest message that the visitor wrote."""
+
+    seq: int = 0
+    own: UUID = UUID(int=0)
+
+
+def place(conversation_id: UUID, seen: Seen) -> str:
     """The id of a live event. Numbers begin anew in another conversation, so that it is named too."""
-    return f"{conversation_id.hex[-12:]}.{seq}"
+    return f"{conversation_id.hex[-12:]}.{seen.seq}.{seen.own.hex}"
 
 
-def seq_after(conversation_id: UUID, last_event: str) -> int:
+_PLACE = re.compile(r"([0-9a-f]{12})\.([0-9]{1,9})\.([0-9a-f]{32})")
+
+
+def seen_until(conversation_id: UUID, last_event: str) -> Seen:
     """Where to go on; from the beginning where the place is of another conversation, or of none."""
-    name, _, seq = last_event.partition(".")
-    return int(seq) if name == conversation_id.hex[-12:] and seq.isdecimal() and len(seq) < 10 else 0
+    read = _PLACE.fullmatch(last_event)
+    return Seen(int(read[2]), UUID(read[3])) if read and read[1] == conversation_id.hex[-12:] else Seen()
 
 
-async def sent_after(
-    session: AsyncSession, visitor: Visitor, conversation_id: UUID, seq: int
-) -> list[tuple[int, WidgetMessage]]:
-    """At most MOST_AT_ONCE parts that were sent, in their order: a later one is never sent before an earlier one."""
-    rows = _sent(visitor, conversation_id).where(Outgoing.seq > seq).order_by(Outgoing.seq).limit(MOST_AT_ONCE)
-    return [(out.seq, _shown(message, out)) for out, message in await session.execute(rows)]
+async def said_after(
+    session: AsyncSession, visitor: Visitor, conversation_id: UUID, seen: Seen
+) -> list[tuple[Seen, WidgetMessage]]:
+    """At most MOST_AT_ONCE messages, each with the place behind it.
+
+    The parts that were sent keep their order: a later one is never sent before an earlier one. So do the visitor's own
+    words, whose ids are made while the conversation is locked.
+    """
+    sent = _sent(visitor, conversation_id).where(Outgoing.seq > seen.seq).order_by(Outgoing.seq).limit(MOST_AT_ONCE)
+    own = _own(visitor, conversation_id).where(Message.id > seen.own).order_by(Message.id).limit(MOST_AT_ONCE)
+    words = [(message, None) for message in await session.scalars(own)]
+    parts = [(message, out) for out, message in await session.execute(sent)]
+    keys = await _keys(session, visitor, [message for message, _ in words])
+    found = []
+    for message, out in islice(merge(parts, words, key=lambda each: each[0].id), MOST_AT_ONCE):
+        seen = Seen(seen.seq, message.id) if out is None else Seen(out.seq, seen.own)
+        found.append((seen, _shown(message, out, keys.get(message.id))))
+    return found
 
 
 async def read_history(session: AsyncSession, visitor: Visitor, limit: int, after: str | None) -> History:
@@ -108,11 +134,11 @@ async def read_history(session: AsyncSession, visitor: Visitor, limit: int, afte
     if now.conversation_id is None:
         return History(items=[], next=None, last_event="", state=now.state)
     # Before the messages: what is sent between the two comes twice, and not never.
-    last = await _last_seq(session, visitor, now.conversation_id)
+    last = await _newest(session, visitor, now.conversation_id)
     is_sent = _sent(visitor, now.conversation_id).with_only_columns(Outgoing.message_id)
-    seen = or_(and_(Message.sender_kind == "contact", Message.content != ""), Message.id.in_(is_sent))
+    is_shown = or_(_IS_OWN, Message.id.in_(is_sent))
     mine = (Message.tenant_id == visitor.tenant_id, Message.conversation_id == now.conversation_id)
-    page = await newest_first(session, select(Message).where(*mine, seen), Message.id, limit, after)
+    page = await newest_first(session, select(Message).where(*mine, is_shown), Message.id, limit, after)
     parts = await _parts(session, visitor, now.conversation_id, page.items)
     keys = await _keys(session, visitor, page.items)
     return History(
@@ -145,9 +171,15 @@ def _sent(visitor: Visitor, conversation_id: UUID) -> Select[Outgoing, Message]:
     return select(Outgoing, Message).join(Message, same).where(*mine, *said)
 
 
-async def _last_seq(session: AsyncSession, visitor: Visitor, conversation_id: UUID) -> int:
-    newest = _sent(visitor, conversation_id).with_only_columns(func.max(Outgoing.seq))
-    return int(await session.scalar(newest) or 0)
+def _own(visitor: Visitor, conversation_id: UUID) -> Select[Message]:
+    mine = (Message.tenant_id == visitor.tenant_id, Message.conversation_id == conversation_id)
+    return select(Message).where(*mine, _IS_OWN)
+
+
+async def _newest(session: AsyncSession, visitor: Visitor, conversation_id: UUID) -> Seen:
+    sent = _sent(visitor, conversation_id).with_only_columns(func.max(Outgoing.seq))
+    own = _own(visitor, conversation_id).with_only_columns(Message.id).order_by(Message.id.desc()).limit(1)
+    return Seen(await session.scalar(sent) or 0, await session.scalar(own) or Seen().own)
 
 
 async def _parts(

@@ -18,6 +18,7 @@ from asissto.channels.inbox import take_in
 from asissto.channels.tables import InboundEvent
 from asissto.channels.threads import answering_assistant
 from asissto.channels.widget_access import Widget, from_allowed_page, provide_visitor, provide_widget
+from asissto.channels.widget_joining import join
 from asissto.channels.widget_messages import History, State, event_key, glance, is_visible, read_history
 from asissto.channels.widget_sessions import Identity, Visitor, begin_session, sign_session
 from asissto.channels.widget_stream import MOST_STREAMS, WRITTEN, Stream
@@ -108,15 +109,21 @@ class WidgetController(Controller):
     async def session(
         self, data: JSONBody[SessionIn], services: Open, widget: Shown, language: NamedDependency[Language]
     ) -> SessionOut:
-        """Begins a session or goes on with one. The signed identity of a visitor leads to their own conversation."""
+        """Begins a session or goes on with one. The signed identity of a visitor leads to their own conversation.
+
+        With both, what was written in the session before goes on as theirs where they have no conversation yet.
+        """
         widget.refuse_if_paused()
         before = widget.visitor(data.token) if data.token and data.identity is None else None
         if widget.settings.require_identity and before is None and data.identity is None:
             raise IdentityRefused
+        guest = widget.guest(data.token) if data.identity is not None else None
         visitor = begin_session(widget.lock, widget.settings.session_hours, data.identity, before)
         async with services.database.tenant(widget.tenant_id) as session:
             assistant_id = await answering_assistant(session, widget.channel)
             assistant = await find_assistant(session, widget.tenant_id, assistant_id)
+            if guest is not None:
+                await join(session, widget.channel, guest, visitor)
             now = await glance(session, visitor)
         return SessionOut(
             token=sign_session(widget.lock, visitor),

@@ -12,13 +12,25 @@ from msgspec import Meta
 from asissto.platform.errors import IdentityRefused, TokenExpired, TokenInvalid
 from asissto.platform.keys import KeyRing
 
+KNOWN = "user:"
+
 
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`signature` is the hexadecimal HMAC-SHA256 of `user_id`; `name` is shown to the operators and proves nothing."""
+    """`signature` is the hexadecimal HMAC-SHA256 of `user_id`; `name` is shown to the operators and proves nothing.
 
-    user_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    With `expires_at`, in seconds since 1970, it is that of both with a line feed between them, and no session begins
+    by it any more after that time.
+    """
+
+    user_id: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
     signature: Annotated[str, Meta(max_length=200)]
+    expires_at: Annotated[int, Meta(ge=0, le=1 << 53)] | None = None
     name: Annotated[str, Meta(max_length=100)] = ""
+
+    @property
+    def signed(self) -> str:
+        """Of an id without control characters it is never the id of somebody else."""
+        return self.user_id if self.expires_at is None else f"{self.user_id}\n{self.expires_at}"
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +49,7 @@ class Visitor(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def thread(self) -> str:
         """The conversation of the visitor; what a site signs can never name an anonymous one."""
-        return f"{'user' if self.is_known else 'visitor'}:{self.visitor_id}"
+        return f"{KNOWN if self.is_known else 'visitor:'}{self.visitor_id}"
 
     @property
     def live_id(self) -> UUID:
@@ -72,7 +84,9 @@ def check_identity(lock: Lock, identity: Identity) -> None:
     """Raises IdentityRefused, also where the widget has no secret to compare with."""
     if lock.identity_secret is None:
         raise IdentityRefused
-    expected = hmac.digest(lock.identity_secret.encode(), identity.user_id.encode(), "sha256").hex()
+    if identity.expires_at is not None and identity.expires_at <= time.time():
+        raise IdentityRefused
+    expected = hmac.digest(lock.identity_secret.encode(), identity.signed.encode(), "sha256").hex()
     if not hmac.compare_digest(expected.encode(), identity.signature.lower().encode()):
         raise IdentityRefused
 

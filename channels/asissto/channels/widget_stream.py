@@ -1,4 +1,4 @@
-"""The live stream of a widget: what was sent in the visitor's conversation, each part once, wherever it was cut off."""
+"""The live stream of a widget: what is said in the visitor's conversation, each part once, wherever it was cut off."""
 
 import asyncio
 import time
@@ -12,12 +12,13 @@ from asissto.channels.outbox import SENT
 from asissto.channels.widget_access import Widget, open_widget
 from asissto.channels.widget_messages import (
     MOST_AT_ONCE,
+    Seen,
     State,
     WidgetMessage,
     glance,
     place,
-    sent_after,
-    seq_after,
+    said_after,
+    seen_until,
 )
 from asissto.platform.errors import DatabaseDown, Forbidden, NotReady, NotSignedIn
 from asissto.platform.events import Hub
@@ -79,9 +80,9 @@ class Stream:
         """The state comes after the messages that led to it."""
         while True:
             state, conversation_id, rows = await self._look()
-            for seq, message in rows:
+            for seen, message in rows:
                 assert conversation_id is not None
-                self._last_event = place(conversation_id, seq)
+                self._last_event = place(conversation_id, seen)
                 yield _event("message", message, self._last_event)
             if len(rows) < MOST_AT_ONCE:
                 break
@@ -89,15 +90,15 @@ class Stream:
             self._state = state
             yield _event("state", state)
 
-    async def _look(self) -> tuple[State, UUID | None, list[tuple[int, WidgetMessage]]]:
+    async def _look(self) -> tuple[State, UUID | None, list[tuple[Seen, WidgetMessage]]]:
         visitor = self._visitor
         async with self._services.database.tenant(visitor.tenant_id) as session:
             now = await glance(session, visitor)
             if now.conversation_id is None:
                 return now.state, None, []
             self.only.add(now.conversation_id)
-            after = seq_after(now.conversation_id, self._last_event)
-            return now.state, now.conversation_id, await sent_after(session, visitor, now.conversation_id, after)
+            seen = seen_until(now.conversation_id, self._last_event)
+            return now.state, now.conversation_id, await said_after(session, visitor, now.conversation_id, seen)
 
     async def _is_still_welcome(self) -> bool:
         """Neither the channel nor the origin nor the secret is gone; without a database nobody can tell."""

@@ -24,6 +24,7 @@ from asissto.platform.embedding import Embedder
 from asissto.platform.errors import DocumentBusy, DocumentEmpty, DocumentTypeUnknown, NotFound
 from asissto.platform.events import announce
 from asissto.platform.jobs import enqueue
+from asissto.platform.plan_limits import check_room
 from asissto.platform.services import Services
 from asissto.platform.stored_files import StoredFile
 from asissto.platform.tables import Tenant, new_id
@@ -57,7 +58,7 @@ class Upload(msgspec.Struct, frozen=True):
 async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: AsyncIterator[bytes]) -> UUID:
     """Stores the file and queues it; no work where the same content is there already. Returns the document's id.
 
-    Raises DocumentTypeUnknown, DocumentTooLarge, DocumentEmpty, NotFound; then nothing is left behind.
+    Raises DocumentTypeUnknown, DocumentTooLarge, DocumentEmpty, NotFound, PlanLimit; then nothing is left behind.
     """
     what = msgspec.structs.replace(what, name=clean_name(what.name))
     check_type(what.name)
@@ -71,6 +72,7 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
             raise DocumentEmpty(name=what.name)
         async with services.database.tenant(tenant_id) as session:
             document_id, wanted = await _receive(session, tenant_id, what, stored)
+            await check_room(session, services.settings, tenant_id, "documents", "storage_mb")
             actor = what.by or Actor(tenant_id=tenant_id, kind="system")
             await record(session, actor, "documents.upload", "document", document_id, file_name=what.name)
     except BaseException:

@@ -60,7 +60,13 @@ def lexemes(text: str) -> list[str]:
     """
     if _SPACED_NUMBER.search(text):
         return list(_of_text(text))
-    return list(chain.from_iterable(map(_of_word, text.split())))
+    return list(chain.from_iterable(map(lexemes_of_word, text.split())))
+
+
+@lru_cache(maxsize=4096)
+def distinct_lexemes(text: str) -> frozenset[str]:
+    """Kept for the sentences of the passages that are read just now: search, check and receipt all ask for them."""
+    return frozenset(lexemes(text))
 
 
 def question_terms(text: str) -> list[str]:
@@ -79,7 +85,7 @@ def _of_text(text: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=1 << 17)
-def _of_word(word: str) -> tuple[str, ...]:
+def lexemes_of_word(word: str) -> tuple[str, ...]:
     """What stands between two spaces, folded and taken apart once: 36 us a passage instead of 64."""
     return tuple(_of_text(word))
 

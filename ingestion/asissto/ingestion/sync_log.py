@@ -32,6 +32,7 @@ from asissto.platform.errors import (
     PagesMissing,
     PageTypeUnknown,
     PageUnlinked,
+    PlanLimit,
 )
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
@@ -115,7 +116,7 @@ async def _result(services: Services, run: Run, visit: Visit, before: SourcePage
         return Result(outcome="removed" if had else "skipped", error=error, stored={**stored, "document_id": None})
     try:
         document_id = await _upload(services, run, visit.url, visit.content)
-    except DocumentRefused as error:
+    except (DocumentRefused, PlanLimit) as error:
         return _without_content(error, visit.links, had=had)
     return Result(outcome="changed" if had else "added", stored={**stored, "document_id": document_id})
 

@@ -11,32 +11,37 @@ from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.platform.attempts import forgive, knock, network_of, take_back
 from asissto.platform.audit import Actor, record
-from asissto.platform.credentials import Grant, close_session, make_link, open_session, rotate, spend_link
+from asissto.platform.credentials import Grant, Visitor, close_session, open_session, rotate
 from asissto.platform.errors import (
     EmailTaken,
     Forbidden,
     InvalidInput,
+    LinkSpent,
     RegistrationClosed,
     SignInFailed,
+    TenantSuspended,
     TokenInvalid,
     TokenReused,
 )
-from asissto.platform.passwords import check_strength, hash_password, is_outdated, verify_password
+from asissto.platform.links import make_link, spend_link
+from asissto.platform.mailed_links import mail_link
+from asissto.platform.passwords import Password, check_strength, hash_password, is_outdated, verify_password
 from asissto.platform.permissions import Role
+from asissto.platform.second_factor import Code, How, prove
 from asissto.platform.services import Services
 from asissto.platform.tables import Membership, Tenant, User, new_id
 from asissto.platform.texts import Language, Phrase
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Email = Annotated[str, Meta(max_length=254)]
-Password = Annotated[str, Meta(max_length=200)]
 Token = Annotated[str, Meta(max_length=200)]
 TenantHooks = Sequence[Callable[[AsyncSession, UUID, str], Awaitable[None]]]
 """What the components do for a new tenant, in its transaction: its knowledge base, its first assistant, its channel."""
 
-ADMIN_LINK = "admin"
-_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_CHAR = r"[^@\s\x00-\x1f\x7f]"
+_EMAIL = re.compile(rf"{_CHAR}+@(?:(?!\.){_CHAR})+(?:\.(?:(?!\.){_CHAR})+)+")
 
 
 class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,19 +62,13 @@ class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Without `tenant_id` it is the workspace that the person joined first."""
+    """Without `tenant_id` it is the workspace that the person joined first; `code` is that of the second factor."""
 
     email: Email
     password: Password
+    code: Code | None = None
     tenant_id: UUID | None = None
     cookies: bool = False
-
-
-class Visitor(msgspec.Struct, frozen=True):
-    """Somebody who is not signed in yet."""
-
-    ip: str | None
-    request_id: str | None
 
 
 class OpenedSession(msgspec.Struct, frozen=True):
@@ -78,48 +77,75 @@ class OpenedSession(msgspec.Struct, frozen=True):
 
 
 async def register(services: Services, what: Registration, hooks: TenantHooks, visitor: Visitor) -> OpenedSession:
-    """A new person with a new workspace; raises RegistrationClosed, InvalidInput, WeakPassword, EmailTaken."""
-    if services.settings.registration == "closed":
+    """A new person with a new workspace; raises RegistrationClosed, TooManyRequests, and what `new_user` does."""
+    if services.settings.registration != "open":
         raise RegistrationClosed
-    person = await _new_user(what.name, what.email, what.password, what.language)
+    await knock(services, ("register", network_of(visitor.ip)))
+    person = await new_user(what.name, what.email, what.password, what.language)
     async with services.database.system() as session:
-        await _add_user(session, person)
+        await add_user(session, person)
         tenant_id = await create_tenant(session, what.workspace or what.name, what.language, hooks)
-        return await _join_and_sign_in(session, person, tenant_id, "auth.register", visitor)
+        if services.settings.has_mail:
+            await mail_link(session, services, person, tenant_id, "confirm")
+        return await join_and_sign_in(session, person, (tenant_id, "owner"), "auth.register", visitor)
 
 
 async def set_up(services: Services, what: Setup, visitor: Visitor) -> OpenedSession:
     """The first administrator, who follows the link; raises LinkSpent, InvalidInput, WeakPassword, EmailTaken."""
-    person = await _new_user(what.name, what.email, what.password, services.settings.language, role="admin")
+    person = await new_user(what.name, what.email, what.password, services.settings.language, role="admin")
     async with services.database.system() as session:
-        tenant_id = await spend_link(session, what.token, ADMIN_LINK)
-        await _add_user(session, person)
-        return await _join_and_sign_in(session, person, tenant_id, "auth.setup", visitor)
+        link = await spend_link(session, what.token, "admin")
+        if link.tenant_id is None:
+            raise LinkSpent
+        await add_user(session, person)
+        return await join_and_sign_in(session, person, (link.tenant_id, "owner"), "auth.setup", visitor)
 
 
 async def sign_in(services: Services, what: SignIn, visitor: Visitor) -> OpenedSession:
-    """Raises SignInFailed, and Forbidden for who is in no such workspace."""
+    """Raises what `prove_password` and `prove_rest` do, TenantSuspended, and Forbidden for strangers."""
+    user_id = await prove_password(services, what.email, what.password, visitor)
     async with services.database.system() as session:
-        known = select(User.id, User.password_hash).where(User.email == what.email.lower(), User.status == "active")
-        user = (await session.execute(known)).one_or_none()
-    if not await verify_password(what.password, user.password_hash if user else None) or user is None:
-        raise SignInFailed
-    fresh_hash = await hash_password(what.password) if is_outdated(user.password_hash) else None
-    async with services.database.system() as session:
-        if fresh_hash is not None:
-            (await session.get_one(User, user.id)).password_hash = fresh_hash
-        joined = await _membership(session, user.id, what.tenant_id)
+        factor = await prove_rest(session, services, user_id, what, visitor)
+        joined = await _membership(session, user_id, what.tenant_id)
         if joined is None:
             raise Forbidden
-        grant = await open_session(session, user.id, joined.tenant_id)
-        await _record(session, grant, "auth.sign_in", visitor)
+        grant = await open_session(session, user_id, joined.tenant_id, visitor)
+        await _record(session, grant, "auth.sign_in", visitor, **factor)
         return OpenedSession(grant, cast("Role", joined.role))
 
 
-async def refresh(services: Services, token: str) -> OpenedSession:
+async def prove_password(services: Services, email: str, password: str, visitor: Visitor) -> UUID:
+    """Raises SignInFailed, and TooManyRequests after many failures."""
+    await knock(services, ("address", network_of(visitor.ip)), ("login", email.lower()))
+    async with services.database.system() as session:
+        known = select(User.id, User.password_hash).where(User.email == email.lower(), User.status == "active")
+        user = (await session.execute(known)).one_or_none()
+    if not await verify_password(password, user.password_hash if user else None) or user is None:
+        raise SignInFailed
+    if is_outdated(user.password_hash):
+        fresh_hash = await hash_password(password)
+        async with services.database.system() as session:
+            (await session.get_one(User, user.id)).password_hash = fresh_hash
+    return cast("UUID", user.id)
+
+
+async def prove_rest(
+    session: AsyncSession, services: Services, user_id: UUID, what: SignIn, visitor: Visitor
+) -> dict[str, How]:
+    """How the second factor was proven, where there is one, for the trail; whoever comes in was no guesser.
+
+    Raises SecondFactorRequired, SecondFactorWrong.
+    """
+    factor = await prove(session, services.keys, user_id, what.code)
+    await forgive(session, services.keys, "login", what.email.lower())
+    await take_back(session, services.keys, "address", network_of(visitor.ip))
+    return {} if factor is None else {"second_factor": factor}
+
+
+async def refresh(services: Services, token: str, visitor: Visitor) -> OpenedSession:
     """Raises TokenInvalid, TokenExpired, and TokenReused when the session was closed because of it."""
     async with services.database.system() as session:
-        grant = await rotate(session, token)
+        grant = await rotate(session, token, visitor)
         joined = None if grant is None else await _membership(session, grant.user_id, grant.tenant_id)
     if grant is None:
         raise TokenReused
@@ -132,7 +158,8 @@ async def sign_out(services: Services, actor: Actor, session_id: UUID) -> None:
     """Closes the session: its refresh tokens and its access token are worth nothing from now on."""
     async with services.database.system() as session:
         await close_session(session, session_id)
-        await record(session, actor, "auth.sign_out", "user", actor.user_id)
+        action = "auth.sign_out" if actor.impersonator_id is None else "impersonations.end"
+        await record(session, actor, action, "user", actor.user_id)
 
 
 async def create_tenant(session: AsyncSession, name: str, language: str, hooks: TenantHooks) -> UUID:
@@ -147,7 +174,7 @@ async def create_tenant(session: AsyncSession, name: str, language: str, hooks: 
 
 async def make_admin_link(session: AsyncSession, tenant_id: UUID) -> str:
     """The token that belongs behind `/setup#token=`; it works once, for 72 hours."""
-    return await make_link(session, tenant_id, ADMIN_LINK)
+    return await make_link(session, "admin", tenant_id=tenant_id)
 
 
 def normal_email(email: str) -> str:
@@ -157,14 +184,15 @@ def normal_email(email: str) -> str:
     return email.lower()
 
 
-async def _new_user(name: str, email: str, password: str, language: Language, role: str = "user") -> User:
+async def new_user(name: str, email: str, password: str, language: Language, role: str = "user") -> User:
+    """Raises InvalidInput and WeakPassword."""
     email = normal_email(email)
     check_strength(password)
     hashed = await hash_password(password)
     return User(id=new_id(), name=name, email=email, password_hash=hashed, language=language, role=role)
 
 
-async def _add_user(session: AsyncSession, person: User) -> None:
+async def add_user(session: AsyncSession, person: User) -> None:
     """Raises EmailTaken; the unique index decides between two who come at once with the same address."""
     session.add(person)
     try:
@@ -173,29 +201,35 @@ async def _add_user(session: AsyncSession, person: User) -> None:
         raise EmailTaken(field="email") from None
 
 
-async def _join_and_sign_in(
-    session: AsyncSession, person: User, tenant_id: UUID, action: str, visitor: Visitor
+async def join_and_sign_in(
+    session: AsyncSession, person: User, joins: tuple[UUID, Role], action: str, visitor: Visitor
 ) -> OpenedSession:
-    session.add(Membership(tenant_id=tenant_id, user_id=person.id, role="owner"))
-    grant = await open_session(session, person.id, tenant_id)
+    """The first session of a new member of a tenant, with a role in it."""
+    tenant_id, role = joins
+    session.add(Membership(tenant_id=tenant_id, user_id=person.id, role=role))
+    grant = await open_session(session, person.id, tenant_id, visitor)
     await _record(session, grant, action, visitor)
-    return OpenedSession(grant, "owner")
+    return OpenedSession(grant, role)
 
 
-async def _membership(session: AsyncSession, user_id: UUID, tenant_id: UUID | None) -> Row[UUID, str] | None:
+async def _membership(session: AsyncSession, user_id: UUID, tenant_id: UUID | None) -> Row[UUID, str, str] | None:
+    """The workspace asked for, or the first that is not suspended; raises TenantSuspended."""
     found = (
-        select(Membership.tenant_id, Membership.role)
+        select(Membership.tenant_id, Membership.role, Tenant.status)
         .join(Tenant, Tenant.id == Membership.tenant_id)
         .join(User, User.id == Membership.user_id)
-        .where(Membership.user_id == user_id, Tenant.status == "active", User.status == "active")
-        .order_by(Membership.created_at, Membership.tenant_id)
+        .where(Membership.user_id == user_id, User.status == "active")
+        .order_by(Tenant.status != "active", Membership.created_at, Membership.tenant_id)
         .limit(1)
     )
     if tenant_id is not None:
         found = found.where(Membership.tenant_id == tenant_id)
-    return (await session.execute(found)).one_or_none()
+    joined = (await session.execute(found)).one_or_none()
+    if joined is not None and joined.status != "active":
+        raise TenantSuspended
+    return joined
 
 
-async def _record(session: AsyncSession, grant: Grant, action: str, visitor: Visitor) -> None:
-    actor = Actor(tenant_id=grant.tenant_id, user_id=grant.user_id, ip=visitor.ip, request_id=visitor.request_id)
-    await record(session, actor, action, "user", grant.user_id)
+async def _record(session: AsyncSession, grant: Grant, action: str, visitor: Visitor, **changes: str) -> None:
+    actor = visitor.as_actor(grant.tenant_id, grant.user_id)
+    await record(session, actor, action, "user", grant.user_id, **changes)

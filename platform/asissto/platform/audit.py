@@ -10,11 +10,16 @@ from asissto.platform.tables import AuditEntry
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who acts in which tenant; `kind` is `system` for jobs."""
+    """Who acts in which tenant, and who acts as them; `kind` is `system` for jobs.
+
+    An API key acts in the name of whoever made it.
+    """
 
     tenant_id: UUID
     user_id: UUID | None = None
-    kind: Literal["user", "system", "command line"] = "user"
+    key_id: UUID | None = None
+    kind: Literal["user", "api key", "system", "command line"] = "user"
+    impersonator_id: UUID | None = None
     ip: str | None = None
     request_id: str | None = None
 
@@ -26,8 +31,9 @@ async def record(
     session.add(
         AuditEntry(
             tenant_id=actor.tenant_id,
-            actor_id=actor.user_id,
+            actor_id=actor.key_id or actor.user_id,
             actor_kind=actor.kind,
+            impersonator_id=actor.impersonator_id,
             ip=actor.ip,
             action=action,
             object_type=object_type,

@@ -11,8 +11,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.platform.attempts import forget_old_attempts
+from asissto.platform.credentials import forget_old_sessions
 from asissto.platform.database import Database
 from asissto.platform.errors import DatabaseDown
+from asissto.platform.links import forget_old_links
+from asissto.platform.payment_events import forget_old_events
 from asissto.platform.tables import UsageCounter
 
 Window = Literal["minute", "day"]
@@ -40,6 +44,10 @@ async def keep_forgetting(database: Database) -> None:
         try:
             async with database.system() as session:
                 await forget_old_windows(session)
+                await forget_old_attempts(session)
+                await forget_old_links(session)
+                await forget_old_sessions(session)
+                await forget_old_events(session)
         except (DatabaseDown, DBAPIError) as error:
             log.warning("old counts stay for another hour", error=repr(error))
         await asyncio.sleep(_HOUR)

@@ -1,4 +1,4 @@
-"""What proves who somebody is between two requests: access tokens, refresh tokens, CSRF tokens, one-time links."""
+"""What proves who somebody is between two requests: access tokens, refresh tokens, CSRF tokens."""
 
 import base64
 import hashlib
@@ -8,19 +8,22 @@ from uuid import UUID
 
 import jwt
 import msgspec
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from asissto.platform.errors import LinkSpent, TokenExpired, TokenInvalid
+from asissto.platform.audit import Actor
+from asissto.platform.errors import TokenExpired, TokenInvalid
 from asissto.platform.keys import KeyRing
-from asissto.platform.tables import OneTimeLink, RefreshToken, new_id
+from asissto.platform.tables import RefreshToken, new_id
 
 ACCESS_LIFE = timedelta(minutes=15)
 REFRESH_LIFE = timedelta(days=30)
 # Two tabs that wake at once send the same token: the later one is not a thief yet.
 REUSE_GRACE = timedelta(seconds=10)
-LINK_LIFE = timedelta(hours=72)
+KEPT = timedelta(days=7)
+"""How long what has expired stays, so that it is told from what never was."""
+
 AUDIENCE = "asissto"
 
 
@@ -33,6 +36,18 @@ class Claims(msgspec.Struct, frozen=True):
     sid: UUID
 
 
+class Visitor(msgspec.Struct, frozen=True):
+    """Somebody who is not signed in yet; `device` is what their program calls itself."""
+
+    ip: str | None
+    request_id: str | None = None
+    device: str | None = None
+
+    def as_actor(self, tenant_id: UUID, user_id: UUID) -> Actor:
+        """Once they have proved who they are."""
+        return Actor(tenant_id=tenant_id, user_id=user_id, ip=self.ip, request_id=self.request_id)
+
+
 class Grant(msgspec.Struct, frozen=True):
     """A refresh token that was just given out; `session_id` is the id of the first of its family."""
 
@@ -42,9 +57,9 @@ class Grant(msgspec.Struct, frozen=True):
     refresh_token: str
 
 
-def sign_access_token(keys: KeyRing, claims: Claims) -> str:
+def sign_access_token(keys: KeyRing, claims: Claims, life: timedelta = ACCESS_LIFE) -> str:
     now = datetime.now(UTC)
-    payload = msgspec.to_builtins(claims) | {"aud": AUDIENCE, "iat": now, "exp": now + ACCESS_LIFE}
+    payload = msgspec.to_builtins(claims) | {"aud": AUDIENCE, "iat": now, "exp": now + life}
     return jwt.encode(payload, keys.derive("jwt"), algorithm="HS256", headers={"kid": keys.keys[0][0]})
 
 
@@ -75,11 +90,30 @@ def is_csrf_token(keys: KeyRing, session_id: UUID, sent: str) -> bool:
     return len(signature) == 32 and keys.is_signed("csrf", session_id.bytes, signature)
 
 
-async def open_session(session: AsyncSession, user_id: UUID, tenant_id: UUID) -> Grant:
-    return await _grant(session, user_id, tenant_id, None)
+async def open_session(session: AsyncSession, user_id: UUID, tenant_id: UUID, visitor: Visitor) -> Grant:
+    return await _grant(session, user_id, tenant_id, None, visitor)
 
 
-async def rotate(session: AsyncSession, token: str) -> Grant | None:
+async def open_acting_session(
+    session: AsyncSession, user_id: UUID, tenant_id: UUID, impersonator_id: UUID, life: timedelta
+) -> UUID:
+    """A session in which somebody acts as the user; it cannot be refreshed, for nobody gets its refresh token."""
+    session_id = new_id()
+    session.add(
+        RefreshToken(
+            id=session_id,
+            family_id=session_id,
+            user_id=user_id,
+            tenant_id=tenant_id,
+            token_sha=token_sha(new_token()),
+            impersonator_id=impersonator_id,
+            expires_at=datetime.now(UTC) + life,
+        )
+    )
+    return session_id
+
+
+async def rotate(session: AsyncSession, token: str, visitor: Visitor) -> Grant | None:
     """Spends a refresh token for the next one, or None when it was stolen and its session has just been closed.
 
     Raises TokenInvalid and TokenExpired.
@@ -88,15 +122,15 @@ async def rotate(session: AsyncSession, token: str) -> Grant | None:
     is_open = select(first.id).where(first.id == RefreshToken.family_id, first.revoked_at.is_(None)).exists()
     spent = (
         update(RefreshToken)
-        .where(RefreshToken.token_sha == _sha(token), RefreshToken.expires_at > func.now(), is_open)
+        .where(RefreshToken.token_sha == token_sha(token), RefreshToken.expires_at > func.now(), is_open)
         .where(or_(RefreshToken.used_at.is_(None), RefreshToken.used_at > func.now() - REUSE_GRACE))
         .values(used_at=func.coalesce(RefreshToken.used_at, func.now()))
         .returning(RefreshToken.user_id, RefreshToken.tenant_id, RefreshToken.family_id)
     )
     row = (await session.execute(spent)).one_or_none()
     if row is not None:
-        return await _grant(session, *row)
-    found = await session.scalar(select(RefreshToken).where(RefreshToken.token_sha == _sha(token)))
+        return await _grant(session, *row, visitor)
+    found = await session.scalar(select(RefreshToken).where(RefreshToken.token_sha == token_sha(token)))
     if found is None or (await session.get_one(RefreshToken, found.family_id)).revoked_at is not None:
         raise TokenInvalid
     if found.used_at is None:
@@ -111,47 +145,46 @@ async def close_session(session: AsyncSession, session_id: UUID) -> None:
     await session.execute(update(RefreshToken).where(*opened).values(revoked_at=func.now()))
 
 
-async def make_link(session: AsyncSession, tenant_id: UUID, purpose: str) -> str:
-    """The token of a link that can be followed once within 72 hours."""
-    token, expires = _new_token(), datetime.now(UTC) + LINK_LIFE
-    session.add(OneTimeLink(purpose=purpose, token_sha=_sha(token), tenant_id=tenant_id, expires_at=expires))
-    return token
+async def close_sessions(session: AsyncSession, user_id: UUID, *, but: UUID | None = None) -> list[UUID]:
+    """Those of a person, all but the one that asks; returns which."""
+    opened = (RefreshToken.user_id == user_id, RefreshToken.id == RefreshToken.family_id)
+    closed = update(RefreshToken).where(*opened, RefreshToken.revoked_at.is_(None)).values(revoked_at=func.now())
+    if but is not None:
+        closed = closed.where(RefreshToken.id != but)
+    return list(await session.scalars(closed.returning(RefreshToken.id)))
 
 
-async def spend_link(session: AsyncSession, token: str, purpose: str) -> UUID:
-    """The tenant that the link was made for; raises LinkSpent."""
-    unused = (OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > func.now())
-    spent = (
-        update(OneTimeLink)
-        .where(OneTimeLink.token_sha == _sha(token), OneTimeLink.purpose == purpose, *unused)
-        .values(used_at=func.now())
-        .returning(OneTimeLink.tenant_id)
-    )
-    tenant_id = await session.scalar(spent)
-    if tenant_id is None:
-        raise LinkSpent
-    return tenant_id
+async def forget_old_sessions(session: AsyncSession) -> None:
+    """The tokens that expired a week ago; the first one of a session stays as long as any of the session is good."""
+    newer = aliased(RefreshToken)
+    cutoff = func.now() - KEPT
+    goes_on = select(newer.id).where(newer.family_id == RefreshToken.id, newer.expires_at >= cutoff).exists()
+    await session.execute(delete(RefreshToken).where(RefreshToken.expires_at < cutoff, ~goes_on))
 
 
-async def _grant(session: AsyncSession, user_id: UUID, tenant_id: UUID, family_id: UUID | None) -> Grant:
-    token, token_id = _new_token(), new_id()
+async def _grant(
+    session: AsyncSession, user_id: UUID, tenant_id: UUID, family_id: UUID | None, visitor: Visitor
+) -> Grant:
+    token, token_id = new_token(), new_id()
     session.add(
         RefreshToken(
             id=token_id,
             family_id=family_id or token_id,
             user_id=user_id,
             tenant_id=tenant_id,
-            token_sha=_sha(token),
+            token_sha=token_sha(token),
+            ip=visitor.ip,
+            device=visitor.device,
             expires_at=datetime.now(UTC) + REFRESH_LIFE,
         )
     )
     return Grant(family_id or token_id, user_id, tenant_id, token)
 
 
-def _new_token() -> str:
+def new_token() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
 
 
-def _sha(token: str) -> bytes:
+def token_sha(token: str) -> bytes:
     """Plain SHA-256: 256 random bits need no slow hash."""
     return hashlib.sha256(token.encode()).digest()

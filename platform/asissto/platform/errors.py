@@ -2,12 +2,14 @@
 
 AsisstoError
 ├── InvalidInput            400 invalid_input, and below it what is wrong with one field
-│   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, UnknownSetting, UnknownVariable
+│   ├── QuestionEmpty, QuestionTooLong, MalformedJson, WeakPassword, PasswordWrong, UnknownSetting, UnknownVariable, …
 │   ├── CalibrationUnsupported  too few questions for the budget of false answers
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
-├── NotSignedIn             401 (SignInFailed, TokenExpired, TokenReused, LinkSpent)
-├── Forbidden               403 (CsrfMissing, RegistrationClosed, HookRefused, OriginRefused, IdentityRefused)
+├── PaymentNeeded           402 (BalanceTooLow, PlanLimit, AnswersPaused)
+├── NotSignedIn             401 (SignInFailed, SecondFactorRequired, SecondFactorWrong, TokenExpired, TokenReused)
+├── Forbidden               403 (CsrfMissing, RegistrationClosed, TenantSuspended, LinkSpent, HookRefused,
+│                               PaymentHookRefused, …)
 ├── NotFound                404
 ├── Conflict                409 (EmailTaken, NameTaken, DocumentBusy, VersionConflict, …)
 ├── TooLarge                413
@@ -15,6 +17,8 @@ AsisstoError
 ├── SourceProblem           502, why a page or a site was not taken; the log of a sync keeps it
 ├── ProviderError           502, a call to the outside failed; `permanent` says whether trying again can help
 │   └── WrongDimensions     the embedding model gives vectors of another length than it was taken for
+├── MailFailed              502, and MailMissing 503 where no mail server is set
+├── PaymentRefused, PaymentUnanswered  502, what a payment provider did
 ├── StorageFull             507
 └── NotReady                503 (PortInUse, DataDirUnusable, StorageUnavailable, ChannelResting)
     ├── DatabaseTooOld, DatabaseWontStart
@@ -68,6 +72,18 @@ class QuestionTooLong(InvalidInput):
 
 class WeakPassword(InvalidInput):
     code = "weak_password"
+
+
+class PasswordWrong(InvalidInput):
+    """Somebody who is signed in already has to prove once more who they are."""
+
+    code = "password_wrong"
+
+
+class ScopesBeyondRole(InvalidInput):
+    """`scopes` are permissions that whoever makes the key does not have, or that no key may have."""
+
+    code = "scopes_beyond_role"
 
 
 class UnknownSetting(InvalidInput):
@@ -182,6 +198,35 @@ class CalibrationUnsupported(InvalidInput):
     code = "calibration_unsupported"
 
 
+class PaymentNeeded(AsisstoError):
+    status = 402
+    code = "payment_needed"
+
+
+class BalanceTooLow(PaymentNeeded):
+    """An account would cross its floor; nothing was booked."""
+
+    code = "balance_too_low"
+
+
+class PlanLimit(PaymentNeeded):
+    """`what` is the part of the plan that is used up: a name in `plan_limits.Kept`."""
+
+    code = "plan_limit"
+
+    def sentence(self, language: Language) -> str:
+        return text(
+            "error.plan_limit", language, **{**self.params, "what": text(f"quota.{self.params['what']}", language)}
+        )
+
+
+class AnswersPaused(PaymentNeeded):
+    """The workspace has neither answers nor money left, and wants its customers' messages to wait."""
+
+    code = "answers_paused"
+    temporary = True
+
+
 class NotSignedIn(AsisstoError):
     status = 401
     code = "not_signed_in"
@@ -189,6 +234,18 @@ class NotSignedIn(AsisstoError):
 
 class SignInFailed(NotSignedIn):
     code = "sign_in_failed"
+
+
+class SecondFactorRequired(NotSignedIn):
+    """The password is right: the same request again with a `code` of the authenticator app, or a recovery code."""
+
+    code = "second_factor_required"
+
+
+class SecondFactorWrong(NotSignedIn):
+    """Also for a code that was used already."""
+
+    code = "second_factor_wrong"
 
 
 class TokenExpired(NotSignedIn):
@@ -229,9 +286,25 @@ class OriginRefused(Forbidden):
 
 
 class IdentityRefused(Forbidden):
-    """What a page says of its visitor is not signed with the widget's secret, or is missing where it is required."""
+    """What a page says of its visitor is not signed by the widget's secret, has expired, or is missing where needed."""
 
     code = "identity_refused"
+
+
+class EmailUnconfirmed(Forbidden):
+    code = "email_unconfirmed"
+
+
+class InvitationForAnother(Forbidden):
+    """Whoever is signed in has another address than the one that was invited."""
+
+    code = "invitation_for_another"
+
+
+class TenantSuspended(Forbidden):
+    """The workspace rests by order of the platform; what it has stays."""
+
+    code = "tenant_suspended"
 
 
 class LinkSpent(Forbidden):
@@ -246,6 +319,12 @@ class NotFound(AsisstoError):
 
     def __init__(self, *, kind: str) -> None:
         super().__init__(kind=Phrase(f"kind.{kind}"))
+
+
+class PaymentHookRefused(Forbidden):
+    """An event of a payment provider without its signature, or that cannot be read; nothing of it is stored."""
+
+    code = "payment_hook_refused"
 
 
 class MethodNotAllowed(AsisstoError):
@@ -282,6 +361,16 @@ class LastOwner(Conflict):
     code = "last_owner"
 
 
+class LastAdmin(Conflict):
+    code = "last_admin"
+
+
+class NoOwner(Conflict):
+    """Nobody can sign in as a tenant that has no owner."""
+
+    code = "no_owner"
+
+
 class AssistantPaused(Conflict):
     code = "assistant_paused"
 
@@ -312,6 +401,12 @@ class RunsDiffer(Conflict):
     code = "runs_differ"
 
 
+class CurrencyDiffers(Conflict):
+    """The workspace's money is of another currency than the plan."""
+
+    code = "currency_differs"
+
+
 class ConversationClosed(Conflict):
     code = "conversation_closed"
 
@@ -329,6 +424,18 @@ class SpaceChanged(Conflict):
 class TooLarge(AsisstoError):
     status = 413
     code = "too_large"
+
+
+class PaymentKeyReused(Conflict):
+    """The idempotency key belongs to another request than this one."""
+
+    code = "payment_key_reused"
+
+
+class PaymentNotOpen(Conflict):
+    """The payment stands otherwise than the operation needs."""
+
+    code = "payment_not_open"
 
 
 class TooManyRequests(AsisstoError):
@@ -466,6 +573,33 @@ class WrongDimensions(ProviderError):
         super().__init__(permanent=True, reason=self.code, model=model, given=given, wanted=wanted)
 
 
+class MailFailed(AsisstoError):
+    """`permanent` where the mail server refuses the letter for good."""
+
+    status = 502
+    code = "mail_failed"
+
+    def __init__(self, *, permanent: bool, detail: str) -> None:
+        self.permanent = permanent
+        self.temporary = not permanent
+        super().__init__(detail=detail)
+
+
+class PaymentRefused(AsisstoError):
+    """The payment provider said no, and would say so again."""
+
+    status = 502
+    code = "payment_refused"
+
+
+class PaymentUnanswered(AsisstoError):
+    """The payment provider may have done it or not; the same call again does nothing twice."""
+
+    status = 502
+    code = "payment_unanswered"
+    temporary = True
+
+
 class StorageFull(AsisstoError):
     status = 507
     code = "storage_full"
@@ -475,6 +609,13 @@ class NotReady(AsisstoError):
     status = 503
     code = "not_ready"
     temporary = True
+
+
+class MailMissing(AsisstoError):
+    """No mail server is set."""
+
+    status = 503
+    code = "mail_missing"
 
 
 class ChannelResting(NotReady):

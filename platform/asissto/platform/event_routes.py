@@ -11,12 +11,12 @@ from litestar.params import FromQuery, SkipValidation
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.types import ControllerRouterHandler
 
-from asissto.platform.authentication import Principal, current_role
+from asissto.platform.authentication import Principal, current_standing
 from asissto.platform.database import Database
 from asissto.platform.errors import DatabaseDown, Forbidden, InvalidInput
 from asissto.platform.events import Change, Hub, Topics, Watcher
 from asissto.platform.openapi import MEDIA_TYPES
-from asissto.platform.permissions import PERMISSIONS, Role, need
+from asissto.platform.permissions import Permission, need
 from asissto.platform.texts import Language, Phrase
 from asissto.platform.web import UNCOMPRESSED
 
@@ -54,7 +54,7 @@ async def stream(
     if not set(topics) <= set(hub.topics):
         raise InvalidInput(field="topics", detail=Phrase("invalid.choice"))
     wanted = {name: hub.topics[name] for name in topics}
-    if not _may_hear(principal.role, wanted):
+    if not _may_hear(principal.permissions, wanted):
         raise Forbidden
     return ServerSentEvent(_events(hub, Reader(hub.database, principal, wanted, language)))
 
@@ -102,14 +102,14 @@ async def _is_still_in(reader: Reader) -> bool:
     """Whoever was removed or signed out hears nothing more; without a database nobody can tell, or has news."""
     try:
         who = reader.principal
-        role = await current_role(reader.database, who.tenant_id, who.user_id, who.session_id)
+        now = await current_standing(reader.database, who.tenant_id, who.user_id, who.session_id)
     except DatabaseDown:
         return True
-    return role is not None and _may_hear(role, reader.topics)
+    return now is not None and _may_hear(now.permissions, reader.topics)
 
 
-def _may_hear(role: Role, topics: Topics) -> bool:
-    return all(topic.permission in PERMISSIONS[role] for topic in topics.values())
+def _may_hear(permissions: frozenset[Permission], topics: Topics) -> bool:
+    return all(topic.permission in permissions for topic in topics.values())
 
 
 def _event(name: str, data: object) -> ServerSentEventMessage:

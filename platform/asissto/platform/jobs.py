@@ -93,8 +93,9 @@ async def enqueue_all(
 
 
 _ABANDONED = """
-    SELECT tenant_id, id FROM jobs WHERE kind = ANY(:kinds) AND state = 'doing' AND lease_until < now()
-    ORDER BY lease_until LIMIT :most FOR UPDATE SKIP LOCKED
+    SELECT j.tenant_id, j.id FROM jobs j JOIN tenants ON tenants.id = j.tenant_id AND tenants.status = 'active'
+    WHERE j.kind = ANY(:kinds) AND j.state = 'doing' AND j.lease_until < now()
+    ORDER BY j.lease_until LIMIT :most FOR UPDATE OF j SKIP LOCKED
 """
 # Walks the tenants that have jobs by the index, not the jobs: a hundred thousand of one tenant cost as much as one.
 _DUE = """
@@ -107,8 +108,9 @@ _DUE = """
     ), busy AS (
         SELECT tenant_id, count(*) AS jobs FROM jobs WHERE state = 'doing' AND lease_until >= now() GROUP BY tenant_id
     ), turns AS (
-        SELECT w.tenant_id FROM waiting w LEFT JOIN busy USING (tenant_id) LEFT JOIN job_turns t USING (tenant_id)
-        WHERE w.tenant_id IS NOT NULL ORDER BY coalesce(busy.jobs, 0), t.served_at NULLS FIRST, w.tenant_id
+        SELECT w.tenant_id FROM waiting w JOIN tenants ON tenants.id = w.tenant_id AND tenants.status = 'active'
+        LEFT JOIN busy USING (tenant_id) LEFT JOIN job_turns t USING (tenant_id)
+        ORDER BY coalesce(busy.jobs, 0), t.served_at NULLS FIRST, w.tenant_id
     )
     SELECT j.tenant_id, j.id FROM turns CROSS JOIN LATERAL (
         SELECT tenant_id, id FROM jobs
@@ -120,7 +122,7 @@ _DUE = """
 """
 """The tenant with the fewest running jobs comes first, of those the one that was served longest ago: a bulk upload
 keeps nobody else waiting, even where one job runs at a time. Of several that are claimed at once each tenant has its
-share."""
+share. Jobs of suspended tenants rest."""
 
 _TAKE = """
     WITH next AS ({next}), served AS (

@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform.accounts import Email, Name, normal_email
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
-from asissto.platform.database import Database
 from asissto.platform.errors import Conflict, Forbidden, LastOwner, NotFound
 from asissto.platform.permissions import Role
+from asissto.platform.plan_limits import check_room
+from asissto.platform.services import Services
 from asissto.platform.tables import Membership, Tenant, User
 from asissto.platform.texts import Language, Phrase
 
@@ -100,18 +101,22 @@ class UserOut(msgspec.Struct, frozen=True, kw_only=True):
         return cls(plan=tenant.plan, balance=tenant.balance, **own)
 
 
-async def add_member(database: Database, session: AsyncSession, principal: Principal, what: MemberIn) -> MemberOut:
-    """Raises NotFound for somebody who has not registered, and Conflict for a member."""
-    async with database.system() as whole_platform:
+async def add_member(services: Services, session: AsyncSession, principal: Principal, what: MemberIn) -> MemberOut:
+    """Raises NotFound for somebody who has not registered, Conflict for a member, and PlanLimit.
+
+    Where the server sends mail, the address has to be proven: else a stranger could wait under somebody's name.
+    """
+    async with services.database.system() as whole_platform:
         known = select(User).where(User.email == normal_email(what.email))
         user = await whole_platform.scalar(known)
-    if user is None:
+    if user is None or (services.settings.has_mail and user.confirmed_at is None):
         raise NotFound(kind="user")
     key = (principal.tenant_id, user.id)
     if await session.get(Membership, key) is not None:
         raise Conflict(field="email", detail=Phrase("conflict.member"))
     member = Membership(tenant_id=principal.tenant_id, user_id=user.id, role=what.role)
     session.add(member)
+    await check_room(session, services.settings, principal.tenant_id, "seats")
     await record(session, principal, "members.add", "member", user.id, role=what.role)
     await session.flush()
     await session.refresh(member)

@@ -6,16 +6,14 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, delete, get, post
-from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.types import ControllerRouterHandler
 from msgspec import Meta
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.audit import record
-from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
+from asissto.platform.given import Caller, Session
 from asissto.platform.model_calls import Spending, spending
 from asissto.platform.model_tables import ModelCallRow, ModelPrice
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
@@ -23,8 +21,6 @@ from asissto.platform.permissions import need
 from asissto.platform.providers import find_provider
 from asissto.platform.tables import new_id
 
-Caller = NamedDependency[Principal]
-Session = NamedDependency[AsyncSession]
 Days = Annotated[int, QueryParameter(ge=1, le=366, description="How many days back.")]
 Micros = Annotated[int, Meta(ge=0, le=10**12)]
 

@@ -16,7 +16,7 @@ from litestar.routes import HTTPRoute
 
 from asissto.platform.authentication import ACCESS_COOKIE
 from asissto.platform.errors import NotFound
-from asissto.platform.permissions import Need, is_open, open_to_all
+from asissto.platform.permissions import Need, Permission, holders, is_open, open_to_all
 from asissto.platform.problems import MEDIA_TYPE, Problem
 
 ADDRESS = "/api/v1/openapi.json"
@@ -27,7 +27,7 @@ MEDIA_TYPES = "media_types"
 PROBLEM_PAGES = "problem_pages"
 """In the `opt` of a route that shows people a page also where something is wrong."""
 _JSON, _EMPTY = "application/json", ("204", "304")
-_BEARER = SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")
+_BEARER = SecurityScheme(type="http", scheme="bearer", description="An access token, or an API key (`ast_…`).")
 _COOKIE = SecurityScheme(type="apiKey", name=ACCESS_COOKIE, security_scheme_in="cookie")
 
 
@@ -76,7 +76,9 @@ def _with_problems(description: dict[str, Any], handlers: dict[str, HTTPRouteHan
             if is_open(handler):
                 operation["security"] = []
             else:
-                operation["x-permission"] = next(_permissions(handler))
+                permission = next(_permissions(handler))
+                operation["x-permission"], operation["x-roles"] = permission, holders(permission)
+                operation["description"] = _with_roles(operation.get("description"), permission)
                 errors |= {"401": "Not signed in", "403": "Not permitted"}
             _describe_content(operation["responses"], handler)
             problems = {status: _problem(text) for status, text in sorted(errors.items())}
@@ -140,7 +142,12 @@ def _operations(app: Litestar) -> dict[str, HTTPRouteHandler]:
     return {handler.operation_id: handler for handler in handlers if isinstance(handler.operation_id, str)}
 
 
-def _permissions(handler: HTTPRouteHandler) -> Iterator[str]:
+def _with_roles(description: str | None, permission: Permission) -> str:
+    needed = f"Needs `{permission}`: {', '.join(holders(permission))}."
+    return f"{description}\n\n{needed}" if description else needed
+
+
+def _permissions(handler: HTTPRouteHandler) -> Iterator[Permission]:
     return (guard.permission for guard in handler.resolve_guards() if isinstance(guard, Need))
 
 

@@ -22,7 +22,7 @@ from asissto.platform.errors import (
     TooLarge,
     TooManyRequests,
 )
-from asissto.platform.texts import Language, Phrase
+from asissto.platform.texts import Language, Phrase, known_language
 
 MEDIA_TYPE = "application/problem+json"
 _INVALID_TEXT, _UNIQUE_VIOLATION = "22", "23505"
@@ -71,7 +71,7 @@ def preferred_language(accept: str | None) -> Language:
         quality = _quality(weight)
         if name in ("ru", "en") and quality > best:
             best, language = quality, name
-    return "ru" if language == "ru" else "en"
+    return known_language(language)
 
 
 def translate(request: Request[Any, Any, Any], raised: Exception) -> AsisstoError | None:
@@ -93,7 +93,7 @@ def _from_framework(request: Request[Any, Any, Any], raised: HTTPException) -> A
     if isinstance(raised.__cause__, SerializationException):
         return MalformedJson()
     if isinstance(raised, ValidationException) or _is_about_body(raised.__cause__):
-        return from_validation(str(raised.__cause__ or raised.detail))
+        return from_validation(_words_of(raised))
     errors = {
         HTTPStatus.NOT_FOUND: NotFound(kind="address"),
         HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowed(),
@@ -101,6 +101,13 @@ def _from_framework(request: Request[Any, Any, Any], raised: HTTPException) -> A
         HTTPStatus.BAD_REQUEST: InvalidInput(field="request", detail=Phrase("invalid.form")),
     }
     return errors.get(HTTPStatus(raised.status_code))
+
+
+def _words_of(raised: HTTPException) -> str:
+    """Where a parameter of a dependency is wrong, the cause is a group that holds the exception itself."""
+    if isinstance(raised.__cause__, ExceptionGroup) and isinstance(raised.extra, list) and raised.extra:
+        return f"{raised.extra[0].get('message')} - at `$.{raised.extra[0].get('key')}`"
+    return str(raised.__cause__ or raised.detail)
 
 
 def _is_about_body(cause: BaseException | None) -> bool:

@@ -6,17 +6,16 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
-from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, SkipValidation
+from litestar.params import FromPath, JSONBody
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.endpoint import Connection
 from asissto.platform.errors import ProviderError
+from asissto.platform.given import Caller, Open, Reader, Session
 from asissto.platform.model_calls import ModelCall, store_calls
 from asissto.platform.model_tables import ModelProvider
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
@@ -32,12 +31,6 @@ from asissto.platform.providers import (
     find_provider,
 )
 from asissto.platform.services import Services
-from asissto.platform.texts import Language
-
-Caller = NamedDependency[Principal]
-Session = NamedDependency[AsyncSession]
-Open = SkipValidation[NamedDependency[Services]]
-Reader = NamedDependency[Language]
 
 
 class ProviderOut(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,56 +1,39 @@
 """The routes of the ground: people, workspace, audit trail, health, the page."""
 
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
-from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, SkipValidation
+from litestar.params import FromPath, JSONBody
 from litestar.response import File
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import members
+from asissto.platform.account_routes import HANDLERS as ACCOUNTS
+from asissto.platform.api_key_routes import HANDLERS as KEYS
 from asissto.platform.audit import record
-from asissto.platform.authentication import Principal
+from asissto.platform.audit_routes import HANDLERS as AUDIT
+from asissto.platform.billing_routes import HANDLERS as BILLING
 from asissto.platform.event_routes import HANDLERS as EVENTS
+from asissto.platform.given import Caller, Open, Session
 from asissto.platform.health import check_ready
+from asissto.platform.invitation_routes import HANDLERS as INVITATIONS
+from asissto.platform.invoice_routes import HANDLERS as INVOICES
 from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut, TenantPatch, UserOut, UserPatch
 from asissto.platform.model_call_routes import HANDLERS as CALLS
-from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
+from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
+from asissto.platform.payment_routes import HANDLERS as PAYMENTS
 from asissto.platform.permissions import need, open_to_all
+from asissto.platform.platform_routes import HANDLERS as PLATFORM
 from asissto.platform.provider_routes import HANDLERS as PROVIDERS
-from asissto.platform.services import Services
 from asissto.platform.sign_in_routes import AuthController
-from asissto.platform.tables import AuditEntry, Membership, Tenant, User
+from asissto.platform.tables import Membership, Tenant, User
 
 PAGE = Path(__file__).with_name("page")
-
-# Litestar would otherwise ask msgspec to look into it at each request.
-Open = SkipValidation[NamedDependency[Services]]
-
-
-class AuditOut(msgspec.Struct, frozen=True, kw_only=True):
-    id: UUID
-    at: datetime
-    actor_id: UUID | None
-    actor_kind: str
-    ip: str | None
-    action: str
-    object_type: str
-    object_id: UUID | None
-    changes: dict[str, Any]
-    request_id: str | None
-
-    @classmethod
-    def of(cls, entry: AuditEntry) -> Self:
-        return cls(**{field: getattr(entry, field) for field in cls.__struct_fields__})
 
 
 class UserController(Controller):
@@ -60,8 +43,8 @@ class UserController(Controller):
     @get(operation_id="users.list", guards=[need("users.read")])
     async def list(
         self,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
     ) -> Page[UserOut]:
@@ -72,9 +55,7 @@ class UserController(Controller):
         return found.map(lambda user: UserOut.of(user, tenant))
 
     @get("/{user_id:uuid}", operation_id="users.read", guards=[need("users.read")])
-    async def read(
-        self, user_id: FromPath[UUID], principal: NamedDependency[Principal], session: NamedDependency[AsyncSession]
-    ) -> UserOut:
+    async def read(self, user_id: FromPath[UUID], principal: Caller, session: Session) -> UserOut:
         user = await members.find_user(session, user_id)
         return UserOut.of(user, await session.get_one(Tenant, principal.tenant_id))
 
@@ -83,8 +64,8 @@ class UserController(Controller):
         self,
         user_id: FromPath[UUID],
         data: JSONBody[UserPatch],
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
     ) -> UserOut:
         user = await members.change_user(session, principal, user_id, data)
         return UserOut.of(user, await session.get_one(Tenant, principal.tenant_id))
@@ -95,15 +76,15 @@ class TenantController(Controller):
     tags = ("tenants",)
 
     @get(operation_id="tenants.read", guards=[need("tenant.read")])
-    async def read(self, principal: NamedDependency[Principal], session: NamedDependency[AsyncSession]) -> TenantOut:
+    async def read(self, principal: Caller, session: Session) -> TenantOut:
         return TenantOut.of(await session.get_one(Tenant, principal.tenant_id))
 
     @patch(operation_id="tenants.update", guards=[need("tenant.write")])
     async def update(
         self,
         data: JSONBody[TenantPatch],
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
     ) -> TenantOut:
         tenant = await session.get_one(Tenant, principal.tenant_id)
         changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
@@ -120,8 +101,8 @@ class MemberController(Controller):
     @get(operation_id="members.list", guards=[need("members.read")])
     async def list(
         self,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
     ) -> Page[MemberOut]:
@@ -136,43 +117,24 @@ class MemberController(Controller):
         self,
         data: JSONBody[MemberIn],
         services: Open,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
     ) -> MemberOut:
-        return await members.add_member(services.database, session, principal, data)
+        return await members.add_member(services, session, principal, data)
 
     @patch("/{user_id:uuid}", operation_id="members.update", guards=[need("members.write")])
     async def update(
         self,
         user_id: FromPath[UUID],
         data: JSONBody[MemberPatch],
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
+        principal: Caller,
+        session: Session,
     ) -> MemberOut:
         return await members.change_role(session, principal, user_id, data.role)
 
     @delete("/{user_id:uuid}", operation_id="members.remove", guards=[need("members.write")])
-    async def remove(
-        self, user_id: FromPath[UUID], principal: NamedDependency[Principal], session: NamedDependency[AsyncSession]
-    ) -> None:
+    async def remove(self, user_id: FromPath[UUID], principal: Caller, session: Session) -> None:
         await members.remove_member(session, principal, user_id)
-
-
-class AuditController(Controller):
-    path = "/api/v1/audit"
-    tags = ("audit",)
-
-    @get(operation_id="audit.list", guards=[need("audit.read")])
-    async def list(
-        self,
-        principal: NamedDependency[Principal],
-        session: NamedDependency[AsyncSession],
-        limit: Limit = DEFAULT_LIMIT,
-        after: After = None,
-    ) -> Page[AuditOut]:
-        mine = select(AuditEntry).where(AuditEntry.tenant_id == principal.tenant_id)
-        found = await newest_first(session, mine, AuditEntry.id, limit, after)
-        return found.map(AuditOut.of)
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -193,21 +155,28 @@ class HealthController(Controller):
         return Health("ready")
 
 
-@get(["/", "/setup"], include_in_schema=False, guards=[open_to_all])
+@get(["/", "/setup", "/reset", "/confirm", "/invitation"], include_in_schema=False, guards=[open_to_all])
 async def show_page() -> File:
     return File(PAGE / "index.html", filename="index.html", media_type="text/html", content_disposition_type="inline")
 
 
 HANDLERS: list[ControllerRouterHandler] = [
+    *BILLING,
     AuthController,
+    *ACCOUNTS,
+    *INVITATIONS,
+    *KEYS,
     UserController,
     TenantController,
     MemberController,
-    AuditController,
+    *AUDIT,
     HealthController,
     *EVENTS,
     *PROVIDERS,
     *CALLS,
+    *PLATFORM,
+    *PAYMENTS,
+    *INVOICES,
     show_page,
     create_static_files_router("/page", directories=[PAGE], guards=[open_to_all], include_in_schema=False),
 ]

@@ -14,6 +14,7 @@ from asissto.platform.keys import KeyRing, open_key_ring
 from asissto.platform.migrate import embedded_addresses, migrate, outside_addresses
 from asissto.platform.minilm import MiniLM
 from asissto.platform.model_clients import ModelClients
+from asissto.platform.payment_providers import PaymentProviders
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.reranking import Reranker, make_reranker
 from asissto.platform.settings import Settings
@@ -23,7 +24,7 @@ from asissto.platform.vector_cache import VectorCache
 class Services(msgspec.Struct, frozen=True):
     """`embedder` is the one of the settings, `other_embedders` those of tenants whose vectors are of another model.
 
-    `models` holds the clients of the tenants' own providers.
+    `models` holds the clients of the tenants' own providers, `payments` those of the operator's payment providers.
     """
 
     settings: Settings
@@ -36,6 +37,7 @@ class Services(msgspec.Struct, frozen=True):
     other_embedders: dict[Settings, MiniLM | OpenAIEmbedder] = msgspec.field(default_factory=dict)
     sentences: VectorCache = msgspec.field(default_factory=VectorCache)
     models: ModelClients = msgspec.field(default_factory=ModelClients)
+    payments: PaymentProviders = msgspec.field(default_factory=PaymentProviders)
 
     def embedder_for(self, model: str, dimensions: int) -> Embedder | None:
         """None where the settings name no endpoint that could have the model."""
@@ -85,6 +87,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(services.close_embedders)
         stack.push_async_callback(services.models.close)
+        stack.push_async_callback(services.payments.close)
         yield services
 
 

@@ -53,8 +53,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     registration: Annotated[
-        Literal["open", "closed"], setting("Whether strangers may register a workspace of their own.")
+        Literal["open", "invitation", "closed"],
+        setting("Who may make an account: anybody with a workspace of their own, only who is invited, or nobody."),
     ] = "open"
+    smtp_host: Annotated[
+        str | None, setting("Mail server by which the service itself writes; empty: links are printed, not sent.")
+    ] = None
+    smtp_port: Annotated[int, setting("Port of that mail server.", ge=1, le=65535)] = 587
+    smtp_security: Annotated[
+        Literal["starttls", "tls", "none"],
+        setting("How the connection to it is encrypted; `none` only inside a network of your own."),
+    ] = "starttls"
+    smtp_user: Annotated[str | None, setting("User of that mail server; empty: nobody signs in.")] = None
+    smtp_password: Annotated[str | None, setting("Password of that user.")] = None
+    smtp_from: Annotated[
+        str | None, setting("Sender of these mails, such as `Asissto <no-reply@example.com>`; empty: the user.")
+    ] = None
+    billing: Annotated[
+        bool, setting("Whether plans and balances limit what workspaces may use; off: nothing is counted or charged.")
+    ] = False
     language: Annotated[Literal["ru", "en"], setting("Language of the command line and of new workspaces.")] = "en"
     chat_model: Annotated[str, setting("Model of new assistants where OPENAI_API_KEY or OPENAI_BASE_URL is set.")] = (
         "gpt-5-mini"
@@ -89,6 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provider_private_addresses: Annotated[
         bool, setting("Whether model providers of workspaces may lie in private networks and speak without TLS.")
     ] = False
+    workers: Annotated[int, setting("Worker processes that `asissto up` starts.", ge=1, le=64)] = 1
     worker_jobs: Annotated[int, setting("Jobs that one worker runs at the same time.", ge=1)] = 2
     worker_turns: Annotated[int, setting("Customers whose messages one worker answers at the same time.", ge=1)] = 32
     log_format: Annotated[Literal["console", "json"], setting("How log lines are written.")] = "console"
@@ -109,12 +127,42 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     rerank_key: Annotated[str | None, setting("Key of that endpoint.")] = None
+    stripe_key: Annotated[str | None, setting("Secret key of Stripe; empty: nobody pays by Stripe.")] = None
+    stripe_webhook_secret: Annotated[
+        str | None, setting("Signing secret of the Stripe endpoint `/api/v1/payments/hooks/stripe`.")
+    ] = None
+    stripe_url: Annotated[str | None, setting("Address of Stripe's API, where it is not Stripe's own.")] = None
+    yookassa_shop_id: Annotated[str | None, setting("Number of the YooKassa shop; empty: nobody pays by YooKassa.")] = (
+        None
+    )
+    yookassa_key: Annotated[str | None, setting("Secret key of the YooKassa shop.")] = None
+    yookassa_url: Annotated[str, setting("Address of YooKassa's API.")] = "https://api.yookassa.ru/v3"
+    yookassa_vat_code: Annotated[
+        Annotated[int, Meta(ge=1, le=12)] | None,
+        setting("VAT code of the receipts by 54-FZ that YooKassa sends; empty: it sends none."),
+    ] = None
+    bank_details: Annotated[
+        str | None, setting("What customers who pay by bank transfer are told; empty: nobody pays by transfer.")
+    ] = None
+    invoice_seller: Annotated[
+        str, setting("Who issues invoices: name, address and tax number, parts separated by `;`.")
+    ] = "Asissto"
     openai_api_key: Annotated[
         str | None, setting("Key of the OpenAI-compatible endpoint; empty: answers are quoted, not generated.")
     ] = None
     openai_base_url: Annotated[
         str | None, setting("Address of the OpenAI-compatible endpoint, where it is not OpenAI's own.")
     ] = None
+
+    @property
+    def address(self) -> str:
+        """Under which browsers find the service."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether the service can write to people."""
+        return self.smtp_host is not None
 
     @property
     def has_chat_model(self) -> bool:

@@ -77,6 +77,7 @@ class Tenant(Base):
     number: Mapped[int] = mapped_column(Identity(always=True), unique=True)
     name: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="active")
+    suspended_reason: Mapped[str | None]
     language: Mapped[str] = mapped_column(server_default="en")
     plan: Mapped[str] = mapped_column(server_default="free")
     balance: Mapped[int] = mapped_column(server_default="0", comment="minor units of `currency`")
@@ -100,6 +101,9 @@ class User(Base):
     referrer_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     manager_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[CreatedAt]
+    confirmed_at: Mapped[datetime | None] = mapped_column(
+        comment="when somebody proved to read the mail of the address"
+    )
 
 
 class Membership(Base):
@@ -113,6 +117,16 @@ class Membership(Base):
     created_at: Mapped[CreatedAt]
 
 
+class TenantManager(Base):
+    """A manager of the platform who looks after a tenant."""
+
+    __tablename__ = "tenant_managers"
+
+    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
+    created_at: Mapped[CreatedAt]
+
+
 class RefreshToken(Base):
     """One use of a session: rotation marks it used and adds the next of its family. Only the system role sees it."""
 
@@ -123,6 +137,11 @@ class RefreshToken(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
     token_sha: Mapped[bytes] = mapped_column(unique=True)
+    ip: Mapped[str | None]
+    device: Mapped[str | None] = mapped_column(comment="as the program names itself")
+    impersonator_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), index=True, comment="who acts as the user in this session"
+    )
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
@@ -130,14 +149,16 @@ class RefreshToken(Base):
 
 
 class OneTimeLink(Base):
-    """A link that may be followed once, such as the first administrator's. Only the system role sees it."""
+    """A link that may be followed once, of a tenant or of a person. Only the system role sees it."""
 
     __tablename__ = "one_time_links"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     purpose: Mapped[str]
     token_sha: Mapped[bytes] = mapped_column(unique=True)
-    tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    tenant_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"))
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    email: Mapped[str | None] = mapped_column(comment="the address that the link was sent to")
     created_at: Mapped[CreatedAt]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
@@ -199,7 +220,8 @@ class AuditEntry(TenantRow, Base):
 
     at: Mapped[CreatedAt]
     actor_id: Mapped[UUID | None]
-    actor_kind: Mapped[str] = mapped_column(comment="user, system or command line")
+    actor_kind: Mapped[str] = mapped_column(comment="user, api key, system or command line")
+    impersonator_id: Mapped[UUID | None] = mapped_column(comment="who acted as the actor, signed in as a tenant")
     ip: Mapped[str | None]
     action: Mapped[str]
     object_type: Mapped[str]

@@ -8,6 +8,11 @@ import msgspec
 Language = Literal["ru", "en"]
 
 
+def known_language(name: str) -> Language:
+    """English for whatever is not Russian, as rows of the database name it."""
+    return "ru" if name == "ru" else "en"
+
+
 class Phrase(msgspec.Struct, frozen=True):
     """A part of a sentence that is itself to be said in the reader's language."""
 
@@ -32,6 +37,28 @@ def reason_text(code: str, params: Mapping[str, object], language: Language) -> 
 
 
 TEXTS: dict[str, tuple[str, str]] = {
+    # Mail of the platform itself.
+    "mail.reset.subject": ("A new password for Asissto", "Новый пароль для Asissto"),
+    "mail.reset.text": (
+        "Hello {name},\n\nsomebody asked for a new password for your account. Follow this link within 30 minutes to choose one:\n\n"
+        "{link}\n\nIf it was not you, do nothing: your password stays as it is.\n",
+        "Здравствуйте, {name}!\n\nКто-то запросил новый пароль для вашей учётной записи. Чтобы задать его, перейдите по ссылке в течение 30 минут:\n\n"
+        "{link}\n\nЕсли это были не вы, ничего не делайте: пароль останется прежним.\n",
+    ),
+    "mail.confirm.subject": ("Confirm your e-mail address", "Подтвердите адрес электронной почты"),
+    "mail.confirm.text": (
+        "Hello {name},\n\nfollow this link within 72 hours to confirm that this address is yours:\n\n"
+        "{link}\n\nIf you have no account at Asissto, do nothing.\n",
+        "Здравствуйте, {name}!\n\nЧтобы подтвердить, что этот адрес ваш, перейдите по ссылке в течение 72 часов:\n\n"
+        "{link}\n\nЕсли у вас нет учётной записи Asissto, ничего не делайте.\n",
+    ),
+    "mail.invitation.subject": ("{inviter} invites you to “{workspace}”", "{inviter} приглашает вас в «{workspace}»"),
+    "mail.invitation.text": (
+        "Hello,\n\n{inviter} invites you to the workspace “{workspace}” at Asissto. Follow this link within 72 hours to join:\n\n"
+        "{link}\n\nIf you do not know what this is about, do nothing.\n",
+        "Здравствуйте!\n\n{inviter} приглашает вас в рабочее пространство «{workspace}» в Asissto. Чтобы присоединиться, перейдите по ссылке в течение 72 часов:\n\n"
+        "{link}\n\nЕсли вы не понимаете, о чём речь, ничего не делайте.\n",
+    ),
     # Errors: what is wrong, then what to do.
     "error.internal": (
         "Something went wrong on our side. Try again; if it happens again, tell support the request id.",
@@ -252,6 +279,26 @@ TEXTS: dict[str, tuple[str, str]] = {
         "More than half of the pages ({count}) cannot be found at once. They stay for now and go if the next sync does not find them either.",
         "Не нашлось сразу больше половины страниц ({count}). Пока они остаются; если их не найдёт и следующая синхронизация, они будут удалены.",
     ),
+    "error.payment_needed": (
+        "This has to be paid for first. Choose a plan or top up the balance.",
+        "Это нужно сначала оплатить. Выберите тариф или пополните баланс.",
+    ),
+    "error.plan_limit": (
+        "The plan includes no more than {limit}: {what}. Choose a larger one.",
+        "Предел тарифа: {what} — не больше {limit}. Выберите тариф побольше.",
+    ),
+    "error.answers_paused": (
+        "The answers of this workspace are used up, and messages wait. Top up the balance or choose a larger plan.",
+        "Ответы этого рабочего пространства закончились, сообщения ждут. Пополните баланс или выберите тариф побольше.",
+    ),
+    "error.currency_differs": (
+        "The balance is kept in {currency}, the plan costs {wanted}. Choose a plan in {currency}.",
+        "Баланс ведётся в {currency}, а тариф стоит {wanted}. Выберите тариф в {currency}.",
+    ),
+    "error.balance_too_low": (
+        "The balance is too low for this. Top it up and try again.",
+        "На балансе не хватает средств. Пополните его и повторите.",
+    ),
     "error.not_signed_in": ("Sign in first.", "Сначала войдите."),
     "error.sign_in_failed": (
         "The e-mail or the password is wrong.",
@@ -286,16 +333,54 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Этой странице нельзя показывать виджет. Добавьте её источник (origin) в разрешённые в настройках канала.",
     ),
     "error.identity_refused": (
-        "The visitor's identity is missing or its signature is wrong. Sign the user id with the channel's identity_secret.",
-        "Посетитель не указан или подпись неверна. Подпишите идентификатор пользователя секретом identity_secret канала.",
+        "The visitor's identity is missing, its signature is wrong, or it has expired. Sign the user id anew with the "
+        "channel's identity_secret.",
+        "Посетитель не указан, подпись неверна или истекла. Подпишите идентификатор пользователя заново секретом "
+        "identity_secret канала.",
     ),
     "error.registration_closed": (
         "Registration is closed here. Ask the administrator for an invitation.",
         "Регистрация здесь закрыта. Попросите приглашение у администратора.",
     ),
+    "error.tenant_suspended": (
+        "This workspace is suspended. Nothing in it is lost; the administrator of the platform can resume it.",
+        "Работа этого рабочего пространства приостановлена. Ничего не потеряно; возобновить её может администратор платформы.",
+    ),
     "error.link_spent": (
-        "This link was used already or has expired. Ask for a new one (`asissto create-admin`).",
-        "Эта ссылка уже использована или истекла. Запросите новую (`asissto create-admin`).",
+        "This link was used already or has expired. Ask for a new one.",
+        "Эта ссылка уже использована или истекла. Запросите новую.",
+    ),
+    "error.second_factor_required": (
+        "Enter the code of your authenticator app, or one of your recovery codes.",
+        "Введите код из приложения-аутентификатора или один из резервных кодов.",
+    ),
+    "error.second_factor_wrong": (
+        "The code is wrong or was used already. Wait for the next one and enter it.",
+        "Код неверен или уже использован. Дождитесь следующего и введите его.",
+    ),
+    "error.password_wrong": (
+        "The password is not right. Enter the one that you sign in with now.",
+        "Пароль неверен. Введите тот, с которым вы входите сейчас.",
+    ),
+    "error.email_unconfirmed": (
+        "Your e-mail address is not confirmed yet. Follow the link that was sent to it, or ask for a new one.",
+        "Ваш адрес электронной почты ещё не подтверждён. Перейдите по ссылке из письма или запросите новую.",
+    ),
+    "error.invitation_for_another": (
+        "This invitation is for another e-mail address. Sign in with that one, or ask for an invitation of your own.",
+        "Это приглашение для другого адреса электронной почты. Войдите с ним или попросите приглашение для своего адреса.",
+    ),
+    "error.scopes_beyond_role": (
+        "A key cannot have these permissions: {scopes}. Choose among your own; keys, members and accounts are for people alone.",
+        "Ключу нельзя дать эти права: {scopes}. Выберите из своих; ключами, участниками и учётными записями управляют только люди.",
+    ),
+    "error.mail_failed": (
+        "The mail server did not take the letter: {detail}. Check the ASISSTO_SMTP_* settings.",
+        "Почтовый сервер не принял письмо: {detail}. Проверьте настройки ASISSTO_SMTP_*.",
+    ),
+    "error.mail_missing": (
+        "This server cannot send mail: ASISSTO_SMTP_HOST is not set. Ask the administrator, who can print the link (`asissto link`).",
+        "Этот сервер не отправляет почту: не задан ASISSTO_SMTP_HOST. Обратитесь к администратору: он может напечатать ссылку (`asissto link`).",
     ),
     "error.not_found": ("There is no such {kind}.", "Не найдено: {kind}."),
     "error.method_not_allowed": (
@@ -328,6 +413,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.last_owner": (
         "A workspace keeps at least one owner. Make somebody else an owner first.",
         "В рабочем пространстве остаётся хотя бы один владелец. Сначала назначьте другого.",
+    ),
+    "error.last_admin": (
+        "The platform keeps at least one administrator. Make somebody else an administrator first.",
+        "На платформе остаётся хотя бы один администратор. Сначала назначьте другого.",
+    ),
+    "error.no_owner": (
+        "This workspace has no owner in whose place one could act. Invite an owner first.",
+        "У этого рабочего пространства нет владельца, от имени которого можно действовать. Сначала пригласите владельца.",
     ),
     "error.conversation_closed": (
         "This conversation is closed. Send the question without it to begin a new one; in a messenger it opens when the "
@@ -382,6 +475,26 @@ TEXTS: dict[str, tuple[str, str]] = {
     "error.too_many_requests": (
         "Too many requests. Try again in {seconds} s.",
         "Слишком много запросов. Повторите через {seconds} с.",
+    ),
+    "error.payment_hook_refused": (
+        "The event does not carry the provider's signature, or cannot be read. Check the signing secret in the settings.",
+        "В событии нет подписи платёжного сервиса, или его нельзя прочитать. Проверьте секрет подписи в настройках.",
+    ),
+    "error.payment_key_reused": (
+        "This key was used for another payment. Send a new key for a new payment.",
+        "Этот ключ уже использован для другого платежа. Для нового платежа нужен новый ключ.",
+    ),
+    "error.payment_not_open": (
+        "The payment is {state}, so this cannot be done to it. Load it again.",
+        "Платёж {state}, поэтому так сделать нельзя. Загрузите его заново.",
+    ),
+    "error.payment_refused": (
+        "The payment service {provider} refused the request: {reason}. Choose another way to pay, or tell the operator.",
+        "Платёжный сервис {provider} отклонил запрос: {reason}. Выберите другой способ оплаты или сообщите оператору.",
+    ),
+    "error.payment_unanswered": (
+        "The payment service {provider} did not answer. Send the same request again: nothing is paid twice.",
+        "Платёжный сервис {provider} не ответил. Отправьте тот же запрос снова: дважды ничего не спишется.",
     ),
     "error.provider_failed": (
         "The model provider did not answer as expected: {reason}.",
@@ -438,7 +551,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "invalid.choice": ("it is none of the allowed values", "такого значения нет среди допустимых"),
     "invalid.form": ("it does not have the expected form", "оно не того вида, который ожидается"),
     "invalid.kind": ("it is of another type than expected", "оно другого типа, чем ожидается"),
+    "invalid.no_manager": ("somebody in it is no manager of the platform", "кто-то в нём не менеджер платформы"),
     "invalid.email": ("it is not an e-mail address", "это не адрес электронной почты"),
+    "invalid.code": (
+        "it is wrong or was used already; wait for the next one",
+        "код неверен или уже использован; дождитесь следующего",
+    ),
+    "invalid.past": ("it lies in the past", "этот момент уже прошёл"),
     "invalid.cursor": ("no list has given it out", "ни один список его не выдавал"),
     "invalid.empty_passage": (
         "a passage cannot be empty; switch it off instead",
@@ -512,14 +631,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         "another reply was sent with this key",
         "с этим ключом уже отправлен другой ответ",
     ),
+    "conflict.attachment_state": (
+        "only an attachment whose fetching has failed can be fetched once more",
+        "загрузить ещё раз можно только вложение, которое не удалось получить",
+    ),
     "conflict.part_state": (
         "in its present state the part can be neither sent again nor cancelled",
         "в нынешнем состоянии эту часть нельзя ни отправить снова, ни отменить",
     ),
     "conflict.same_contact": ("a contact is one person with itself anyway", "контакт и так один человек с самим собой"),
     "conflict.exists": ("it is there already", "это уже есть"),
+    "conflict.second_factor": (
+        "the second factor is switched on already; switch it off first",
+        "второй фактор уже включён; сначала отключите его",
+    ),
     "conflict.member": ("this person is a member already", "этот человек уже участник"),
     # What was not found, within error.not_found.
+    "grant.done": ("{email} has the role {role} on the platform now.", "У {email} теперь роль {role} на платформе."),
     "kind.address": ("address", "адрес"),
     "kind.assistant": ("assistant", "ассистент"),
     "kind.attachment": ("attachment", "вложение"),
@@ -540,16 +668,100 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.member": ("member", "участник"),
     "kind.message": ("message", "сообщение"),
     "kind.part": ("part of a message", "часть сообщения"),
+    "kind.invitation": ("invitation", "приглашение"),
+    "kind.key": ("API key", "ключ API"),
+    "kind.second_factor": ("second factor", "второй фактор"),
+    "kind.session": ("session", "сеанс"),
     "kind.passage": ("passage", "фрагмент"),
     "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
+    "conflict.billing_off": ("this server has neither plans nor limits", "на этом сервере нет ни тарифов, ни лимитов"),
+    "invalid.plan_code": ("it is not the one of the address", "не совпадает с адресом"),
+    "invalid.free_plan": (
+        "the free plan costs nothing and is always offered",
+        "бесплатный тариф ничего не стоит и доступен всегда",
+    ),
+    "invalid.adjustment": ("it is zero", "равно нулю"),
+    "kind.plan": ("plan", "тариф"),
     "kind.price": ("price", "цена"),
     "kind.provider": ("model provider", "поставщик моделей"),
     "kind.question_case": ("question of the set", "вопрос набора"),
     "kind.question_set": ("question set", "набор вопросов"),
     "kind.receipt": ("receipt", "протокол ответа"),
+    "kind.invoice": ("invoice", "счёт"),
+    "kind.payment": ("payment", "платёж"),
+    "kind.payment_provider": ("payment service", "платёжный сервис"),
+    "payment.pending": ("not paid yet", "ещё не оплачен"),
+    "payment.settled": ("paid", "оплачен"),
+    "payment.failed": ("not carried out", "не прошёл"),
+    "payment.refunded": ("refunded", "возвращён"),
+    "payment.disputed": ("disputed", "оспорен"),
+    "payment.problem.refused": (
+        "The payment service refused the order: {detail}.",
+        "Платёжный сервис отклонил заказ: {detail}.",
+    ),
+    "payment.problem.refund_refused": (
+        "The payment service refused the refund: {detail}.",
+        "Платёжный сервис отклонил возврат: {detail}.",
+    ),
+    "payment.problem.amount_differs": (
+        "The payment service charged {detail}, which is not what was asked for. Nothing was booked; the operator decides.",
+        "Платёжный сервис списал {detail}, а запрошено было другое. Ничего не зачислено, решает оператор.",
+    ),
+    "payment.problem.charged_twice": (
+        "The payment was charged a second time, as {detail}. It was booked once; the operator refunds the other.",
+        "Платёж списан второй раз, как {detail}. Зачислен один раз; второй вернёт оператор.",
+    ),
+    "payment.problem.currency_changed": (
+        "The workspace counts in another currency by now. Nothing was booked; the operator decides.{detail}",
+        "Валюта пространства с тех пор изменилась. Ничего не зачислено, решает оператор.{detail}",
+    ),
+    "payment.problem.never_ordered": (
+        "The payment service did not answer in time. Start a new payment.{detail}",
+        "Платёжный сервис не ответил вовремя. Начните новый платёж.{detail}",
+    ),
+    "payment.description": ("Balance top-up {id}", "Пополнение баланса {id}"),
+    "paper.invoice": ("Invoice {number}", "Счёт {number}"),
+    "paper.credit_note": ("Credit note {number}", "Корректировочный счёт {number}"),
+    "paper.statement": ("Statement of {month}", "Выписка за {month}"),
+    "paper.dated": ("Issued on {day}.", "Дата выставления: {day}."),
+    "paper.corrects": ("It corrects the invoice {number}.", "Корректирует счёт {number}."),
+    "paper.seller": ("Seller", "Продавец"),
+    "paper.buyer": ("Buyer", "Покупатель"),
+    "paper.what": ("Description", "Наименование"),
+    "paper.at": ("Date (UTC)", "Дата (UTC)"),
+    "paper.amount": ("Amount, {currency}", "Сумма, {currency}"),
+    "paper.total": ("Total", "Итого"),
+    "paper.opening": ("Balance at the beginning", "Остаток на начало"),
+    "paper.closing": ("Balance at the end", "Остаток на конец"),
+    "paper.kind.top_up": ("Top-up", "Пополнение"),
+    "paper.kind.refund": ("Refund", "Возврат"),
+    "paper.kind.refund_returned": ("Refund that came back", "Отменённый возврат"),
+    "paper.kind.dispute": ("Disputed payment", "Оспоренный платёж"),
+    "paper.kind.dispute_returned": ("Dispute that was won", "Выигранный спор"),
+    "paper.kind.usage": ("Usage of a day", "Использование за день"),
+    "paper.kind.plan": ("Plan", "Тариф"),
+    "paper.kind.plan_credit": ("Credit for a plan that was changed", "Возврат за смену тарифа"),
+    "paper.kind.adjustment": ("Adjustment", "Корректировка"),
+    "paper.line.invoice": ("Balance top-up, payment {payment}", "Пополнение баланса, платёж {payment}"),
+    "paper.line.credit_note": ("Refund of the payment {payment}", "Возврат по платежу {payment}"),
+    "invalid.month": ("a month is written as 2026-11", "месяц пишется как 2026-11"),
+    "invalid.currency_changed": (
+        "the workspace counts in another currency than the payment",
+        "валюта пространства не та, что у платежа",
+    ),
+    "invalid.payment_currency": (
+        "the payment service does not take the currency of this workspace",
+        "платёжный сервис не принимает валюту этого пространства",
+    ),
+    "invalid.refund_amount": (
+        "at most {limit} minor units can still be refunded",
+        "вернуть можно не больше {limit} минимальных единиц валюты",
+    ),
     "kind.set_run": ("run", "прогон"),
     "kind.source": ("source", "источник"),
     "kind.sync": ("sync", "синхронизация"),
+    "kind.tenant": ("workspace", "рабочее пространство"),
+    "kind.impersonation": ("session", "сеанс"),
     "kind.user": ("user", "пользователь"),
     "kind.version": ("version", "версия"),
     # Why an answer does not pass its case.
@@ -599,6 +811,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reason.repeated_failure": ("several failures in a row", "несколько неудач подряд"),
     "reason.provider_down": ("the model is not available", "модель недоступна"),
     "reason.quota": ("the quota is used up", "исчерпана квота"),
+    "quota.documents": ("documents", "документы"),
+    "quota.storage_mb": ("MB of files", "МБ файлов"),
+    "quota.channels": ("channels", "каналы"),
+    "quota.seats": ("members", "участники"),
+    "quota.text": (
+        "I cannot answer at the moment. Your message is kept, please write again later.",
+        "Сейчас я не могу ответить. Ваше сообщение сохранено, напишите, пожалуйста, позже.",
+    ),
     "hand_over.waiting": (
         "Your message has reached a person, who will answer here.",
         "Ваше сообщение передано сотруднику, он ответит вам здесь.",
@@ -613,6 +833,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "channel.only_text": (
         "I have received it, but I can read only text so far. Please write your question in words.",
         "Получил, но пока я умею читать только текст. Напишите, пожалуйста, вопрос словами.",
+    ),
+    "channel.mail_too_large": (
+        "Your mail is larger than I can take, so I have read only its words and not its attachments. Please send them in "
+        "smaller mails, or a link to them.",
+        "Ваше письмо больше допустимого размера, поэтому я прочитал только текст, без вложений. Пришлите их, пожалуйста, "
+        "письмами поменьше или ссылкой.",
     ),
     "channel.too_many": (
         "That is more than I can answer at the moment. Please write again a little later.",
@@ -658,6 +884,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "channel.note.senders_unverified": (
         "No sender counts as verified: the settings do not name the mail server whose checks may be trusted (authserv_id).",
         "Ни один отправитель не считается проверенным: в настройках не указан почтовый сервер, проверкам которого можно доверять (authserv_id).",
+    ),
+    "channel.note.no_sent_folder": (
+        "There is no folder of the name in sent_folder, so answers leave no copy in the mailbox.",
+        "Папки с именем из sent_folder нет, поэтому копии ответов в ящике не сохраняются.",
     ),
     "widget.no_identity_secret": (
         "The widget asks for a signed identity, and there is no identity_secret: nobody can write.",
@@ -711,6 +941,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "attachment.expired": (
         "The workspace keeps attachments no longer than this.",
         "Срок хранения вложений истёк.",
+    ),
+    "attachment.mail_too_large": (
+        "The mail is larger than the channel takes (max_mb); only its beginning was read. It lies in the mailbox.",
+        "Письмо больше, чем принимает канал (max_mb): прочитано только его начало. Само письмо лежит в ящике.",
+    ),
+    "attachment.too_many": (
+        "More mails came from this address than the channel answers; the attachment lies in the mailbox.",
+        "С этого адреса пришло больше писем, чем отвечает канал; вложение лежит в ящике.",
     ),
     "attachment.unsupported": (
         "Files of this channel cannot be fetched yet.",

@@ -14,12 +14,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import jobs
+from asissto.platform.claiming import keep_claiming
 from asissto.platform.errors import AsisstoError, DatabaseDown
 from asissto.platform.jobs import ClaimedJob, LeaseLost
 from asissto.platform.listening import listen
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
-from asissto.platform.waking import happens
 
 Lane = Literal["usual", "slow", "turns"]
 LANES: tuple[Lane, ...] = get_args(Lane)
@@ -75,29 +75,19 @@ class Worker:
     async def _work(self, lane: Lane, most: int) -> None:
         """One claims for all places of a lane: dozens that are woken at once would mostly find nothing."""
         kinds = [kind for kind, handler in self._handlers.items() if handler.lane == lane]
-        wake, running = self._wakes[lane], set[asyncio.Task[None]]()
         looked_for_abandoned = -math.inf
 
-        def end(task: asyncio.Task[None]) -> None:
-            if len(running) == most:
-                wake.set()  # there may have been no place for what is due
-            running.discard(task)
+        async def claim(free: int) -> list[ClaimedJob]:
+            nonlocal looked_for_abandoned
+            found = list[ClaimedJob]()
+            if time.monotonic() - looked_for_abandoned >= POLL_SECONDS:
+                looked_for_abandoned = time.monotonic()
+                found = await self._claim(jobs.claim_abandoned, kinds, free)
+            if free > len(found):
+                found += await self._claim(jobs.claim, kinds, free - len(found))
+            return found
 
-        async with asyncio.TaskGroup() as group:
-            while True:
-                wake.clear()  # before the look, so that what comes during it is not missed
-                free, found = most - len(running), list[ClaimedJob]()
-                if free and time.monotonic() - looked_for_abandoned >= POLL_SECONDS:
-                    looked_for_abandoned = time.monotonic()
-                    found = await self._claim(jobs.claim_abandoned, kinds, free)
-                if free > len(found):
-                    found += await self._claim(jobs.claim, kinds, free - len(found))
-                for job in found:
-                    task = group.create_task(self._run(job))
-                    running.add(task)
-                    task.add_done_callback(end)
-                if not found:
-                    await happens(wake, POLL_SECONDS)
+        await keep_claiming(most, (self._wakes[lane], POLL_SECONDS), claim, self._run)
 
     async def run_one(self, kinds: list[str] | None = None) -> bool:
         """Runs the next job that is due, of these kinds or any; False where there is none."""

@@ -1,10 +1,11 @@
 """Finds the approved answer to exactly the question that was asked."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, Uuid, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.labels import DocumentFilter, conditions, visible_to
@@ -30,7 +31,8 @@ async def find_approved(session: AsyncSession, tenant_id: UUID, question: str, w
     key = question_key(question)
     if key is None:
         return None
-    for chunk_id, document_id, version_id, title, text in await session.execute(_published(tenant_id, key, where)):
+    asked = {"tenant": tenant_id, "key": key, "collections": where.collections or []}
+    for chunk_id, document_id, version_id, title, text in await session.execute(_published(where), asked):
         # Between a change and its publication the new question would get the old answer.
         if key in map(question_key, phrasings_of(text)):
             start = answer_start(text)
@@ -51,7 +53,15 @@ async def find_approved(session: AsyncSession, tenant_id: UUID, question: str, w
     return None
 
 
-def _published(tenant_id: UUID, key: bytes, where: Sought) -> Select[UUID, UUID, UUID, str, str]:
+def _published(where: Sought) -> Select[UUID, UUID, UUID, str, str]:
+    found = _anywhere(tuple(where.audience), within=where.collections is not None)
+    return found.where(*(condition for each in where.filters for condition in conditions(each)))
+
+
+@lru_cache(maxsize=256)  # writing the statement takes as long as asking it
+def _anywhere(audience: tuple[str, ...], *, within: bool) -> Select[UUID, UUID, UUID, str, str]:
+    """`within` the collections that are a parameter, as tenant and key are."""
+    tenant_id = bindparam("tenant", type_=Uuid)
     first = and_(Chunk.tenant_id == tenant_id, Chunk.version_id == Document.active_version_id, Chunk.ord == 0)
     version = and_(DocumentVersion.tenant_id == tenant_id, DocumentVersion.id == Document.active_version_id)
     found = (
@@ -61,9 +71,8 @@ def _published(tenant_id: UUID, key: bytes, where: Sought) -> Select[UUID, UUID,
         .join(Document, and_(Document.tenant_id == tenant_id, Document.id == Pair.document_id))
         .join(DocumentVersion, version)
         .join(Chunk, first)
-        .where(PairKey.tenant_id == tenant_id, PairKey.key == key, visible_to(where.audience))
-        .where(*(condition for each in where.filters for condition in conditions(each)))
+        .where(PairKey.tenant_id == tenant_id, PairKey.key == bindparam("key"), visible_to(audience))
     )
-    if where.collections is not None:
-        found = found.where(PairKey.collection_id.in_(where.collections))
+    if within:
+        found = found.where(PairKey.collection_id.in_(bindparam("collections", expanding=True)))
     return found.order_by(Pair.updated_at.desc(), Pair.id)

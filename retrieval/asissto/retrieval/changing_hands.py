@@ -10,9 +10,10 @@ from asissto.platform.errors import ConversationClosed
 from asissto.platform.tables import new_id
 from asissto.retrieval.bursts import withdraw
 from asissto.retrieval.conversations import lock_conversation
+from asissto.retrieval.handing_over import HandOverReason
 from asissto.retrieval.tables import Conversation, Message
 
-Happening = Literal["taken_over", "returned", "closed", "reopened", "assigned"]
+Happening = Literal["handed_over", "taken_over", "returned", "closed", "reopened", "assigned"]
 
 
 async def lock_open(session: AsyncSession, tenant_id: UUID, conversation_id: UUID) -> Conversation:
@@ -21,6 +22,13 @@ async def lock_open(session: AsyncSession, tenant_id: UUID, conversation_id: UUI
     if conversation.status == "closed":
         raise ConversationClosed
     return conversation
+
+
+async def hand_over(session: AsyncSession, conversation: Conversation, reason: HandOverReason) -> None:
+    """The assistant has called a person, and says nothing until one gives it back. The conversation is locked."""
+    conversation.status, conversation.failures = "pending", 0
+    conversation.handed_over_reason, conversation.handed_over_at = str(reason), func.now()
+    await mark(session, conversation, "handed_over", None, reason=str(reason))
 
 
 async def take_over(session: AsyncSession, conversation: Conversation, by: UUID | None) -> None:
@@ -51,12 +59,12 @@ async def close(session: AsyncSession, conversation: Conversation, by: UUID) -> 
     conversation.status = "closed"
 
 
-async def reopen(session: AsyncSession, conversation: Conversation) -> None:
-    """The assistant has it again; nothing happens where it is not closed."""
+async def reopen(session: AsyncSession, conversation: Conversation, by: UUID | None = None) -> None:
+    """The assistant has it again; nothing happens where it is not closed. `by` is None where the customer wrote."""
     if conversation.status == "closed":
         conversation.status = "bot"
         _forget_hand_over(conversation)
-        await mark(session, conversation, "reopened", None)
+        await mark(session, conversation, "reopened", by)
 
 
 async def mark(

@@ -2,11 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
-from asissto.ingestion.lexemes import is_stop, lexemes
+from asissto.ingestion.lexemes import distinct_lexemes, is_stop, lexemes
 from asissto.retrieval.contradictions import contradictions
 from asissto.retrieval.ranking import likeness
 
@@ -79,13 +80,13 @@ def support(sentence: str, sources: Sequence[str], question: str, idf: Mapping[s
 
     Words that `idf` does not know weigh the mean of it. Numbers may also come from the question.
     """
-    words = set[str]().union(*map(lexemes, sources))
+    words = frozenset[str]().union(*map(distinct_lexemes, sources))
     allowed = set[str]().union(*map(numbers, (*sources, question))) | {
         _NUMERALS[word] for word in words & _NUMERALS.keys()
     }
     claimed = numbers(_LIST_NUMBER.sub("", sentence, count=1))
     wrong = contradictions(sentence, sources, (question,))
-    return Support(_covered(sentence, words, idf), tuple(sorted(claimed - allowed)), wrong)
+    return Support(content(sentence, idf, words).covered_by(words), tuple(sorted(claimed - allowed)), wrong)
 
 
 def locate(quote: str, source: str) -> tuple[int, int] | None:
@@ -100,26 +101,50 @@ def locate(quote: str, source: str) -> tuple[int, int] | None:
     return None if at < 0 else (letters[at][1][0], letters[at + len(wanted) - 1][1][1])
 
 
-def covered(sentence: str, sources: Sequence[str], idf: Mapping[str, float]) -> float:
-    """The share of the sentence's content that the sources have, between 0 and 1; 1 where it has none."""
-    return _covered(sentence, set[str]().union(*map(lexemes, sources)), idf)
+class Content(msgspec.Struct, frozen=True):
+    """What each lexeme by which a sentence says something weighs, and the words of the sources that are like it."""
+
+    weights: Mapping[str, float]
+    near: Mapping[str, Mapping[str, float]]
+
+    def covered_by(self, words: Collection[str]) -> float:
+        """The share that `words` of the sources have, between 0 and 1; 1 where the sentence says nothing."""
+        total = sum(self.weights.values())
+        return (
+            sum(weight * self._found(lexeme, words) for lexeme, weight in self.weights.items()) / total
+            if total
+            else 1.0
+        )
+
+    def _found(self, lexeme: str, words: Collection[str]) -> float:
+        if lexeme in words:
+            return 1.0
+        return max((like for word, like in self.near[lexeme].items() if word in words), default=0.0)
 
 
-def _covered(sentence: str, words: set[str], idf: Mapping[str, float]) -> float:
-    content = {word for word in lexemes(sentence) if not (is_stop(word) or word[0].isdigit())} - _ABOUT_SOURCES
+def content(sentence: str, idf: Mapping[str, float], vocabulary: Collection[str]) -> Content:
+    """`vocabulary` has all words of the sources that it will be compared with."""
+    said = {word for word in lexemes(sentence) if not (is_stop(word) or word[0].isdigit())} - _ABOUT_SOURCES
     usual = sum(idf.values()) / len(idf) if idf else 1.0
-    weights = {lexeme: idf.get(lexeme, usual) for lexeme in content}
-    total = sum(weights.values())
-    return sum(weight * _found(lexeme, words) for lexeme, weight in weights.items()) / total if total else 1.0
+    beginnings: dict[str, list[str]] = {lexeme[:4]: [] for lexeme in said}
+    for word in vocabulary:
+        if word[:4] in beginnings:
+            beginnings[word[:4]].append(word)
+    near = {
+        lexeme: {word: like for word in beginnings[lexeme[:4]] if (like := likeness(lexeme, word)) > 0}
+        for lexeme in said
+    }
+    return Content({lexeme: idf.get(lexeme, usual) for lexeme in said}, near)
 
 
-def _found(lexeme: str, words: set[str]) -> float:
-    if lexeme in words:
-        return 1.0
-    return max((likeness(lexeme, word) for word in words if word[:4] == lexeme[:4]), default=0.0)
+def covered(sentence: str, sources: Sequence[str], idf: Mapping[str, float]) -> float:
+    """The share of the sentence's content that the sources have."""
+    words = frozenset[str]().union(*map(distinct_lexemes, sources))
+    return content(sentence, idf, words).covered_by(words)
 
 
-def numbers(text: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def numbers(text: str) -> frozenset[str]:
     """Numbers as `1234.5`, however they are written; the parts of a date one by one."""
     found: set[str] = set()
     for match in _FIGURE.finditer(text):
@@ -127,7 +152,7 @@ def numbers(text: str) -> set[str]:
             found.update(map(_number, match["date"].split(".")))
         else:
             found.add(_number(match[0].replace(",", "") if match["commas"] else match[0]))
-    return found
+    return frozenset(found)
 
 
 def _number(written: str) -> str:

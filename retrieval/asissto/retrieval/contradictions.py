@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
-from asissto.ingestion.lexemes import folded, is_stop, lexemes
+from asissto.ingestion.lexemes import distinct_lexemes, folded, is_stop, lexemes
 from asissto.retrieval.ranking import likeness
 from asissto.retrieval.word_lists import read_lists
 
@@ -250,7 +250,7 @@ def _differ(units: Iterable[str], others: set[str]) -> bool:
 def strange_names(claim: str, sources: Sequence[str]) -> list[str]:
     """Names and codes of the claim that stand in none of the sources, in no form."""
     found = []
-    words = frozenset[str]().union(*(_said(source).words for source in sources), *(lexemes(each) for each in sources))
+    words = frozenset[str]().union(*(_said(source).words for source in sources), *map(distinct_lexemes, sources))
     beginnings: dict[str, list[str]] = {}
     for word in words:
         beginnings.setdefault(word[:3], []).append(word)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from asissto.ingestion.lexemes import lexemes
+from asissto.ingestion.lexemes import lexemes_of_word
 from asissto.retrieval.passages import Passage
 from asissto.retrieval.ranking import likeness
 from asissto.retrieval.search import Found
@@ -40,18 +40,18 @@ def _place(passage: Passage) -> dict[str, Any]:
 
 def _matched(passage: Passage, found: Found, idf: Mapping[str, float]) -> Iterator[dict[str, Any]]:
     """By term: the word of the passage or of its headings that stands for it best, and what it weighs there."""
-    words: dict[str, str] = {}
-    for word in " ".join((passage.title, *passage.heading_path, passage.text)).split():
-        for lexeme in lexemes(word):
-            words.setdefault(lexeme, word.strip(_AROUND_WORDS))
+    words = dict[str, dict[str, str]]({term[:4]: {} for term in found.terms})
+    for word in dict.fromkeys(" ".join((passage.title, *passage.heading_path, passage.text)).split()):
+        for lexeme in lexemes_of_word(word):
+            if lexeme[:4] in words:
+                words[lexeme[:4]].setdefault(lexeme, word.strip(_AROUND_WORDS))
     origins = {read: term for term, read in found.read_as.items()}
     for term, weight in found.terms.items():
-        like, lexeme = max(
-            ((likeness(term, lexeme), lexeme) for lexeme in words if lexeme[:4] == term[:4]), default=(0, "")
-        )
+        near = words[term[:4]]
+        like, lexeme = max(((likeness(term, lexeme), lexeme) for lexeme in near), default=(0, ""))
         if like > 0:
             weighs = round(weight * like * idf[term], 3)
-            yield {"term": origins.get(term, term), "as": words[lexeme], "weight": weighs}
+            yield {"term": origins.get(term, term), "as": near[lexeme], "weight": weighs}
 
 
 _AROUND_WORDS = ".,:;!?()[]{}«»\"'|*_`…—–"

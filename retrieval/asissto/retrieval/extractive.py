@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from asissto.ingestion.lexemes import is_stop, lexemes
+from asissto.ingestion.lexemes import distinct_lexemes, is_stop
 from asissto.ingestion.sentences import sentence_spans
 from asissto.retrieval.coverage import Ask, ask, matches
 from asissto.retrieval.passages import Passage
@@ -105,7 +105,7 @@ def read(question: str, terms: Mapping[str, float], idf: Mapping[str, float], fo
     """Reads the first five passages for `follow_up_terms`; few candidates, because each may be embedded (6 ms)."""
     passages = tuple(found[:READ_PASSAGES])
     bodies = [_sentences(passage) for passage in passages]
-    headers = [frozenset(lexemes(" ".join((passage.title, *passage.heading_path)))) for passage in passages]
+    headers = [distinct_lexemes(" ".join((passage.title, *passage.heading_path))) for passage in passages]
     contents = [header.union(*(each.words for each in body)) for header, body in zip(headers, bodies, strict=True)]
     asked = ask(question, terms, idf, frozenset[str]().union(*contents))
     covered = np.array([matches(asked, words) for words in contents]).reshape(len(passages), len(terms))
@@ -153,7 +153,7 @@ def _sentences(passage: Passage) -> list[Sentence]:
     spans = sentence_spans(passage.text)
     texts = [passage.text[start:end] for start, end in spans]
     return [
-        Sentence(span[0], text, frozenset(lexemes(text)), heads=heads(passage.text, spans, texts, at))
+        Sentence(span[0], text, distinct_lexemes(text), heads=heads(passage.text, spans, texts, at))
         for at, (span, text) in enumerate(zip(spans, texts, strict=True))
         if text.casefold() not in headings
     ]

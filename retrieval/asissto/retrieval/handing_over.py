@@ -31,6 +31,7 @@ class HandOverAction(StrEnum):
 USUAL = dict.fromkeys(HandOverReason, HandOverAction.OFFER) | {
     HandOverReason.ASKED_FOR_PERSON: HandOverAction.HAND_OVER,
     HandOverReason.GUARDRAIL: HandOverAction.NEVER,
+    HandOverReason.QUOTA: HandOverAction.HAND_OVER,
 }
 """What a reason leads to where the policy does not say."""
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -62,15 +63,19 @@ class Checks(msgspec.Struct, frozen=True):
 def checks(mark: str, private: str, sources: Sequence[str]) -> Checks:
     """Runs of words that the sources have as well are no secret."""
     public = set[tuple[str, ...]]().union(*map(_runs, sources))
-    return Checks(mark, frozenset(_runs(private)) - public, frozenset(_addresses(sources)))
+    return Checks(mark, _private_runs(private) - public, frozenset(_addresses(sources)))
 
 
 def faults(text: str, against: Checks) -> list[str]:
     """Why the text must not be sent: `secret`, `leak`, `markup`, `link`; nothing where it may."""
+    return _faults(text, against, _runs(text))
+
+
+def _faults(text: str, against: Checks, runs: set[tuple[str, ...]]) -> list[str]:
     found = []
     if _SECRET.search(text):
         found.append("secret")
-    if (against.mark and against.mark in text) or _OURS.search(text) or not against.private.isdisjoint(_runs(text)):
+    if (against.mark and against.mark in text) or _OURS.search(text) or not against.private.isdisjoint(runs):
         found.append("leak")
     if _MARKUP.search(text):
         found.append("markup")
@@ -112,6 +117,7 @@ class Screen:
         self._against = against
         self._text = ""
         self._shown = 0
+        self._last_words: list[str] = []
         self._closed = False
 
     def pass_on(self, fresh: str) -> str:
@@ -126,20 +132,34 @@ class Screen:
     def _show(self, until: int) -> str:
         if self._closed or until <= self._shown:
             return ""
-        tail = self._text[max(0, self._shown - 400) : until]
-        if faults(tail, self._against) or _OPENS.search(tail):
+        shown, tail = self._text[self._shown : until], self._text[max(0, self._shown - 400) : until]
+        words = [*self._last_words, *_words(shown)]
+        if _faults(tail, self._against, _runs_of(words)) or _OPENS.search(tail):
             self._closed = True
             return ""
-        shown, self._shown = self._text[self._shown : until], until
+        self._shown, self._last_words = until, words[1 - _RUN :]
         return shown
 
 
 _OPENS = re.compile(r"!\[|\]\(|\]\s*\(|<\s*[/!a-z]", re.IGNORECASE)
 
 
+@lru_cache(maxsize=64)
+def _private_runs(text: str) -> frozenset[tuple[str, ...]]:
+    """The rules of an assistant are the same in each of its answers."""
+    return frozenset(_runs(text))
+
+
 def _runs(text: str) -> set[tuple[str, ...]]:
-    words = _WORD.findall(folded(text))
+    return _runs_of(_words(text))
+
+
+def _runs_of(words: Sequence[str]) -> set[tuple[str, ...]]:
     return {tuple(words[at : at + _RUN]) for at in range(len(words) - _RUN + 1)}
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(folded(text))
 
 
 def _addresses(texts: Iterable[str]) -> set[str]:

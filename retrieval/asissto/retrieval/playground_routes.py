@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
 from asissto.platform.openapi import MEDIA_TYPES
-from asissto.platform.permissions import PERMISSIONS, need
+from asissto.platform.permissions import need
 from asissto.platform.services import Services
 from asissto.retrieval.answers import Answer, Piece
 from asissto.retrieval.conversations import find_conversation
@@ -139,7 +139,7 @@ def _event(name: str, data: object) -> ServerSentEventMessage:
 
 def _may_see_messages(principal: Principal) -> bool:
     """The prompt holds the instructions of the assistant and the rules of the house."""
-    return "assistants.write" in PERMISSIONS[principal.role]
+    return "assistants.write" in principal.permissions
 
 
 async def _told(session: AsyncSession, message: Message, receipt: Receipt) -> Told:

@@ -6,10 +6,10 @@ from functools import cached_property
 
 import msgspec
 
-from asissto.ingestion.lexemes import is_stop, lexemes
+from asissto.ingestion.lexemes import distinct_lexemes, is_stop
 from asissto.ingestion.sentences import sentence_spans
 from asissto.platform.languages import language_of
-from asissto.retrieval.citations import SUPPORTED, Support, covered, locate, numbers, support
+from asissto.retrieval.citations import SUPPORTED, Support, content, locate, numbers, support
 from asissto.retrieval.claims import Claim, Claims
 from asissto.retrieval.contradictions import strange_names, swapped
 from asissto.retrieval.extractive import CELL_EDGE
@@ -59,6 +59,7 @@ class Sources:
     """The passages of an answer, read once for all its claims."""
 
     def __init__(self, claims: Claims) -> None:
+        self._supports: dict[tuple[str, tuple[Line, ...]], Support] = {}
         self.question = claims.question
         self.idf: Mapping[str, float] = claims.idf
         self.passages = claims.passages
@@ -79,17 +80,27 @@ class Sources:
 
     def support(self, text: str, lines: Sequence[Line]) -> Support:
         """By the sentences with their neighbours and headings, together."""
+        key = text, tuple(lines)
+        if key not in self._supports:
+            self._supports[key] = self._support(text, lines)
+        return self._supports[key]
+
+    def _support(self, text: str, lines: Sequence[Line]) -> Support:
         texts = [line.window for line in lines] + [self.places[number] for number in {line.passage for line in lines}]
         found = support(text, texts, self.question, self.idf)
         wrong = tuple(dict.fromkeys(each for line in lines for each in swapped(text, line.text)))
         wrong += tuple(f"clause:{clause}" for clause in _stray_clauses(text, texts, self.idf))
         return msgspec.structs.replace(found, conflicts=found.conflicts + wrong) if wrong else found
 
-    def weight(self, text: str, line: Line) -> float:
-        """How much of the claim the sentence says by itself."""
-        claimed = numbers(text)
-        share = len(claimed & numbers(line.text)) / len(claimed) if claimed else 0.0
-        return covered(text, [line.text, self.places[line.passage]], self.idf) + _NUMBERS_COUNT * share
+    def weights(self, text: str) -> dict[Line, float]:
+        """How much of the claim each sentence says by itself."""
+        words = [distinct_lexemes(line.text) | distinct_lexemes(self.places[line.passage]) for line in self.lines]
+        said, claimed = content(text, self.idf, frozenset[str]().union(*words)), numbers(text)
+        return {
+            line: said.covered_by(own)
+            + (_NUMBERS_COUNT * len(claimed & numbers(line.text)) / len(claimed) if claimed else 0.0)
+            for line, own in zip(self.lines, words, strict=True)
+        }
 
 
 def _stray_clauses(text: str, texts: Sequence[str], idf: Mapping[str, float]) -> Iterator[str]:
@@ -97,14 +108,14 @@ def _stray_clauses(text: str, texts: Sequence[str], idf: Mapping[str, float]) ->
 
     What follows a full stop is a sentence, though it begins small, and needs the support of one.
     """
-    after = ""
+    after, known = "", frozenset[str]().union(*map(distinct_lexemes, texts))
     for part in _CLAUSE_END.split(text):
         if _CLAUSE_END.fullmatch(part):
             after = part.strip()[:1]
             continue
-        words = {each for each in lexemes(part) if not is_stop(each)}
+        words = {each for each in distinct_lexemes(part) if not is_stop(each)}
         least = SUPPORTED if after and after in ".!?…" else _LEAST_OF_CLAUSE
-        if len(words) > 1 - (least == SUPPORTED) and covered(part, texts, idf) < least:
+        if len(words) > 1 - (least == SUPPORTED) and content(part, idf, known).covered_by(known) < least:
             yield part
 
 
@@ -124,7 +135,7 @@ def locate_quotes(quotes: Sequence[ModelQuote], sources: Sources) -> Located:
 def prove(claim: Claim, sources: Sources, located: Located) -> Proof | None:
     """By the sources that the claim names; a claim that others say better is pointed to them. None: nobody says it."""
     named = {number - 1 for number in claim.sources}
-    weights = {line: sources.weight(claim.text, line) for line in sources.lines}
+    weights = sources.weights(claim.text)
     if _is_denied(claim.text, weights, sources):
         return None
     for allowed in (named, set(range(len(sources.passages))) - named if named else set(range(len(sources.passages)))):

@@ -14,7 +14,7 @@ from asissto.ingestion.tables import EmbeddingSpace, KnowledgeBase
 from asissto.platform.errors import AssistantPaused, NotFound
 from asissto.platform.services import Services
 from asissto.platform.tables import Tenant
-from asissto.platform.texts import Language
+from asissto.platform.texts import Language, known_language
 from asissto.retrieval.approved import Sought
 from asissto.retrieval.assistants import AssistantSettings, Snapshot, published
 from asissto.retrieval.generation import Persona
@@ -72,7 +72,7 @@ def _of_tenant(tenant_id: UUID, *what: Any) -> Select[Any]:
 
 def _workspace(services: Services, tenant: Tenant, active: EmbeddingSpace | None) -> Scope:
     space = no_space_yet(services) if active is None else Space.of(active)
-    language: Language = "ru" if tenant.language == "ru" else "en"
+    language = known_language(tenant.language)
     return Scope(tenant_id=tenant.id, tenant_number=tenant.number, language=language, space=space)
 
 

@@ -103,18 +103,24 @@ def _joined(run: Sequence[Passage], best: Passage) -> Passage:
 def _distinct(ranked: Sequence[Passage], left: list[Left]) -> list[Passage]:
     """Without those that say nothing which a better one does not say: each word stands there, and most in a row."""
     kept: list[Passage] = []
-    seen: list[tuple[set[str], set[tuple[str, ...]]]] = []
+    seen: list[tuple[set[str], list[str]]] = []
     for passage in ranked:
         words = _WORD.findall(folded(passage.text))
-        rows = {tuple(words[at : at + _IN_A_ROW]) for at in range(max(1, len(words) - _IN_A_ROW + 1))}
-        if any(
-            known.issuperset(words) and len(rows & known_rows) >= _SAME_ORDER * len(rows) for known, known_rows in seen
-        ):
+        if any(known.issuperset(words) and _in_same_order(words, text) for known, text in seen):
             left.append(Left(passage, "duplicate"))
         else:
             kept.append(passage)
-            seen.append((set(words), rows))
+            seen.append((set(words), words))
     return kept
+
+
+def _in_same_order(words: Sequence[str], others: Sequence[str]) -> bool:
+    rows = _rows(words)
+    return len(rows & _rows(others)) >= _SAME_ORDER * len(rows)
+
+
+def _rows(words: Sequence[str]) -> set[tuple[str, ...]]:
+    return {tuple(words[at : at + _IN_A_ROW]) for at in range(max(1, len(words) - _IN_A_ROW + 1))}
 
 
 def _spread(ranked: Sequence[Passage]) -> list[Passage]:

@@ -33,9 +33,11 @@ _MIXED = re.compile(r"\b(?=\w*[a-z])(?=\w*[а-яіјѕԁ])[\wа-яіјѕԁ]+\b")
 
 
 def _compiled(lines: Sequence[str], lists: dict[str, str]) -> re.Pattern[str]:
-    return re.compile(
-        "|".join(_LIST.sub(lambda name: lists[name[1]], line) for line in lines), re.IGNORECASE | re.DOTALL
-    )
+    r"""Lines that begin with `\b` share it, and case is folded already: 87 us a text instead of 443."""
+    whole = [_LIST.sub(lambda name: lists[name[1]], line) for line in lines]
+    at_word = [line.removeprefix(r"\b") for line in whole if line.startswith(r"\b")]
+    others = [line for line in whole if not line.startswith(r"\b")]
+    return re.compile("|".join([rf"\b(?:{'|'.join(at_word)})", *others]), re.DOTALL)
 
 
 _LIST = re.compile("@([A-Z_]+)@")
@@ -43,6 +45,7 @@ _READ = read_lists("orders.txt")
 _LISTS = dict(line.split(" = ", 1) for line in _READ["lists"])
 _STRONG, _WEAK = _compiled(_READ["strong"], _LISTS), _compiled(_READ["weak"], _LISTS)
 _ROOTS = tuple(line.strip('"') for line in _READ["roots"])
+_ROOT_WORDS = re.compile(rf"\b(?:{'|'.join(_READ['root words'])})\b")
 
 
 class Shortened(msgspec.Struct, frozen=True):
@@ -97,7 +100,11 @@ def reads_like_an_order(text: str) -> bool:
 def _worth_reading(text: str) -> bool:
     """Whether any word of an order is there: most text has none, and looking for them costs a twentieth."""
     plain = _plain(text)
-    return any(root in plain for root in _ROOTS) or _is_disguised(text, plain)
+    return _has_root(plain) or _is_disguised(text, plain)
+
+
+def _has_root(plain: str) -> bool:
+    return any(root in plain for root in _ROOTS) or _ROOT_WORDS.search(plain) is not None
 
 
 def _weight(text: str) -> int:
@@ -106,7 +113,7 @@ def _weight(text: str) -> int:
 
 
 def _weight_of_reading(text: str) -> int:
-    if not any(root in text for root in _ROOTS):
+    if not _has_root(text):
         return 0
     if _STRONG.search(text):
         return _ENOUGH

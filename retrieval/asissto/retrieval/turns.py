@@ -10,7 +10,6 @@ from contextlib import aclosing
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.events import announce
@@ -19,10 +18,12 @@ from asissto.platform.model_calls import store_calls
 from asissto.platform.services import Services
 from asissto.platform.texts import Language, text
 from asissto.retrieval import bursts
-from asissto.retrieval.answering import answer_in_pieces, check_question
+from asissto.retrieval.answering import check_question
 from asissto.retrieval.answers import Answer, Piece, turned
 from asissto.retrieval.at_once import MODE as CANNED
 from asissto.retrieval.bursts import Burst, Later, Place, Settled
+from asissto.retrieval.changing_hands import hand_over
+from asissto.retrieval.charging import charge, paid_answer, spare
 from asissto.retrieval.conversations import TOPIC, Asked, store_answer
 from asissto.retrieval.handing_over import HandOverPolicy, after_failure, hand_over_as_wanted, why_not
 from asissto.retrieval.kept_calls import calls_kept
@@ -158,8 +159,7 @@ class _Turn:
         shows = self._streams and self._is_mine(burst)
         answer: Answer | None = None
         async with bursts.kept(self._services, burst), calls_kept(self._services, burst.place.tenant_id) as calls:
-            pieces = answer_in_pieces(self._services, scope, burst.question, burst.history.turns, calls)
-            async with aclosing(pieces) as events:
+            async with aclosing(paid_answer(self._services, scope, burst, calls)) as events:
                 async for event in events:
                     if isinstance(event, Answer):
                         answer = event
@@ -182,6 +182,7 @@ class _Turn:
             return None
         if conversation.status != "bot":  # a person has taken it over meanwhile, and answers
             await bursts.withdraw(session, conversation)
+            await spare(session, self._services, burst)
             return None
         if self._may_restart and await bursts.more_came(session, burst):
             self._may_restart = False
@@ -192,6 +193,7 @@ class _Turn:
         stored = turned(answer, self._speaker.made_by)
         told = Told(answer, conversation.id, await store_answer(session, conversation, burst.question, stored))
         await bursts.settle(session, burst.place, burst.message_ids, told.message_id)
+        await charge(session, self._services, burst, answer, told.message_id)
         await _follow_up(session, conversation, answer)
         if burst.history.is_long:
             await ask_for_summary(session, conversation)
@@ -227,8 +229,7 @@ def _with_hand_over(answer: Answer, failures: int, policy: HandOverPolicy) -> An
 async def _follow_up(session: AsyncSession, conversation: Conversation, answer: Answer) -> None:
     """Counts failures, and gives the conversation to a person where the answer says so."""
     if answer.hand_over is not None and answer.hand_over.is_done:
-        conversation.status, conversation.failures = "pending", 0
-        conversation.handed_over_reason, conversation.handed_over_at = str(answer.hand_over.reason), func.now()
+        await hand_over(session, conversation, answer.hand_over.reason)
         await announce(session, conversation.tenant_id, TOPIC, conversation.id)
     elif _failed(answer):
         conversation.failures += 1

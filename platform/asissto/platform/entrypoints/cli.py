@@ -5,14 +5,15 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
 from asissto.platform.errors import AsisstoError
+from asissto.platform.permissions import PLATFORM_ROLES, PlatformRole
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings, read_settings
-from asissto.platform.texts import Language
+from asissto.platform.texts import known_language, text
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except AsisstoError as error:
-            language: Language = "ru" if os.environ.get("ASISSTO_LANGUAGE") == "ru" else "en"
+            language = known_language(os.environ.get("ASISSTO_LANGUAGE", "en"))
             click.echo(f"{error.sentence(language)} ({error.code})", err=True)
             sys.exit(1)
 
@@ -82,6 +83,40 @@ def create_admin() -> None:
         return await admin_link(services, await first_workspace(services))
 
     click.echo(_with_services(make))
+
+
+@main.command()
+@click.argument("purpose", type=click.Choice(["reset", "confirm"]))
+@click.argument("email")
+def link(purpose: Literal["reset", "confirm"], email: str) -> None:
+    """Print the one-time link that is mailed otherwise."""
+    from asissto.platform.resetting import print_link
+
+    click.echo(_with_services(lambda services: print_link(services, purpose, email)))
+
+
+@main.command("drop-second-factor")
+@click.argument("email")
+def drop_second_factor(email: str) -> None:
+    """Let somebody who lost their authenticator app sign in by password."""
+    from asissto.platform.second_factor import drop_for
+
+    _with_services(lambda services: drop_for(services, email))
+
+
+@main.command()
+@click.argument("role", type=click.Choice(PLATFORM_ROLES))
+@click.argument("email")
+def grant(role: PlatformRole, email: str) -> None:
+    """Give a registered person a role on the platform, or take it with the role `user`."""
+    from asissto.platform.platform_users import grant_role
+
+    async def give(services: Services) -> str:
+        async with services.database.system() as session:
+            return (await grant_role(session, email, role)).email
+
+    language = read_settings().language
+    click.echo(text("grant.done", language, email=_with_services(give), role=role))
 
 
 @main.command()

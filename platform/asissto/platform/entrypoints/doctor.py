@@ -17,6 +17,7 @@ from asissto.platform.entrypoints.screen import print_json, screen
 from asissto.platform.errors import AsisstoError
 from asissto.platform.health import check_ready
 from asissto.platform.log import configure_log
+from asissto.platform.mail import check_mail
 from asissto.platform.postgres import USES
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings, read_settings
@@ -63,6 +64,7 @@ async def _examine_services(settings: Settings, findings: list[Finding]) -> None
             "file store": _files,
             "embedder": _embedder,
             "chat model": _chat,
+            "mail": _mail,
             "memory": _memory,
         }
         for name, check in checks.items():
@@ -113,6 +115,10 @@ async def _chat(services: Services) -> str:
     async for _ in services.chat.stream([ChatMessage("user", "Say ok.")], max_tokens=16):
         pass
     return services.chat.name
+
+
+async def _mail(services: Services) -> str:
+    return await check_mail(services.settings)
 
 
 async def _memory(services: Services) -> str:

@@ -16,6 +16,7 @@ from asissto.platform.entrypoints.asking import ask_here, show_answer
 from asissto.platform.entrypoints.screen import progress, screen
 from asissto.platform.entrypoints.serving import STOP_SIGNALS, check_port, make_server
 from asissto.platform.entrypoints.workspace import first_workspace, load_guide
+from asissto.platform.links import link_address
 from asissto.platform.log import configure_log
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
@@ -36,14 +37,14 @@ async def up(settings: Settings) -> None:
         server = make_server(services)
         for stop in STOP_SIGNALS:
             asyncio.get_running_loop().add_signal_handler(stop, server.stop)
-        worker = asyncio.create_task(keep_worker())
+        workers = [asyncio.create_task(keep_worker()) for _ in range(settings.workers)]
         greeting = asyncio.create_task(greet(services, server.wait_until_started()))
         try:
             await server.serve()
         finally:
-            for task in (greeting, worker):
+            for task in (greeting, *workers):
                 task.cancel()
-            await asyncio.gather(greeting, worker, return_exceptions=True)
+            await asyncio.gather(greeting, *workers, return_exceptions=True)
 
 
 async def keep_worker() -> None:
@@ -71,7 +72,7 @@ async def greet(services: Services, started: Awaitable[None]) -> None:
         await load_guide(services, tenant_id)
         await _wait_for_documents(services, tenant_id)
     await started
-    address = public_address(settings)
+    address = settings.address
     screen.print(text("up.address", language, address=address))
     if nobody_yet:
         screen.print(text("up.link", language, link=await admin_link(services, tenant_id)))
@@ -84,11 +85,7 @@ async def greet(services: Services, started: Awaitable[None]) -> None:
 async def admin_link(services: Services, tenant_id: UUID) -> str:
     async with services.database.system() as session:
         token = await make_admin_link(session, tenant_id)
-    return f"{public_address(services.settings)}/setup#token={token}"
-
-
-def public_address(settings: Settings) -> str:
-    return settings.public_url or f"http://{settings.host}:{settings.port}"
+    return link_address(services.settings, "admin", token)
 
 
 async def _has_users(services: Services) -> bool:

@@ -10,6 +10,7 @@ from asissto.channels.events import TOPICS as CHANNELS
 from asissto.ingestion import routes as ingestion
 from asissto.ingestion.events import TOPICS as DOCUMENTS
 from asissto.platform import routes as platform
+from asissto.platform.billing import TOPICS as BILLING
 from asissto.platform.entrypoints.workspace import TENANT_HOOKS
 from asissto.platform.services import Services
 from asissto.platform.web import compile_app, open_app
@@ -25,8 +26,11 @@ HANDLERS: list[ControllerRouterHandler] = [
 ]
 
 
+TOPICS = {**DOCUMENTS, **RUNS, **CONVERSATIONS, **CHANNELS, **BILLING}
+
+
 def build_app(services: Services) -> Litestar:
-    return open_app(_compiled(), services, TENANT_HOOKS, {**DOCUMENTS, **RUNS, **CONVERSATIONS, **CHANNELS})
+    return open_app(_compiled(), services, TENANT_HOOKS, TOPICS)
 
 
 @cache

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 
+from asissto.channels.contact_names import HANDLERS as NAMES
 from asissto.channels.delivering import Courier
 from asissto.channels.jobs import HANDLERS as CHANNELS
 from asissto.channels.polling import Poller
@@ -11,12 +12,15 @@ from asissto.ingestion.jobs import HANDLERS as INGESTION
 from asissto.ingestion.switching import begin_wanted_switches
 from asissto.platform.counting import keep_forgetting
 from asissto.platform.log import configure_log
+from asissto.platform.mail import HANDLERS as MAIL
+from asissto.platform.payment_events import keep_settling
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
+from asissto.platform.subscriptions import keep_renewing
 from asissto.platform.worker import Worker
 from asissto.retrieval.jobs import HANDLERS as RETRIEVAL
 
-HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS}
+HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS, **NAMES, **MAIL}
 
 
 def make_worker(services: Services) -> Worker:
@@ -29,6 +33,9 @@ async def run_everything(services: Services) -> None:
         for part in (make_worker(services), Poller(services), Courier(services)):
             group.create_task(part.run())
         group.create_task(keep_forgetting(services.database))
+        group.create_task(keep_settling(services))
+        if services.settings.billing:
+            group.create_task(keep_renewing(services.database))
 
 
 async def work(settings: Settings, *, with_parent: bool = False) -> None:

@@ -2,7 +2,10 @@ const TEXTS = {
   en: {
     other: "Русский", signOut: "Sign out", name: "Your name", email: "E-mail", password: "Password", signIn: "Sign in",
     register: "Create a workspace", setup: "First administrator", toRegister: "No account yet? Create a workspace",
-    toSignIn: "Have an account? Sign in", askTitle: "Ask your documents", assistant: "Assistant", question: "Question",
+    toSignIn: "Have an account? Sign in", code: "Code of the authenticator app", forgot: "Forgot the password?", reset: "Set a new password",
+    invitation: "Join the workspace", joining: "Join the workspace", toInvitation: "No account yet? Create one", confirm: "Confirm the address",
+    invited: "“{0}” invites {1}.", mailed: "If there is an account with this address, a link is on its way to it.",
+    changed: "The password is changed. Sign in with it.", confirmed: "Your e-mail address is confirmed.", askTitle: "Ask your documents", assistant: "Assistant", question: "Question",
     send: "Ask", documentsTitle: "Documents", collection: "Collection", files: "Add files", remove: "Delete", again: "Try again",
     sure: "Delete “{0}”? The assistant forgets it at once.", nothing: "No documents yet. Add a file, then ask about it.",
     thinking: "Looking it up…", confidence: "confidence {0} %, {1} ms", offline: "The server does not answer. Check the connection and try again.",
@@ -12,7 +15,10 @@ const TEXTS = {
   ru: {
     other: "English", signOut: "Выйти", name: "Ваше имя", email: "Электронная почта", password: "Пароль", signIn: "Войти",
     register: "Создать рабочее пространство", setup: "Первый администратор", toRegister: "Нет учётной записи? Создать рабочее пространство",
-    toSignIn: "Есть учётная запись? Войти", askTitle: "Спросите свои документы", assistant: "Ассистент", question: "Вопрос",
+    toSignIn: "Есть учётная запись? Войти", code: "Код из приложения-аутентификатора", forgot: "Забыли пароль?", reset: "Задать новый пароль",
+    invitation: "Присоединиться", joining: "Присоединиться", toInvitation: "Нет учётной записи? Создать", confirm: "Подтвердить адрес",
+    invited: "«{0}» приглашает {1}.", mailed: "Если учётная запись с этим адресом есть, письмо со ссылкой уже в пути.",
+    changed: "Пароль изменён. Войдите с ним.", confirmed: "Адрес электронной почты подтверждён.", askTitle: "Спросите свои документы", assistant: "Ассистент", question: "Вопрос",
     send: "Спросить", documentsTitle: "Документы", collection: "Коллекция", files: "Добавить файлы", remove: "Удалить", again: "Повторить",
     sure: "Удалить «{0}»? Ассистент сразу его забудет.", nothing: "Документов пока нет. Добавьте файл и спросите о нём.",
     thinking: "Ищу…", confidence: "уверенность {0} %, {1} мс", offline: "Сервер не отвечает. Проверьте соединение и попробуйте снова.",
@@ -24,7 +30,14 @@ const ON_THE_WAY = ["queued", "parsing", "chunking", "embedding", "publishing"];
 const id = (name) => document.getElementById(name);
 let language = localStorage.getItem("language") ?? (navigator.language.startsWith("ru") ? "ru" : "en");
 let me, csrf, conversation, timer, watching;
-let entering = location.pathname === "/setup" ? "setup" : "signIn";
+const LINKS = ["setup", "reset", "confirm", "invitation"];
+let entering = LINKS.find((name) => location.pathname === `/${name}`) ?? "signIn";
+const FIELDS = {
+  signIn: ["email", "password"], register: ["name", "email", "password"], setup: ["name", "email", "password"],
+  forgot: ["email"], reset: ["password"], confirm: [], invitation: ["name", "password"], joining: ["password"],
+};
+const OTHERS = { signIn: "register", register: "signIn", forgot: "signIn", invitation: "joining", joining: "invitation" };
+let needsCode = false;
 
 function say(key, ...values) {
   return values.reduce((text, value, index) => text.replace(`{${index}}`, () => value), TEXTS[language][key] ?? key);
@@ -41,10 +54,14 @@ function translate() {
   for (const each of document.querySelectorAll("[data-text]")) each.textContent = say(each.dataset.text);
   id("language").textContent = say("other");
   id("enter-title").textContent = id("enter-button").textContent = say(entering);
-  id("enter-other").textContent = say(entering === "signIn" ? "toRegister" : "toSignIn");
-  id("enter-form").classList.toggle("known", entering === "signIn");
-  id("enter-form").elements.name.disabled = entering === "signIn";
-  id("enter-form").elements.password.autocomplete = entering === "signIn" ? "current-password" : "new-password";
+  id("enter-other").hidden = !(entering in OTHERS);
+  id("enter-other").textContent = say({ signIn: "toRegister", joining: "toInvitation" }[entering] ?? "toSignIn");
+  id("enter-forgot").hidden = !["signIn", "joining"].includes(entering);
+  const fields = needsCode ? [...FIELDS[entering], "code"] : FIELDS[entering];
+  for (const input of id("enter-form").querySelectorAll("input")) {
+    input.disabled = input.parentElement.hidden = !fields.includes(input.name);
+  }
+  id("enter-form").elements.password.autocomplete = ["signIn", "joining"].includes(entering) ? "current-password" : "new-password";
 }
 
 async function send(method, path, { json, file, accept, signal } = {}) {
@@ -59,7 +76,7 @@ async function api(method, path, options) {
   if (response.status === 401 && !path.startsWith("auth/") && (await refresh())) response = await send(method, path, options);
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({ detail: response.statusText }));
-  throw new Error(problem.detail);
+  throw Object.assign(new Error(problem.detail), { code: problem.code });
 }
 
 async function refresh() {
@@ -81,7 +98,7 @@ async function all(path) {
 function attempt(work) {
   return async (event) => {
     event?.preventDefault();
-    id("problem").hidden = true;
+    id("problem").hidden = id("notice").hidden = true;
     try {
       await work(event);
     } catch (error) {
@@ -92,7 +109,7 @@ function attempt(work) {
 }
 
 async function open() {
-  let response = entering === "setup" ? { ok: false } : await send("GET", "auth/me");
+  let response = LINKS.includes(entering) ? { ok: false } : await send("GET", "auth/me");
   if (response.status === 401 && (await refresh())) response = await send("GET", "auth/me");
   me = response.ok ? await response.json() : null;
   watching?.abort();
@@ -141,17 +158,41 @@ function update(each) {
   id("nothing").hidden = id("list").childElementCount > 0;
 }
 
+const token = () => new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
+const PATHS = {
+  signIn: "auth/sign-in", register: "auth/register", setup: "auth/setup", forgot: "auth/reset", reset: "auth/reset/password",
+  confirm: "auth/confirm", invitation: "auth/invitation/register", joining: "auth/invitation/sign-in",
+};
+const DONE = { forgot: "mailed", reset: "changed", confirm: "confirmed" };
+
 async function enter() {
   const form = Object.fromEntries(new FormData(id("enter-form")));
-  const token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
-  const paths = { signIn: "auth/sign-in", register: "auth/register", setup: "auth/setup" };
-  const extra = { signIn: {}, register: { language }, setup: { token } }[entering];
-  csrf = (await (await api("POST", paths[entering], { json: { ...form, ...extra, cookies: true } })).json()).csrf_token;
-  history.replaceState(null, "", "/");
+  const link = entering === "joining" || LINKS.includes(entering) ? { token: token() } : {};
+  const extra = { ...link, ...(["register", "invitation"].includes(entering) && { language }), ...(!DONE[entering] && { cookies: true }) };
+  const response = await api("POST", PATHS[entering], { json: { ...form, ...extra } }).catch((error) => {
+    needsCode ||= error.code === "second_factor_required";
+    translate();
+    throw error;
+  });
+  const done = DONE[entering];
+  if (!done) csrf = (await response.json()).csrf_token;
+  if (entering !== "forgot") history.replaceState(null, "", "/");
   entering = "signIn";
+  needsCode = false;
   id("enter-form").reset();
   translate();
   await open();
+  if (done) notice(say(done));
+}
+
+function notice(words) {
+  id("notice").textContent = words;
+  id("notice").hidden = false;
+}
+
+async function showInvitation() {
+  const { workspace, email } = await (await api("POST", "auth/invitation", { json: { token: token() } })).json();
+  notice(say("invited", workspace, email));
 }
 
 async function* events(response) {
@@ -246,8 +287,15 @@ async function upload() {
   }
 }
 
+function turn(to) {
+  entering = to;
+  needsCode = false;
+  translate();
+}
+
 id("enter-form").onsubmit = attempt(enter);
-id("enter-other").onclick = () => { entering = entering === "signIn" ? "register" : "signIn"; translate(); };
+id("enter-other").onclick = () => turn(OTHERS[entering]);
+id("enter-forgot").onclick = () => turn("forgot");
 id("ask-form").onsubmit = attempt(ask);
 id("assistant").onchange = () => { conversation = undefined; };
 id("files").onchange = attempt(upload);
@@ -267,4 +315,4 @@ id("language").onclick = attempt(async () => {
   follow();
 });
 translate();
-attempt(open)();
+attempt(open)().then(() => entering === "invitation" && attempt(showInvitation)());
