@@ -14,7 +14,7 @@ from asissto.platform.spreadsheet_cells import csv_text, harmless
 from asissto.platform.tables import AuditEntry
 
 Format = Literal["csv", "jsonl"]
-MEDIA_TYPES: dict[Format, str] = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+TYPES: dict[Format, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
 ROWS_AT_ONCE = 1_000
 
 

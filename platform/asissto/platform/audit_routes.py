@@ -10,8 +10,9 @@ from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
-from asissto.platform.audit_reading import MEDIA_TYPES, AuditOut, Format, Sought, entries, export
+from asissto.platform.audit_reading import TYPES, AuditOut, Format, Sought, entries, export
 from asissto.platform.given import Caller, Open, Session
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need
 from asissto.platform.tables import AuditEntry
@@ -64,7 +65,13 @@ class AuditController(Controller):
         found = await newest_first(session, entries(principal.tenant_id, sought), AuditEntry.id, limit, after)
         return found.map(AuditOut.of)
 
-    @get("/export", operation_id="audit.export", guards=[need("audit.read")], dependencies=_SOUGHT)
+    @get(
+        "/export",
+        operation_id="audit.export",
+        guards=[need("audit.read")],
+        dependencies=_SOUGHT,
+        opt={MEDIA_TYPES: tuple(TYPES.values())},
+    )
     async def export(
         self,
         principal: Caller,
@@ -75,7 +82,7 @@ class AuditController(Controller):
         """Oldest first, as a file."""
         rows = export(services.database, principal.tenant_id, sought, format)
         headers = {"content-disposition": f'attachment; filename="audit.{format}"'}
-        return Stream(rows, media_type=MEDIA_TYPES[format], headers=headers)
+        return Stream(rows, media_type=TYPES[format], headers=headers)
 
 
 HANDLERS: list[ControllerRouterHandler] = [AuditController]

@@ -1,8 +1,8 @@
 """Seals every secret with the newest key of the ring, so that the older keys can be dropped."""
 
 import base64
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -12,18 +12,38 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.database import Database
 from asissto.platform.keys import KeyRing
+from asissto.platform.mail import SEALED, about_letter
 from asissto.platform.model_tables import ModelProvider
-from asissto.platform.tables import Base
+from asissto.platform.people_tables import SecondFactor
+from asissto.platform.second_factor import about_secret
+from asissto.platform.tables import Base, Job
 
 AT_ONCE = 200
 """Rows in one transaction."""
 
+Key = tuple[UUID, ...]
+
 
 class Sealed(msgspec.Struct, frozen=True):
-    """A column of secrets: bytes, or an object of them in base64 by their names. Its rows have tenant_id and id."""
+    """A column of secrets: bytes, or an object of them in base64 by their names.
+
+    `about` says, by the key of its row, what they are bound to: tenant, table, row and field, unless it is given; of an
+    object the names follow, or of its sealed `field` alone nothing does.
+    """
 
     table: type[Base]
     column: str
+    about: Callable[[Key], str] | None = None
+    field: str | None = None
+
+    @property
+    def name(self) -> str:
+        return ".".join(filter(None, (self.table.__tablename__, self.column, self.field)))
+
+    def bound_to(self, key: Key) -> str:
+        tenant_id, *rest = key
+        named = f"{tenant_id}|{self.table.__tablename__}|{'|'.join(map(str, rest))}|{self.column}"
+        return named if self.about is None else self.about(key)
 
 
 class Resealed(msgspec.Struct, frozen=True):
@@ -34,51 +54,63 @@ class Resealed(msgspec.Struct, frozen=True):
     unreadable: int
 
 
-PLACES = (Sealed(ModelProvider, "api_key"), Sealed(ModelProvider, "headers"))
+PLACES = (
+    Sealed(ModelProvider, "api_key"),
+    Sealed(ModelProvider, "headers"),
+    Sealed(SecondFactor, "secret", lambda key: about_secret(key[0])),
+    Sealed(Job, "payload", lambda key: about_letter(key[0]), SEALED),
+)
 
 
 async def rotate(database: Database, keys: KeyRing, places: Sequence[Sealed]) -> AsyncIterator[Resealed]:
     """May be stopped at any moment: what has the newest key already is left alone the next time."""
     for place in places:
-        name = f"{place.table.__tablename__}.{place.column}"
-        last, changed, unreadable = (UUID(int=0), UUID(int=0)), 0, 0
+        last, changed, unreadable = None, 0, 0
         while True:
             async with database.system() as session:
                 rows = await _next_rows(session, place, last)
-                for tenant_id, row_id, value in rows:
-                    about = f"{tenant_id}|{place.table.__tablename__}|{row_id}|{place.column}"
+                for key, value in rows:
                     try:
-                        fresh = _resealed(keys, value, about)
+                        fresh = _resealed(keys, place, key, value)
                     except (InvalidTag, KeyError):
                         unreadable += 1
                         continue
                     if fresh != value:
-                        await _store(session, place, (tenant_id, row_id), fresh)
+                        await _store(session, place, key, fresh)
                         changed += 1
             if len(rows) < AT_ONCE:
                 break
-            last = rows[-1][0], rows[-1][1]
-        yield Resealed(name, changed, unreadable)
+            last = rows[-1][0]
+        yield Resealed(place.name, changed, unreadable)
 
 
-async def _next_rows(session: AsyncSession, place: Sealed, after: tuple[UUID, UUID]) -> list[tuple[UUID, UUID, Any]]:
+async def _next_rows(session: AsyncSession, place: Sealed, after: Key | None) -> list[tuple[Key, Any]]:
     """Locked: whoever changes a secret meanwhile waits, and is not overwritten."""
-    table: Table = place.table.metadata.tables[place.table.__tablename__]
-    key, value = (table.c.tenant_id, table.c.id), table.c[place.column]
-    beyond = tuple_(*key) > tuple_(*after)
-    found = select(*key, value).where(beyond, value.is_not(None)).order_by(*key).limit(AT_ONCE).with_for_update()
-    return [(tenant_id, row_id, secret) for tenant_id, row_id, secret in await session.execute(found)]
+    table = cast("Table", place.table.__table__)
+    key, value = tuple(table.primary_key), table.c[place.column]
+    found = select(*key, value).where(value.is_not(None)).order_by(*key).limit(AT_ONCE).with_for_update()
+    if after is not None:
+        found = found.where(tuple_(*key) > tuple_(*after))
+    if place.field is not None:
+        found = found.where(value.has_key(place.field))
+    return [((*row[:-1],), row[-1]) for row in await session.execute(found)]
 
 
-async def _store(session: AsyncSession, place: Sealed, key: tuple[UUID, UUID], value: Any) -> None:
-    table: Table = place.table.metadata.tables[place.table.__tablename__]
-    mine = (table.c.tenant_id == key[0], table.c.id == key[1])
+async def _store(session: AsyncSession, place: Sealed, key: Key, value: Any) -> None:
+    table = cast("Table", place.table.__table__)
+    mine = (column == part for column, part in zip(table.primary_key, key, strict=True))
     await session.execute(update(table).where(*mine).values({place.column: value}))
 
 
-def _resealed(keys: KeyRing, value: Any, about: str) -> Any:
+def _resealed(keys: KeyRing, place: Sealed, key: Key, value: Any) -> Any:
     """The same where it has the newest key; raises InvalidTag and KeyError."""
+    about = place.bound_to(key)
     if isinstance(value, bytes):
         return keys.reseal(value, about=about)
-    fresh = {name: keys.reseal(base64.b64decode(each), about=f"{about}.{name}") for name, each in value.items()}
-    return {name: base64.b64encode(each).decode() for name, each in fresh.items()}
+    if place.field is not None:
+        return {**value, place.field: _in_base64(keys, value[place.field], about)}
+    return {name: _in_base64(keys, each, f"{about}.{name}") for name, each in value.items()}
+
+
+def _in_base64(keys: KeyRing, value: str, about: str) -> str:
+    return base64.b64encode(keys.reseal(base64.b64decode(value), about=about)).decode()

@@ -91,7 +91,7 @@ class CaseFileController(Controller):
         if file_format == "jsonl":
             return Response(write_lines(cases), media_type="application/jsonl", headers=headers)
         # Excel takes CSV for UTF-8 only with a mark in front.
-        return Response(f"\ufeff{write_table(cases)}", media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(f"\ufeff{write_table(cases)}", media_type="text/csv", headers=headers)
 
     @post(
         "/from-messages", operation_id="question_cases.from_messages", status_code=200, guards=[need("quality.write")]
