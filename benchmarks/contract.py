@@ -22,7 +22,7 @@ from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.settings import Settings
 from conftest import invite_people
 from contract_room import Line, hold, listening
-from contract_world import known_of
+from contract_world import fitted_out, known_of
 from copies import open_at, server_folder, signed_in
 
 
@@ -46,7 +46,7 @@ async def _run(examples: int, seed: int, only: str) -> list[Line]:
             people = await invite_people(services)
             async with signed_in(build_app(services), services, people["alice"]) as alice:
                 known = await known_of(services, alice)
-            async with listening(services) as address:
+            async with listening(fitted_out(services)) as address:
                 return await hold(services, address, people["alice"], known, examples=examples, first=seed, only=only)
 
 

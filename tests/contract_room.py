@@ -44,7 +44,14 @@ CHECKS = [
 ENDLESS = {"events.stream", "widget.events"}
 """Of these only the head of an answer is looked at."""
 
-LAST = ("documents.delete", "collections.delete", "channels.delete", "assistants.delete", "auth.sign_out")
+LAST = (
+    "documents.delete",
+    "collections.delete",
+    "channels.delete",
+    "assistants.delete",
+    "sessions.end_others",
+    "auth.sign_out",
+)
 """These take much with them."""
 LONGEST_ADDRESS = 8_000
 """Bytes; uvicorn refuses what is far longer before the application hears of it."""

@@ -3,7 +3,7 @@
 from asissto.platform.entrypoints.web import build_app
 from asissto.platform.services import Services
 from contract_room import hold, listening
-from contract_world import known_of
+from contract_world import fitted_out, known_of
 from copies import signed_in
 from people import People
 
@@ -15,7 +15,7 @@ async def test_every_operation_keeps_to_its_description(services: Services, peop
     """Called as an owner over a socket, with and without what it asks for; the long run is `benchmarks/contract.py`."""
     async with signed_in(build_app(services), services, people["alice"]) as alice:
         known = await known_of(services, alice)
-    async with listening(services) as address:
+    async with listening(fitted_out(services)) as address:
         lines = await hold(services, address, people["alice"], known, examples=EXAMPLES)
     assert {line.operation_id: line.findings for line in lines if line.findings} == {}
     assert sorted(line.operation_id for line in lines) == sorted(known)

@@ -10,6 +10,8 @@ depends_on = None
 
 OWN = "tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid"
 TABLES = ("privacy_requests", "retention_periods")
+COPIES = ("question_cases", "set_results")
+"""Their questions may be the words of a customer."""
 OLD = "at < now() - interval '30 days'"
 
 
@@ -39,6 +41,12 @@ def upgrade() -> None:
     )
     for table in TABLES:
         _isolate(table)
+    for table in COPIES:
+        _tie_to_conversation(table)
+    by_law = sa.text("state = 'todo' AND starts_with(kind, 'privacy.')")
+    op.create_index("ix_jobs_by_law", "jobs", ["run_at"], postgresql_where=by_law)
+    op.execute("GRANT UPDATE (email, revoked_at) ON invitations TO asissto_sys")
+    op.execute("GRANT UPDATE (name, revoked_at) ON api_keys TO asissto_sys")
     # Nobody may delete from the trail but this function, and it takes nothing that is younger than 30 days.
     op.execute(f"CREATE POLICY forgetting ON audit_log TO CURRENT_USER USING ({OWN} AND {OLD})")
     op.execute(
@@ -56,6 +64,12 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP FUNCTION forget_audit(timestamptz, integer)")
     op.execute("DROP POLICY forgetting ON audit_log")
+    op.drop_index("ix_jobs_by_law", "jobs")
+    op.execute("REVOKE UPDATE (name, revoked_at) ON api_keys FROM asissto_sys")
+    op.execute("REVOKE UPDATE (email, revoked_at) ON invitations FROM asissto_sys")
+    for table in reversed(COPIES):
+        op.drop_index(f"ix_{table}_conversation", table)
+        op.drop_column(table, "conversation_id")
     for table in reversed(TABLES):
         op.drop_table(table)
 
@@ -67,6 +81,31 @@ def _key(*more: str) -> list[sa.schema.SchemaItem]:
         sa.PrimaryKeyConstraint("tenant_id", *more),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
     ]
+
+
+def _tie_to_conversation(table: str) -> None:
+    """Of what was copied before, the conversation is the first in which a customer said the same."""
+    op.add_column(
+        table, sa.Column("conversation_id", sa.Uuid(), nullable=True, comment="whose words it has; it goes with them")
+    )
+    said = "m.tenant_id = c.tenant_id AND m.content = c.question AND m.sender_kind IN ('user', 'contact')"
+    for each in (table, "messages"):
+        op.execute(f"ALTER TABLE {each} NO FORCE ROW LEVEL SECURITY")
+    op.execute(
+        f"UPDATE {table} c SET conversation_id = "
+        f"(SELECT m.conversation_id FROM messages m WHERE {said} ORDER BY m.id LIMIT 1)"
+    )
+    for each in (table, "messages"):
+        op.execute(f"ALTER TABLE {each} FORCE ROW LEVEL SECURITY")
+    op.create_foreign_key(
+        op.f(f"fk_{table}_tenant_id_conversation_id"),
+        table,
+        "conversations",
+        ["tenant_id", "conversation_id"],
+        ["tenant_id", "id"],
+        ondelete="CASCADE",
+    )
+    op.create_index(f"ix_{table}_conversation", table, ["tenant_id", "conversation_id"])
 
 
 def _isolate(table: str) -> None:

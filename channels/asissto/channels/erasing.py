@@ -3,18 +3,17 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, text
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.personal_data import contacts_of, conversations_of, files_of
 from asissto.channels.privacy_tables import PrivacyRequest
-from asissto.channels.tables import Contact, InboundEvent
+from asissto.channels.tables import Contact, InboundEvent, StoredAttachment
 from asissto.platform import jobs
 from asissto.platform.errors import AsisstoError
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 from asissto.platform.tables import Job
-from asissto.retrieval.quality_tables import QuestionCase, SetResult
 from asissto.retrieval.tables import Conversation, Message
 
 ERASE = "privacy.erase"
@@ -46,15 +45,23 @@ async def give_up(session: AsyncSession, job: ClaimedJob, error: AsisstoError) -
 
 
 async def forget(session: AsyncSession, tenant_id: UUID, ids: list[UUID]) -> None:
-    """Conversations with all that hangs on them, and what was copied out of them into sets of questions."""
+    """Conversations with all that hangs on them, cases of question sets that were made of them among it."""
     if not ids:
         return
-    await _forget_copies(session, tenant_id, ids)
     events = (InboundEvent.tenant_id == tenant_id, InboundEvent.conversation_id.in_(ids))
     await session.execute(delete(InboundEvent).where(*events))
-    about = (Job.payload["conversation_id"].astext.in_([str(each) for each in ids]), Job.state != "doing")
-    await session.execute(delete(Job).where(Job.tenant_id == tenant_id, *about))
+    await _forget_jobs(session, tenant_id, ids)
     await session.execute(delete(Conversation).where(Conversation.tenant_id == tenant_id, Conversation.id.in_(ids)))
+
+
+async def _forget_jobs(session: AsyncSession, tenant_id: UUID, ids: list[UUID]) -> None:
+    """Also those that are dead: the word of a provider about what failed may name the customer."""
+    messages = select(Message.id).where(Message.tenant_id == tenant_id, Message.conversation_id.in_(ids))
+    sent = select(StoredAttachment.id).where(StoredAttachment.tenant_id == tenant_id)
+    sent = sent.where(StoredAttachment.message_id.in_(messages))
+    keys = [str(each) for each in (*ids, *await session.scalars(sent))]
+    about = or_(Job.payload["conversation_id"].astext.in_(keys), Job.key.in_(keys))
+    await session.execute(delete(Job).where(Job.tenant_id == tenant_id, Job.state != "doing", about))
 
 
 async def _erase_some(services: Services, job: ClaimedJob, subject: str, subject_id: UUID) -> bool:
@@ -83,20 +90,3 @@ async def _exports_of(session: AsyncSession, tenant_id: UUID, ids: list[UUID]) -
 async def _forget_exports(session: AsyncSession, tenant_id: UUID, ids: list[UUID]) -> None:
     mine = (PrivacyRequest.tenant_id == tenant_id, PrivacyRequest.subject_id.in_(ids))
     await session.execute(delete(PrivacyRequest).where(*mine, PrivacyRequest.kind == "export"))
-
-
-async def _forget_copies(session: AsyncSession, tenant_id: UUID, ids: list[UUID]) -> None:
-    """A case was made of a message word by word, with the messages before it as its history."""
-    said = select(Message.content).where(Message.tenant_id == tenant_id, Message.conversation_id.in_(ids))
-    said = said.where(Message.sender_kind.in_(("user", "contact")))
-    cases, results = QuestionCase, SetResult
-    of_them = text(
-        "EXISTS (SELECT FROM jsonb_array_elements(question_cases.history) h JOIN messages m ON m.content = h->>'text'"
-        " WHERE m.tenant_id = question_cases.tenant_id AND m.conversation_id = ANY(:ids)"
-        " AND m.sender_kind IN ('user', 'contact'))"
-    ).bindparams(ids=ids)
-    theirs = select(cases.id).where(cases.tenant_id == tenant_id, or_(cases.question.in_(said), of_them))
-    found = list(await session.scalars(theirs))
-    copied = or_(results.case_id.in_(found), results.question.in_(said))
-    await session.execute(delete(results).where(results.tenant_id == tenant_id, copied))
-    await session.execute(delete(cases).where(cases.tenant_id == tenant_id, cases.id.in_(found)))

@@ -9,7 +9,8 @@ from typing import IO, Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.personal_data import Row, contacts_of, conversations_of, everything_in, rows
 from asissto.channels.privacy_tables import PrivacyRequest
@@ -18,15 +19,31 @@ from asissto.ingestion.documents import sweep_later
 from asissto.platform import jobs
 from asissto.platform.errors import OriginalMissing
 from asissto.platform.jobs import ClaimedJob
+from asissto.platform.payment_tables import Payment
+from asissto.platform.people_tables import ApiKey, Invitation, SecondFactor
 from asissto.platform.services import Services
-from asissto.platform.tables import AuditEntry, Membership, RefreshToken, User
+from asissto.platform.tables import AuditEntry, Membership, OneTimeLink, RefreshToken, User
 
 EXPORT, DROP_EXPORT = "privacy.export", "privacy.drop_export"
 LINK_LIFE = timedelta(hours=48)
 LARGEST_MB = 20_000
 _SPOOLED, _PIECE = 8 << 20, 1 << 20
 _OF_USER = ("id", "name", "email", "phone", "role", "status", "language", "created_at")
-_OF_SESSION = ("id", "tenant_id", "created_at", "expires_at", "revoked_at")
+_OF_SESSION = (
+    "id",
+    "tenant_id",
+    "ip",
+    "device",
+    "impersonator_id",
+    "created_at",
+    "expires_at",
+    "used_at",
+    "revoked_at",
+)
+_OF_INVITATION = ("tenant_id", "id", "email", "role", "created_at", "expires_at", "accepted_at", "revoked_at")
+_OF_LINK = ("id", "purpose", "email", "created_at", "expires_at", "used_at")
+_OF_KEY = ("tenant_id", "id", "name", "prefix", "scopes", "created_at", "expires_at", "last_used_at", "revoked_at")
+_OF_FACTOR = ("created_at", "confirmed_at")
 
 
 async def export(services: Services, job: ClaimedJob) -> None:
@@ -89,12 +106,8 @@ async def _write(services: Services, archive: zipfile.ZipFile, request: PrivacyR
 
 async def _write_user(services: Services, archive: zipfile.ZipFile, user_id: UUID) -> None:
     async with services.database.system() as session:
-        account = _only(await rows(session, User, User.id == user_id), _OF_USER)
-        sessions = _only(await rows(session, RefreshToken, RefreshToken.user_id == user_id), _OF_SESSION)
-        memberships = await rows(session, Membership, Membership.user_id == user_id)
-        trail = await rows(session, AuditEntry, AuditEntry.actor_id == user_id)
+        told = await _account(session, user_id)
         tenants = list(await session.scalars(select(Membership.tenant_id).where(Membership.user_id == user_id)))
-    told = {"account": account, "sessions": sessions, "memberships": memberships, "audit": trail}
     for name, found in told.items():
         _put(archive, f"{name}.json", found)
     for tenant_id in tenants:
@@ -102,6 +115,23 @@ async def _write_user(services: Services, archive: zipfile.ZipFile, user_id: UUI
             theirs = list(await session.scalars(conversations_of(tenant_id, "user", [user_id])))
         for conversation_id in theirs:
             await _write_conversation(services, archive, tenant_id, conversation_id)
+
+
+async def _account(session: AsyncSession, user_id: UUID) -> dict[str, list[Row]]:
+    """Without hashes of passwords and tokens, which are no words about anybody."""
+    email = (await session.get_one(User, user_id)).email
+    deeds = or_(AuditEntry.actor_id == user_id, AuditEntry.impersonator_id == user_id)
+    return {
+        "account": _only(await rows(session, User, User.id == user_id), _OF_USER),
+        "sessions": _only(await rows(session, RefreshToken, RefreshToken.user_id == user_id), _OF_SESSION),
+        "memberships": await rows(session, Membership, Membership.user_id == user_id),
+        "invitations": _only(await rows(session, Invitation, Invitation.email == email), _OF_INVITATION),
+        "links": _only(await rows(session, OneTimeLink, OneTimeLink.user_id == user_id), _OF_LINK),
+        "keys": _only(await rows(session, ApiKey, ApiKey.created_by == user_id), _OF_KEY),
+        "second_factor": _only(await rows(session, SecondFactor, SecondFactor.user_id == user_id), _OF_FACTOR),
+        "payments": await rows(session, Payment, Payment.user_id == user_id),
+        "audit": await rows(session, AuditEntry, deeds),
+    }
 
 
 async def _write_conversation(
@@ -130,7 +160,6 @@ def _put(archive: zipfile.ZipFile, name: str, what: Any) -> None:
 
 
 def _only(found: list[Row], fields: tuple[str, ...]) -> list[Row]:
-    """Without hashes of passwords and tokens, which are no words about anybody."""
     return [{name: row[name] for name in fields} for row in found]
 
 

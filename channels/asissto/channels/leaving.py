@@ -1,8 +1,11 @@
 """A member leaves for good: the account goes at once, their words and the workspaces that nobody else is in follow."""
 
+from contextlib import suppress
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.erasing import ERASE, forget
@@ -14,8 +17,11 @@ from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import LastOwner, SignInFailed
 from asissto.platform.jobs import ClaimedJob
+from asissto.platform.keys import KeyRing
+from asissto.platform.mail import opened_letter
 from asissto.platform.model_tables import ModelProvider
 from asissto.platform.passwords import verify_password
+from asissto.platform.people_tables import ApiKey, Invitation
 from asissto.platform.services import Services
 from asissto.platform.tables import Job, Membership, Tenant, User, new_id
 from asissto.retrieval.quality_tables import QuestionSet
@@ -36,9 +42,12 @@ async def leave(services: Services, principal: Principal, password: str) -> None
     if not await verify_password(password, stored):
         raise SignInFailed
     async with services.database.system() as session:
+        email = (await session.get_one(User, principal.user_id)).email
         mine = select(Membership.tenant_id, Membership.role).where(Membership.user_id == principal.user_id)
         for tenant_id, role in (await session.execute(mine)).all():
             await _leave_workspace(session, tenant_id, principal.user_id, is_owner=role == "owner")
+        await _take_name_off(session, Invitation.email == email, ApiKey.created_by == principal.user_id)
+        await _withdraw_letters(session, services.keys, email)
         await record(session, principal, "auth.erase", "user", principal.user_id)
         await session.execute(delete(User).where(User.id == principal.user_id))
 
@@ -50,6 +59,7 @@ async def _leave_workspace(session: AsyncSession, tenant_id: UUID, user_id: UUID
     others = [role for member_id, role in members if member_id != user_id]
     if not others:
         await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(status=CLOSED, name=CLOSED))
+        await _take_name_off(session, Invitation.tenant_id == tenant_id, ApiKey.tenant_id == tenant_id)
         await jobs.enqueue(session, tenant_id, CLOSE, "", {})
         return
     if is_owner and "owner" not in others:
@@ -58,6 +68,25 @@ async def _leave_workspace(session: AsyncSession, tenant_id: UUID, user_id: UUID
     session.add(request)
     payload = {"request_id": str(request.id), "subject": "user", "subject_id": str(user_id)}
     await jobs.enqueue(session, tenant_id, ERASE, str(request.id), payload)
+
+
+async def _take_name_off(session: AsyncSession, invited: ColumnElement[bool], made: ColumnElement[bool]) -> None:
+    """Of invitations and keys, whose rows stay for the audit trail."""
+    await session.execute(update(Invitation).where(invited).values(email="", revoked_at=_revoked(Invitation)))
+    await session.execute(update(ApiKey).where(made).values(name="", revoked_at=_revoked(ApiKey)))
+
+
+def _revoked(kind: type[Invitation | ApiKey]) -> ColumnElement[datetime]:
+    return func.coalesce(kind.revoked_at, func.now())
+
+
+async def _withdraw_letters(session: AsyncSession, keys: KeyRing, email: str) -> None:
+    """That wait or were given up: they are sealed, so that each has to be opened."""
+    letters = select(Job).where(Job.kind == "mail", Job.state != "doing")
+    for job in await session.scalars(letters):
+        with suppress(InvalidTag, KeyError):  # of a key that was dropped: nobody can read it
+            if opened_letter(keys, job.tenant_id, job.payload).to.lower() == email:
+                await session.delete(job)
 
 
 async def close_workspace(services: Services, job: ClaimedJob) -> None:

@@ -1,6 +1,7 @@
 """The routes by which many cases come and go: files, and answers that were given."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from asissto.platform.texts import Language
 from asissto.retrieval.case_files import read_lines, read_table, write_lines, write_table
 from asissto.retrieval.case_import import CasePlan, carry_out_cases, case_of, plan_cases, plan_of
 from asissto.retrieval.past_cases import cases_from
-from asissto.retrieval.question_sets import cases_of, find_set
+from asissto.retrieval.question_sets import CaseIn, cases_of, find_set
 
 LARGEST_FILE = 5_000_000
 """Bytes."""
@@ -106,14 +107,20 @@ class CaseFileController(Controller):
     ) -> ImportOut:
         """What was answered then is expected from now on: the documents that it cited, or that it did not know."""
         cases = await cases_from(session, principal.tenant_id, data.message_ids)
-        plan = await plan_cases(session, principal.tenant_id, set_id, plan_of(cases))
-        await _carry_out(session, principal, "question_cases.from_messages", plan)
+        plan = await plan_cases(session, principal.tenant_id, set_id, plan_of([case for case, _ in cases]))
+        await _carry_out(session, principal, "question_cases.from_messages", plan, cases)
         return ImportOut.of(plan, language)
 
 
 HANDLERS: list[ControllerRouterHandler] = [CaseFileController]
 
 
-async def _carry_out(session: AsyncSession, principal: Principal, action: str, plan: CasePlan) -> None:
-    await carry_out_cases(session, plan)
+async def _carry_out(
+    session: AsyncSession,
+    principal: Principal,
+    action: str,
+    plan: CasePlan,
+    origins: Sequence[tuple[CaseIn, UUID]] = (),
+) -> None:
+    await carry_out_cases(session, plan, origins)
     await record(session, principal, action, "question_set", plan.row.id, **audited(plan))
