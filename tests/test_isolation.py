@@ -347,7 +347,7 @@ CASES = {
     "exports.fetch": Case(404, is_open=True),  # test_privacy.py tells what a link opens
     "auth.export": Case(202),
     "auth.export.read": Case(HIDDEN),
-    "auth.erase": Case(401, {"password": "guessed guessed"}),
+    "auth.erase": Case(400, {"password": "guessed guessed"}),
     "conversations.reopen": Case(HIDDEN),
     # No role on the platform comes with a workspace; test_platform.py tells what administrators and managers see.
     "platform.tenants.list": Case(403),

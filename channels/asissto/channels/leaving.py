@@ -15,12 +15,12 @@ from asissto.ingestion.tables import Collection
 from asissto.platform import jobs
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
-from asissto.platform.errors import LastOwner, SignInFailed
+from asissto.platform.errors import LastOwner
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.keys import KeyRing
 from asissto.platform.mail import opened_letter
 from asissto.platform.model_tables import ModelProvider
-from asissto.platform.passwords import verify_password
+from asissto.platform.own_password import check_own_password
 from asissto.platform.people_tables import ApiKey, Invitation
 from asissto.platform.services import Services
 from asissto.platform.tables import Job, Membership, Tenant, User, new_id
@@ -36,11 +36,8 @@ _AT_ONCE = 500
 
 
 async def leave(services: Services, principal: Principal, password: str) -> None:
-    """Raises SignInFailed for a wrong password, LastOwner where others would be left without an owner."""
-    async with services.database.system() as session:
-        stored = await session.scalar(select(User.password_hash).where(User.id == principal.user_id))
-    if not await verify_password(password, stored):
-        raise SignInFailed
+    """Raises PasswordWrong, TooManyRequests, and LastOwner where others would be left without an owner."""
+    await check_own_password(services, principal.user_id, password, "password")
     async with services.database.system() as session:
         email = (await session.get_one(User, principal.user_id)).email
         mine = select(Membership.tenant_id, Membership.role).where(Membership.user_id == principal.user_id)
