@@ -402,7 +402,7 @@ class RunsDiffer(Conflict):
 
 
 class CurrencyDiffers(Conflict):
-    """The workspace's money is of another currency than the plan."""
+    """The workspace's money is of another currency than the plan or the payment."""
 
     code = "currency_differs"
 

@@ -59,13 +59,29 @@ async def change_plan(session: AsyncSession, tenant_id: UUID, code: str, now: da
         subscription.next_plan = None
         return subscription
     wanted, current = await find_plan(session, code), terms_of(subscription)
-    await _agree_on_currency(session, tenant_id, wanted)
+    if wanted.price:
+        await agree_on_currency(session, tenant_id, wanted.currency)
     if is_dearer(wanted, current) or not current.price:
         await _begin_at_once(session, subscription, wanted, now)
     else:
         subscription.next_plan = code
     await announce(session, tenant_id, TOPIC, tenant_id)
     return subscription
+
+
+async def agree_on_currency(session: AsyncSession, tenant_id: UUID, wanted: str) -> None:
+    """The currency is that of the first payment or paid plan; once something was booked or ordered it stays.
+
+    Raises CurrencyDiffers.
+    """
+    currency = await session.scalar(select(Tenant.currency).where(Tenant.id == tenant_id).with_for_update())
+    if currency == wanted:
+        return
+    booked = select(LedgerEntry.id).where(LedgerEntry.tenant_id == tenant_id)
+    ordered = select(Payment.id).where(Payment.tenant_id == tenant_id)
+    if await session.scalar(select(or_(booked.exists(), ordered.exists()))):
+        raise CurrencyDiffers(currency=currency, wanted=wanted)
+    await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(currency=wanted))
 
 
 async def renew(session: AsyncSession, tenant_id: UUID, now: datetime) -> bool:
@@ -125,18 +141,6 @@ async def _begin_free(session: AsyncSession, tenant_id: UUID) -> None:
         period_end=next_end(now, now, terms.period),
     )
     await session.execute(row.on_conflict_do_nothing())
-
-
-async def _agree_on_currency(session: AsyncSession, tenant_id: UUID, wanted: Terms) -> None:
-    """The currency is that of the first plan that is paid for; it stays once something was booked or is being paid."""
-    currency = await session.scalar(select(Tenant.currency).where(Tenant.id == tenant_id))
-    if currency == wanted.currency or not wanted.price:
-        return
-    booked = select(LedgerEntry.id).where(LedgerEntry.tenant_id == tenant_id)
-    ordered = select(Payment.id).where(Payment.tenant_id == tenant_id)
-    if await session.scalar(select(or_(booked.exists(), ordered.exists()))):
-        raise CurrencyDiffers(currency=currency, wanted=wanted.currency)
-    await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(currency=wanted.currency))
 
 
 async def _begin_at_once(session: AsyncSession, subscription: Subscription, wanted: Terms, now: datetime) -> None:

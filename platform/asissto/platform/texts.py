@@ -292,8 +292,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Ответы этого рабочего пространства закончились, сообщения ждут. Пополните баланс или выберите тариф побольше.",
     ),
     "error.currency_differs": (
-        "The balance is kept in {currency}, the plan costs {wanted}. Choose a plan in {currency}.",
-        "Баланс ведётся в {currency}, а тариф стоит {wanted}. Выберите тариф в {currency}.",
+        "The balance is kept in {currency}, and this is in {wanted}. Choose what is in {currency}.",
+        "Баланс ведётся в {currency}, а здесь {wanted}. Выберите то, что в {currency}.",
     ),
     "error.balance_too_low": (
         "The balance is too low for this. Top it up and try again.",
@@ -1022,4 +1022,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.calibration_not_saved": ("Not saved: add --save.", "Не сохранено: добавьте --save."),
     "cli.reading": ("Reading files", "Чтение файлов"),
+    "demo.name": ("Demo workspace", "Демонстрационное пространство"),
+    "demo.person": ("Demo owner", "Владелец для показа"),
+    "demo.bank": ("Example Bank, account 00000000", "Банк «Пример», счёт 00000000"),
+    "demo.owner": ("Sign in as {email} with {password}", "Вход: {email}, пароль {password}"),
+    "demo.plan": (
+        "Plan {plan}, {price} {currency} a period; balance {balance} {currency}",
+        "Тариф «{plan}», {price} {currency} за период; на балансе {balance} {currency}",
+    ),
+    "demo.usage": ("Used, and included", "Использовано и включено"),
+    "demo.ledger": ("Ledger: out of, into, amount", "Книга проводок: откуда, куда, сумма"),
+    "demo.invoices": ("Invoices", "Счета"),
 }
