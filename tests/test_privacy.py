@@ -412,6 +412,14 @@ async def test_a_workspace_is_not_left_without_an_owner(alice: Person, bob: Pers
     assert (await alice.client.get("/api/v1/auth/me")).status_code == 200
 
 
+async def test_the_last_administrator_cannot_leave(charlie: Person, superuser: asyncpg.Connection) -> None:
+    """Else nobody could make another."""
+    await superuser.execute("UPDATE users SET role = 'admin' WHERE id = $1", charlie.user_id)
+    refused = await charlie.client.post("/api/v1/auth/me/erase", json={"password": PASSWORD})
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_admin")
+    assert (await charlie.client.get("/api/v1/auth/me")).status_code == 200
+
+
 async def test_whoever_may_not_is_refused(bob: Person, desk: Desk) -> None:
     """An editor neither exports nor erases a customer."""
     for what in ("export", "erase"):

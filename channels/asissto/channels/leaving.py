@@ -22,6 +22,7 @@ from asissto.platform.mail import opened_letter
 from asissto.platform.model_tables import ModelProvider
 from asissto.platform.own_password import check_own_password
 from asissto.platform.people_tables import ApiKey, Invitation
+from asissto.platform.platform_users import check_other_admin
 from asissto.platform.services import Services
 from asissto.platform.tables import Job, Membership, Tenant, User, new_id
 from asissto.retrieval.quality_tables import QuestionSet
@@ -36,15 +37,17 @@ _AT_ONCE = 500
 
 
 async def leave(services: Services, principal: Principal, password: str) -> None:
-    """Raises PasswordWrong, TooManyRequests, and LastOwner where others would be left without an owner."""
+    """Raises PasswordWrong, TooManyRequests, LastAdmin, and LastOwner where others would be left without an owner."""
     await check_own_password(services, principal.user_id, password, "password")
     async with services.database.system() as session:
-        email = (await session.get_one(User, principal.user_id)).email
+        user = await session.get_one(User, principal.user_id)
+        if user.role == "admin":
+            await check_other_admin(session, user.id)
         mine = select(Membership.tenant_id, Membership.role).where(Membership.user_id == principal.user_id)
         for tenant_id, role in (await session.execute(mine)).all():
             await _leave_workspace(session, tenant_id, principal.user_id, is_owner=role == "owner")
-        await _take_name_off(session, Invitation.email == email, ApiKey.created_by == principal.user_id)
-        await _withdraw_letters(session, services.keys, email)
+        await _take_name_off(session, Invitation.email == user.email, ApiKey.created_by == principal.user_id)
+        await _withdraw_letters(session, services.keys, user.email)
         await record(session, principal, "auth.erase", "user", principal.user_id)
         await session.execute(delete(User).where(User.id == principal.user_id))
 
