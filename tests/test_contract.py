@@ -7,8 +7,8 @@ from contract_world import fitted_out, known_of
 from copies import signed_in
 from people import People
 
-EXAMPLES = 4
-"""Of each operation; with them the run takes half a minute where nothing else runs."""
+EXAMPLES = 3
+"""Of each operation; with them the run takes less than a minute where nothing else runs."""
 
 
 async def test_every_operation_keeps_to_its_description(services: Services, people: People) -> None:
