@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -56,7 +56,7 @@ class MiniLM:
         def keep(at: int, run: _Run) -> None:
             (vectors[at],) = run(texts[at], ["embedding"])
 
-        await self._for_each(len(texts), keep)
+        await self._for_each(texts, keep)
         return vectors
 
     async def embed_in_pieces(self, texts: Sequence[str]) -> list[Embedded]:
@@ -67,21 +67,23 @@ class MiniLM:
             vector, states = run(texts[at], ["embedding", "states"])
             embedded[at] = Embedded(vector, pack(states[1:-1]))
 
-        await self._for_each(len(texts), keep)
+        await self._for_each(texts, keep)
         return [embedded[at] for at in range(len(texts))]
 
     async def close(self) -> None:
         self._run = None
 
-    async def _for_each(self, count: int, keep: "Callable[[int, _Run], None]") -> None:
-        threads = min(os.cpu_count() or 1, 4, count)
-        shares = [range(first, count, threads) for first in range(threads)]
-        await asyncio.gather(*(asyncio.to_thread(self._work, share, keep) for share in shares))
+    async def _for_each(self, texts: Sequence[str], keep: "Callable[[int, _Run], None]") -> None:
+        """Long ones first, each by the thread that is free: none is left with a long one while the others rest."""
+        longest_first = iter(sorted(range(len(texts)), key=lambda at: -len(texts[at])))
+        threads = min(os.cpu_count() or 1, 4, len(texts))
+        await asyncio.gather(*(asyncio.to_thread(self._work, longest_first, keep) for _ in range(threads)))
 
-    def _work(self, share: range, keep: "Callable[[int, _Run], None]") -> None:
+    def _work(self, left: Iterator[int], keep: "Callable[[int, _Run], None]") -> None:
+        """`left` is shared by the threads: the interpreter's lock lets one at a time take from a list."""
         with self._loading:
             run = self._run = self._run or _load(self._folder)
-        for at in share:
+        for at in left:
             keep(at, run)
 
 
