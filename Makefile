@@ -18,8 +18,8 @@ help: ## Show these commands
 run: setup ## Start everything, put one question and print its cited answer
 	@.venv/bin/asissto up
 
-test: setup ## Run the tests
-	@.venv/bin/python -m pytest
+test: setup ## Run the tests, on every processor
+	@.venv/bin/python -m pytest -n auto --dist loadfile
 
 check: setup ## Lint, check the format, the types and the import layers
 	.venv/bin/ruff check

@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+from hypothesis import settings as hypothesis_settings
 from litestar import Litestar
 from msgspec import structs
 
@@ -26,6 +27,9 @@ from openai_peer import OpenAIPeer
 from people import PASSWORD, Member, People, Person, bearer, make_client
 
 Template = tuple[Addresses, People]
+
+hypothesis_settings.register_profile("any machine", deadline=None)
+hypothesis_settings.load_profile("any machine")
 
 
 def pytest_collection_finish() -> None:

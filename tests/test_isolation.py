@@ -107,6 +107,9 @@ class World:
     key_id: UUID
     payment_id: UUID
     invoice_id: UUID
+    code_id: UUID
+    payout_id: UUID
+    job_id: UUID
     token: str = "guessed"
     code: str = "start"
 
@@ -176,7 +179,37 @@ CASES = {
     "payments.settle": Case(403),
     "payments.refund": Case(403, {"amount": 100}),
     "payments.hook": Case(404, content=b"{}", is_open=True),
+    "billing.preview_plan": Case(409),
+    "billing.usage": Case(409),
     "platform.payments": Case(403),
+    # Partners are nobody's members: test_referrals.py tells what they see of each other, and of whom they brought.
+    "referrals.clicks.count": Case(404, {"code": "no-such-code"}, is_open=True),
+    "referrals.overview": Case(403),
+    "referrals.brought": Case(403),
+    "referrals.commissions": Case(403),
+    "referrals.codes.list": Case(403),
+    "referrals.codes.create": Case(403, {"code": "MINE-NOW"}),
+    "referrals.codes.update": Case(403, {"status": "disabled"}),
+    "referrals.details.put": Case(403, {"payout_details": "Account 1"}),
+    "referrals.payouts.list": Case(403),
+    "referrals.payouts.request": Case(403, {"currency": "USD"}),
+    "referrals.payouts.cancel": Case(403),
+    "platform.referrals.programmes.list": Case(403),
+    "platform.referrals.programmes.put": Case(403, {"terms": {"name": "Mine", "rate": {"basis_points": 10_000}}}),
+    "platform.referrals.report": Case(403),
+    "platform.referrals.report_csv": Case(403),
+    "platform.referrals.commissions": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.referrals.codes.list": Case(403),
+    "platform.referrals.codes.create": Case(403, {"user_id": "{user_id}"}),
+    "platform.referrals.codes.update": Case(403, {"status": "disabled"}),
+    "platform.referrals.payouts.list": Case(403),
+    "platform.referrals.payouts.create": Case(403, {"user_id": "{user_id}", "currency": "USD"}),
+    "platform.referrals.payouts.read": Case(403),
+    "platform.referrals.payouts.csv": Case(403),
+    "platform.referrals.payouts.update": Case(403, {"state": "cancelled"}),
+    "platform.referrals.read": Case(403),
+    "platform.referrals.put": Case(403, {"code": "MINE-NOW", "reason": "Because I can."}),
+    "platform.referrals.remove": Case(403, {"reason": "Because I can."}),
     # Without billing everybody is told the same; test_billing.py has it.
     "plans.list": Case(OWN),
     "billing.read": Case(409),
@@ -344,6 +377,12 @@ CASES = {
     "platform.tenants.suspend": Case(403, {"reason": "An intruder was here."}),
     "platform.tenants.resume": Case(403),
     "platform.tenants.managers": Case(403, {"user_ids": ["{user_id}"]}),
+    "platform.operations.read": Case(403),
+    "platform.jobs.list": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.jobs.retry": Case(403),
+    "platform.jobs.cancel": Case(403),
+    "platform.audit.list": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.audit.export": Case(403, query={"tenant_id": "{tenant_id}"}),
     "platform.users.list": Case(403),
     "platform.users.read": Case(403),
     "platform.users.update": Case(403, {"role": "admin"}),
@@ -510,6 +549,9 @@ async def build_world(services: Services, alice: Person) -> World:
         key_id=UUID(key.raise_for_status().json()["id"]),
         payment_id=paid_and_papered[0],
         invoice_id=paid_and_papered[1],
+        code_id=new_id(),
+        payout_id=new_id(),
+        job_id=new_id(),
     )
 
 
@@ -664,7 +706,7 @@ async def secrets_of(connection: asyncpg.Connection, tenant_id: UUID, strangers_
 def hidden_operations() -> set[str]:
     """Without the ones that name somebody or a provider whom nobody knows, or bring a link that nobody made."""
     unknown = {"members.add", "answers.read", "second_factor.confirm", "invitations.accept"}
-    unknown |= {"billing.top_up", "payments.hook"}
+    unknown |= {"billing.top_up", "payments.hook", "referrals.clicks.count"}
     return {name for name, case in CASES.items() if case.status == HIDDEN} - unknown
 
 

@@ -21,9 +21,10 @@ from asissto.channels.tables import Channel, Thread
 from asissto.channels.telling import language_for, tell
 from asissto.channels.threads import destination
 from asissto.platform import jobs
-from asissto.platform.errors import AsisstoError, AssistantPaused
+from asissto.platform.errors import AnswersPaused, AsisstoError, AssistantPaused
 from asissto.platform.events import announce
 from asissto.platform.jobs import ClaimedJob
+from asissto.platform.metering import may_answer
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
 from asissto.platform.worker import Handler
@@ -37,6 +38,7 @@ from asissto.retrieval.who_said import by_customer
 
 _TYPING_SECONDS = 5.0
 _PAUSED = timedelta(minutes=1)
+_UNPAID = timedelta(minutes=10)
 
 
 async def answer(services: Services, job: ClaimedJob) -> None:
@@ -71,6 +73,12 @@ async def answer(services: Services, job: ClaimedJob) -> None:
     try:
         async with typing(connector, destination(thread)):
             told = await collect_turn(services, turn, write_parts)
+    except AnswersPaused as error:  # the customer waits for as long as it takes
+        async with services.database.tenant(job.tenant_id) as session:
+            await jobs.rest(session, job, error.code, _UNPAID)
+            if await may_answer(session, job.tenant_id):  # the money came between the look and this
+                await jobs.wake(session, job.tenant_id, error.code)
+        return
     finally:
         await connector.close()
     if told is None:

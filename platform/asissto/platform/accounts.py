@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Annotated, cast
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from asissto.platform.links import make_link, spend_link
 from asissto.platform.mailed_links import mail_link
 from asissto.platform.passwords import Password, check_strength, hash_password, is_outdated, verify_password
 from asissto.platform.permissions import Role
+from asissto.platform.referring import note_referral
 from asissto.platform.second_factor import Code, How, prove
 from asissto.platform.services import Services
 from asissto.platform.tables import Membership, Tenant, User, new_id
@@ -45,12 +47,19 @@ _EMAIL = re.compile(rf"{_CHAR}+@(?:(?!\.){_CHAR})+(?:\.(?:(?!\.){_CHAR})+)+")
 
 
 class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`referral_code` is that of the partner whose link was followed at `referral_clicked_at`, else typed just now.
+
+    A code that brings nobody hinders nobody either.
+    """
+
     name: Name
     email: Email
     password: Password
     workspace: Name | None = None
     language: Language = "en"
     cookies: bool = False
+    referral_code: Annotated[str, Meta(max_length=100)] | None = None
+    referral_clicked_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Setup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -85,6 +94,8 @@ async def register(services: Services, what: Registration, hooks: TenantHooks, v
     async with services.database.system() as session:
         await add_user(session, person)
         tenant_id = await create_tenant(session, what.workspace or what.name, what.language, hooks)
+        if what.referral_code:
+            await note_referral(session, person, tenant_id, what.referral_code, what.referral_clicked_at)
         if services.settings.has_mail:
             await mail_link(session, services, person, tenant_id, "confirm")
         return await join_and_sign_in(session, person, (tenant_id, "owner"), "auth.register", visitor)

@@ -194,6 +194,22 @@ async def postpone(session: AsyncSession, job: ClaimedJob, error: str, at_least:
     return run_at
 
 
+async def rest(session: AsyncSession, job: ClaimedJob, until: str, at_most: timedelta) -> None:
+    """Back into the queue until somebody calls `wake` with the same `until`; does not count as an attempt.
+
+    It is tried again after `at_most`, for what it waits for may have come while it lay down.
+    """
+    await _requeue(session, job, error=until, run_at=datetime.now(UTC) + at_most, attempts=job.attempts - 1)
+
+
+async def wake(session: AsyncSession, tenant_id: UUID, until: str) -> None:
+    """What rests until this is due now."""
+    mine = (Job.tenant_id == tenant_id, Job.state == "todo", Job.error == until)
+    kinds = await session.scalars(update(Job).where(*mine).values(run_at=func.now()).returning(Job.kind))
+    for kind in set(kinds):
+        await _tell(session, kind)
+
+
 async def _requeue(session: AsyncSession, job: ClaimedJob, **values: Any) -> None:
     """A twin that waits already does the work."""
     twin = select(Job.id).where(*_same_key(job), Job.state == "todo")

@@ -84,7 +84,7 @@ async def answer_in_pieces(
     try:
         async with aclosing(_steps(task)) as events:
             async for event in events:
-                yield event if isinstance(event, Piece) else with_calls(event, made)
+                yield event if isinstance(event, Piece) else with_calls(event, made, chat.left_out if chat else ())
     finally:
         if chat is not None:
             await chat.close()

@@ -77,9 +77,9 @@ class PlaygroundController(Controller):
         """
         with_messages = _may_see_messages(principal)
         if EVENT_STREAM in request.headers.get("accept", ""):
-            chosen, scope = await prepare(services, principal.tenant_id, assistant_id, data)
-            pieces = play_in_pieces(services, principal.tenant_id, scope, data)
-            return ServerSentEvent(_events(pieces, chosen, with_messages=with_messages))
+            ready = await prepare(services, principal.tenant_id, assistant_id, data)
+            pieces = play_in_pieces(services, principal.tenant_id, ready, data)
+            return ServerSentEvent(_events(pieces, ready.chosen, with_messages=with_messages))
         chosen, answer = await play(services, principal.tenant_id, assistant_id, data)
         return Response(show_played(chosen, answer, with_messages=with_messages))
 

@@ -151,6 +151,21 @@ def ask(question: str, *, as_json: bool) -> None:
     _with_services(answer, settings)
 
 
+@main.command("demo-tenant")
+@as_json
+def demo_tenant(*, as_json: bool) -> None:
+    """Make a workspace that pays: plan, usage, ledger, invoice."""
+    from asissto.platform.entrypoints.demo_tenant import make_demo, show_demo
+    from asissto.platform.entrypoints.screen import print_json
+
+    settings = read_settings()
+    demo = _with_services(make_demo, settings)
+    if as_json:
+        print_json(demo)
+    else:
+        show_demo(demo, settings.language)
+
+
 @main.command("eval")
 @click.argument("set_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @as_json
