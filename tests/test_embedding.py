@@ -147,6 +147,21 @@ async def test_a_question_does_not_wait_for_a_large_document(models: Path) -> No
     await document
 
 
+async def test_long_texts_are_not_left_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A free thread takes the longest that is left, so that none works alone at last; rows keep the order of texts."""
+    begun: list[int] = []
+
+    def run(text: str, _outputs: list[str]) -> list[NDArray[np.float32]]:
+        begun.append(len(text))
+        return [np.full(384, len(text), np.float32)]
+
+    monkeypatch.setattr(minilm, "_load", lambda _folder: run)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    vectors = await MiniLM(tmp_path).embed(["a" * length for length in (3, 1, 9, 2)])
+    assert begun == [9, 3, 2, 1]
+    assert vectors[:, 0].tolist() == [3, 1, 9, 2]
+
+
 async def test_a_torn_model_file_is_rebuilt(tmp_path: Path) -> None:
     """Half a file, as a full disk leaves it, gives the same vectors as a whole one, and is whole again."""
     before = await MiniLM(tmp_path).embed(TEXTS)
