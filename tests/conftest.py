@@ -55,7 +55,7 @@ async def template(server: EmbeddedPostgres, embedder: Embedder, tmp_path_factor
     addresses = await embedded_addresses(server, "template")
     await migrate(addresses)
     async with open_at(addresses, tmp_path_factory.mktemp("template"), embedder) as services:
-        return addresses, await _invite_people(services)
+        return addresses, await invite_people(services)
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ async def web(private: Services) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def _invite_people(services: Services) -> People:
+async def invite_people(services: Services) -> People:
     async with make_client(build_app(services)) as client:
         people = {name: await _register(client, name) for name in ("alice", "bob", "charlie")}
         alice = people["alice"]

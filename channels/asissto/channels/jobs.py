@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels import attachments, outbox
+from asissto.channels import attachments, erasing, exporting, leaving, outbox, retention
 from asissto.channels.accounts import connector_of
 from asissto.channels.answer_links import answer_link
 from asissto.channels.contract import Connector, Destination
@@ -145,6 +145,11 @@ async def _show_typing(connector: Connector, to: Destination) -> None:
 HANDLERS = {
     ANSWER: Handler(answer, hand_to_person, lane="turns"),
     FETCH: Handler(attachments.fetch, attachments.give_up),
+    exporting.EXPORT: Handler(exporting.export, erasing.give_up, lane="slow"),
+    exporting.DROP_EXPORT: Handler(exporting.drop_export),
+    erasing.ERASE: Handler(erasing.erase, erasing.give_up, lane="slow"),
+    leaving.CLOSE: Handler(leaving.close_workspace, lane="slow"),
+    retention.RETAIN: Handler(retention.retain, lane="slow"),
     NOTIFY: Handler(notify),
     **OPINIONS,
 }

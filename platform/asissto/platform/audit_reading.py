@@ -17,7 +17,7 @@ from asissto.platform.tables import AuditEntry
 
 Door = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 Format = Literal["csv", "jsonl"]
-MEDIA_TYPES: dict[Format, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
+TYPES: dict[Format, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
 ROWS_AT_ONCE = 1_000
 
 

@@ -11,7 +11,7 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
 from asissto.platform.audit_reading import (
-    MEDIA_TYPES,
+    TYPES,
     AuditOut,
     Format,
     PlatformAuditOut,
@@ -21,6 +21,7 @@ from asissto.platform.audit_reading import (
     export_all,
 )
 from asissto.platform.given import Caller, Open, Session
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need
 from asissto.platform.tables import AuditEntry
@@ -73,7 +74,13 @@ class AuditController(Controller):
         found = await newest_first(session, entries(principal.tenant_id, sought), AuditEntry.id, limit, after)
         return found.map(AuditOut.of)
 
-    @get("/export", operation_id="audit.export", guards=[need("audit.read")], dependencies=_SOUGHT)
+    @get(
+        "/export",
+        operation_id="audit.export",
+        guards=[need("audit.read")],
+        dependencies=_SOUGHT,
+        opt={MEDIA_TYPES: tuple(TYPES.values())},
+    )
     async def export(
         self,
         principal: Caller,
@@ -84,7 +91,7 @@ class AuditController(Controller):
         """Oldest first, as a file."""
         rows = export(services.database, principal.tenant_id, sought, format)
         headers = {"content-disposition": f'attachment; filename="audit.{format}"'}
-        return Stream(rows, media_type=MEDIA_TYPES[format], headers=headers)
+        return Stream(rows, media_type=TYPES[format], headers=headers)
 
 
 class PlatformAuditController(Controller):
@@ -105,7 +112,13 @@ class PlatformAuditController(Controller):
             found = await newest_first(session, entries(tenant_id, sought), AuditEntry.id, limit, after)
         return found.map(PlatformAuditOut.of)
 
-    @get("/export", operation_id="platform.audit.export", guards=[need("platform.audit.read")], dependencies=_SOUGHT)
+    @get(
+        "/export",
+        operation_id="platform.audit.export",
+        guards=[need("platform.audit.read")],
+        dependencies=_SOUGHT,
+        opt={MEDIA_TYPES: tuple(TYPES.values())},
+    )
     async def export(
         self,
         services: Open,
@@ -116,7 +129,7 @@ class PlatformAuditController(Controller):
         """Oldest first, as a file."""
         rows = export_all(services.database, tenant_id, sought, format)
         headers = {"content-disposition": f'attachment; filename="platform-audit.{format}"'}
-        return Stream(rows, media_type=MEDIA_TYPES[format], headers=headers)
+        return Stream(rows, media_type=TYPES[format], headers=headers)
 
 
 HANDLERS: list[ControllerRouterHandler] = [AuditController, PlatformAuditController]

@@ -55,7 +55,7 @@ class Owed(msgspec.Struct, frozen=True, kw_only=True):
     paid: int = 0
 
 
-class EntryOut(msgspec.Struct, frozen=True, kw_only=True):
+class CommissionOut(msgspec.Struct, frozen=True, kw_only=True):
     """`amount` in minor units, below zero for what was taken back; `referral_id` tells by whom, without a name."""
 
     id: UUID
@@ -70,11 +70,11 @@ class EntryOut(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, row: CommissionEntry, standing: Standing, **more: Any) -> Self:
-        plain = {name: getattr(row, name) for name in EntryOut.__struct_fields__ if name != "standing"}
+        plain = {name: getattr(row, name) for name in CommissionOut.__struct_fields__ if name != "standing"}
         return cls(**plain, standing=standing, **more)
 
 
-class PlatformEntryOut(EntryOut, frozen=True, kw_only=True):
+class PlatformCommissionOut(CommissionOut, frozen=True, kw_only=True):
     """With whose payment it was, and by which rule: plan, rate and the amount that it was taken of."""
 
     partner_id: UUID
@@ -96,22 +96,22 @@ async def owed(session: AsyncSession, partner_id: UUID | None = None) -> dict[UU
 
 async def list_entries(
     session: AsyncSession, wanted: Select[CommissionEntry], limit: int, after: str | None
-) -> Page[EntryOut]:
+) -> Page[CommissionOut]:
     """Newest first."""
     found = await newest_first(session, wanted, CommissionEntry.id, limit, after)
     standings = await _standings(session, found.items)
-    return found.map(lambda row: EntryOut.of(row, standings[row.id]))
+    return found.map(lambda row: CommissionOut.of(row, standings[row.id]))
 
 
 async def list_with_whose(
     session: AsyncSession, wanted: Select[CommissionEntry], limit: int, after: str | None
-) -> Page[PlatformEntryOut]:
+) -> Page[PlatformCommissionOut]:
     """The same for administrators."""
     found = await newest_first(session, wanted, CommissionEntry.id, limit, after)
     standings = await _standings(session, found.items)
     names = ("partner_id", "tenant_id", "payment_id", "rule")
     return found.map(
-        lambda row: PlatformEntryOut.of(row, standings[row.id], **{name: getattr(row, name) for name in names})
+        lambda row: PlatformCommissionOut.of(row, standings[row.id], **{name: getattr(row, name) for name in names})
     )
 
 

@@ -121,7 +121,7 @@ TABLE: dict[Permission, frozenset[AnyRole]] = {
 """Who holds what; a manager holds it for the tenants assigned to them alone."""
 
 WITHHELD: frozenset[Permission] = frozenset(
-    ("me.write", "members.write", "invitations.write", "keys.read", "keys.write", "billing.write")
+    ("me.write", "members.write", "invitations.write", "keys.read", "keys.write", "billing.write", "privacy.write")
 )
 """What somebody who has signed in as a tenant may not do, whatever the role that they act in."""
 

@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from asissto.platform import referral_codes, referral_corrections, referral_payouts, referral_report, referral_terms
 from asissto.platform.given import Caller, Open
-from asissto.platform.owed_commissions import PlatformEntryOut, list_with_whose
+from asissto.platform.openapi import MEDIA_TYPES
+from asissto.platform.owed_commissions import PlatformCommissionOut, list_with_whose
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need
 from asissto.platform.referral_codes import CodeOut, PartnerCodeIn, PartnerCodePatch
@@ -56,7 +57,12 @@ class PlatformReferralController(Controller):
         async with services.database.system() as session:
             return await referral_report.report(session)
 
-    @get("/report/csv", operation_id="platform.referrals.report_csv", guards=[need("platform.referrals.read")])
+    @get(
+        "/report/csv",
+        operation_id="platform.referrals.report_csv",
+        guards=[need("platform.referrals.read")],
+        opt={MEDIA_TYPES: ("text/csv",)},
+    )
     async def report_csv(self, services: Open) -> Response[str]:
         async with services.database.system() as session:
             return _spreadsheet(referral_report.report_table(await referral_report.report(session)), "referrals")
@@ -69,7 +75,7 @@ class PlatformReferralController(Controller):
         tenant_id: OfTenant = None,
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
-    ) -> Page[PlatformEntryOut]:
+    ) -> Page[PlatformCommissionOut]:
         """What was earned and taken back, by which payment and which rule, newest first."""
         wanted = select(CommissionEntry)
         if partner_id is not None:
@@ -144,6 +150,7 @@ class PlatformPayoutController(Controller):
         "/{payout_id:uuid}/csv",
         operation_id="platform.referrals.payouts.csv",
         guards=[need("platform.referrals.read")],
+        opt={MEDIA_TYPES: ("text/csv",)},
     )
     async def csv(self, payout_id: FromPath[UUID], services: Open) -> Response[str]:
         """The entries that it is made of; none once it has failed or was cancelled."""
@@ -198,7 +205,7 @@ class TenantReferralController(Controller):
 
 def _spreadsheet(table: str, name: str) -> Response[str]:
     headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
-    return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(table, media_type="text/csv", headers=headers)
 
 
 HANDLERS: list[ControllerRouterHandler] = [

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from asissto.platform import referral_codes, referral_payouts, referral_report
 from asissto.platform.given import Caller, Open
-from asissto.platform.owed_commissions import EntryOut, list_entries
+from asissto.platform.owed_commissions import CommissionOut, list_entries
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need, open_to_all
 from asissto.platform.referral_codes import CodeIn, CodeOut, CodePatch, PartnerCodeIn
@@ -54,7 +54,7 @@ class ReferralController(Controller):
     @get("/commissions", operation_id="referrals.commissions", guards=[need("platform.referrals.own")])
     async def commissions(
         self, services: Open, principal: Caller, limit: Limit = DEFAULT_LIMIT, after: After = None
-    ) -> Page[EntryOut]:
+    ) -> Page[CommissionOut]:
         """What was earned and taken back, newest first."""
         mine = select(CommissionEntry).where(CommissionEntry.partner_id == principal.user_id)
         async with services.database.system() as session:

@@ -173,6 +173,11 @@ class Job(TenantRow, Base):
     __table_args__ = (
         Index("ix_jobs_open_key", "tenant_id", "kind", "key", unique=True, postgresql_where=text("state = 'todo'")),
         Index("ix_jobs_due", "tenant_id", "run_at", postgresql_where=text("state = 'todo'")),
+        Index(
+            "ix_jobs_by_law",
+            "run_at",
+            postgresql_where=text("state = 'todo' AND starts_with(kind, 'privacy.')"),
+        ),
         Index("ix_jobs_lease", "lease_until", postgresql_where=text("state = 'doing'")),
     )
 

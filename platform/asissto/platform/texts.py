@@ -733,6 +733,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.assistant": ("assistant", "ассистент"),
     "kind.attachment": ("attachment", "вложение"),
     "kind.channel": ("channel", "канал"),
+    "kind.privacy_request": ("request about personal data", "запрос о персональных данных"),
+    "kind.export": (
+        "export: the link was used, or has expired",
+        "выгрузка: ссылка уже использована или устарела",
+    ),
     "kind.citation": ("citation", "цитата"),
     "kind.collection": ("collection", "коллекция"),
     "kind.contact": ("contact", "контакт"),
@@ -1055,6 +1060,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "delivery.cancelled": ("A member cancelled it.", "Отменено сотрудником."),
     # Why an attachment is not there.
     "attachment.too_large": ("It is larger than 20 MB.", "Вложение больше 20 МБ."),
+    "attachment.expired": (
+        "The workspace keeps attachments no longer than this.",
+        "Срок хранения вложений истёк.",
+    ),
     "attachment.mail_too_large": (
         "The mail is larger than the channel takes (max_mb); only its beginning was read. It lies in the mailbox.",
         "Письмо больше, чем принимает канал (max_mb): прочитано только его начало. Само письмо лежит в ящике.",

@@ -44,11 +44,15 @@ Row = dict[str, Any]
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A run that goes on: what it is of, the cases that have no result yet, the documents behind the keys they name."""
+    """A run that goes on: what it is of, the cases that have no result yet, the documents behind the keys they name.
+
+    `origins` are the conversations of which cases were made.
+    """
 
     chosen: Chosen
     cases: Sequence[tuple[UUID, CaseIn]]
     keys: Keys
+    origins: dict[UUID, UUID | None]
 
 
 async def run_set(services: Services, job: ClaimedJob) -> None:
@@ -64,6 +68,7 @@ async def run_set(services: Services, job: ClaimedJob) -> None:
         paid = await may_try(services, job.tenant_id, KIND, *(_key(job, case_id) for case_id, _ in part))
         asked = [each for each in part if _key(job, each[0]) in paid]
         rows = await asyncio.gather(*(_ask(services, scope, begun.keys, job, each) for each in asked))
+        rows = [{**row, "conversation_id": begun.origins[row["case_id"]]} for row in rows]
         if not await _store(services, job, rows):
             return
         if len(asked) < len(part):
@@ -102,7 +107,8 @@ async def _begin(services: Services, job: ClaimedJob) -> Begun | None:
         left = [(case.id, case_of(case)) for case in cases if case.id not in have]
         await announce(session, job.tenant_id, TOPIC, run.id)
         chosen = Chosen(snapshot=run.snapshot, version=run.version, draft_revision=run.draft_revision)
-        return Begun(chosen, left, await _keys(session, job.tenant_id, cases))
+        origins = {case.id: case.conversation_id for case in cases}
+        return Begun(chosen, left, await _keys(session, job.tenant_id, cases), origins)
 
 
 async def _keys(session: AsyncSession, tenant_id: UUID, cases: Sequence[QuestionCase]) -> Keys:

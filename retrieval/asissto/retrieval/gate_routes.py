@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, delete, get, post, put
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, JSONBody, SkipValidation
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, Meta, UnsetType
@@ -75,7 +76,12 @@ class PublishController(Controller):
     path = "/api/v1/assistants/{assistant_id:uuid}/publish"
     tags = ("assistants",)
 
-    @post(operation_id="assistants.publish", status_code=200, guards=[need("assistants.write")])
+    @post(
+        operation_id="assistants.publish",
+        status_code=200,
+        guards=[need("assistants.write")],
+        responses={202: ResponseSpec(PublishOut, generate_examples=False, description="The gate asks first")},
+    )
     async def publish(
         self,
         assistant_id: FromPath[UUID],

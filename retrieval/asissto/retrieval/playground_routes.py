@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import need
 from asissto.platform.services import Services
 from asissto.retrieval.answers import Answer, Piece
@@ -62,7 +63,12 @@ class PlaygroundController(Controller):
     path = "/api/v1/assistants/{assistant_id:uuid}/playground"
     tags = ("assistants",)
 
-    @post(operation_id="assistants.playground", status_code=200, guards=[need("ask")])
+    @post(
+        operation_id="assistants.playground",
+        status_code=200,
+        guards=[need("ask")],
+        opt={MEDIA_TYPES: ("application/json", EVENT_STREAM)},
+    )
     async def play(
         self,
         assistant_id: FromPath[UUID],

@@ -201,6 +201,29 @@ def calibrate(set_dir: Path, *, assistant: str | None, budget: float, save: bool
     _with_services(fit)
 
 
+@main.group()
+def keys() -> None:
+    """Give secrets a new key."""
+
+
+@keys.command("add")
+def add() -> None:
+    """Put a fresh key in front of the ring; processes that run take it up when they are started again."""
+    from asissto.platform.keys import add_key
+
+    ring = add_key(read_settings())
+    click.echo("The key is in the data folder." if ring is None else f"ASISSTO_KEYS={ring}")
+
+
+@keys.command("rotate")
+@as_json
+def rotate(*, as_json: bool) -> None:
+    """Seal every secret with the newest key."""
+    from asissto.platform.entrypoints.key_rotation import rotate_here
+
+    sys.exit(0 if _with_services(lambda services: rotate_here(services, as_json=as_json)) else 1)
+
+
 @main.command()
 @as_json
 def doctor(*, as_json: bool) -> None:
