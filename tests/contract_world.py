@@ -20,6 +20,8 @@ from asissto.platform.links import Purpose, make_link
 from asissto.platform.platform_users import grant_role
 from asissto.platform.services import Services
 from asissto.platform.tables import User
+from asissto.retrieval.report_links import Linked as Report
+from asissto.retrieval.report_links import make_token as report_token
 from contract_room import Known
 from people import PASSWORD, Person
 from test_isolation import CASES, build_world
@@ -56,6 +58,9 @@ async def known_of(services: Services, alice: Person) -> dict[str, Known]:
     root, ward = [await _register(services, alice.client, name) for name in ("root", "ward")]
     known |= {name: Known(world, request) for name, request in _of_newcomers(alice).items()}
     known |= {name: Known(world, _in_json(token=token)) for name, token in (await _links(services, ward)).items()}
+    about = Report(tenant_id=alice.tenant_id, report_id=UUID(world["report_id"]))
+    letter = world | {"token": report_token(services.keys, "end", about)}
+    known["reports.show_end"] = Known(letter, _request("reports.show_end", letter))
     known |= await _of_the_invited(alice, world, root)
     code_id = await _make_partner(services, alice, ward, root)
     known |= await _of_the_platform(services, alice, world | {"code_id": code_id}, root, ward)

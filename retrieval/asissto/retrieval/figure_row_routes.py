@@ -10,11 +10,12 @@ from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
 from asissto.platform.given import Caller, Open, Session
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page
 from asissto.platform.permissions import need
 from asissto.retrieval.asking_figures import GIVEN, Query
 from asissto.retrieval.figure_rows import CallRow, FeedbackRow, InquiryRow, SegmentRow, TurnRow, View
-from asissto.retrieval.listing_rows import MEDIA_TYPES, Format, file_of, page_of, rows_of
+from asissto.retrieval.listing_rows import TYPES, Format, file_of, page_of, rows_of
 
 MaybeName = Annotated[str | None, QueryParameter(pattern="^[a-z0-9_]{1,40}$", description="Only the rows of a figure.")]
 
@@ -79,7 +80,7 @@ class RowController(Controller):
         rows = rows_of(await asked.reading(session, principal.tenant_id), "segments", listed.figure)
         return await page_of(session, SegmentRow, rows, listed.limit, listed.after)
 
-    @get("/{view:str}/export", operation_id="analytics.export")
+    @get("/{view:str}/export", operation_id="analytics.export", opt={MEDIA_TYPES: tuple(TYPES.values())})
     async def export(
         self,
         view: FromPath[View],
@@ -94,7 +95,7 @@ class RowController(Controller):
             reading = await asked.reading(session, principal.tenant_id)
         rows = file_of(services.database, reading, view, rows_of(reading, view, figure), format)
         headers = {"content-disposition": f'attachment; filename="{view}.{format}"'}
-        return Stream(rows, media_type=MEDIA_TYPES[format], headers=headers)
+        return Stream(rows, media_type=TYPES[format], headers=headers)
 
 
 HANDLERS: list[ControllerRouterHandler] = [RowController]

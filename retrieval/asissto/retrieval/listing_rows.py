@@ -17,7 +17,7 @@ from asissto.retrieval.figures import FIGURES
 from asissto.retrieval.reckoning import Reading
 
 Format = Literal["csv", "jsonl"]
-MEDIA_TYPES: dict[Format, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
+TYPES: dict[Format, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}
 ROWS_AT_ONCE = 2_000
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -14,12 +14,13 @@ from sqlalchemy import select
 from asissto.platform.audit import Actor, record
 from asissto.platform.errors import MailMissing, NotFound
 from asissto.platform.given import Caller, Open, Session
+from asissto.platform.openapi import MEDIA_TYPES, PROBLEM_PAGES
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.permissions import need, open_to_all
 from asissto.platform.services import Services
 from asissto.platform.texts import Language, text
 from asissto.retrieval.analytics_tables import Report
-from asissto.retrieval.listing_rows import MEDIA_TYPES, file_of, rows_of
+from asissto.retrieval.listing_rows import TYPES, file_of, rows_of
 from asissto.retrieval.periods import Period
 from asissto.retrieval.reckoning import Reading
 from asissto.retrieval.report_letters import applicable
@@ -83,7 +84,7 @@ class ReportLinkController(Controller):
     path = "/api/v1/reports/{token:str}"
     tags = ("analytics",)
 
-    @get(operation_id="reports.show_end", guards=[open_to_all], media_type=MediaType.HTML)
+    @get(operation_id="reports.show_end", guards=[open_to_all], media_type=MediaType.HTML, opt={PROBLEM_PAGES: True})
     async def show_end(self, token: FromPath[str], services: Open) -> Response[str]:
         """A page with one button: programs that follow every link of a letter end nothing."""
         linked = read_token(services.keys, "end", token)
@@ -94,7 +95,13 @@ class ReportLinkController(Controller):
         button = f'<form method="post"><button>{escape(text("report.end_button", language))}</button></form>'
         return _page(language, "report.end_question", button)
 
-    @post(operation_id="reports.end", status_code=200, guards=[open_to_all], media_type=MediaType.HTML)
+    @post(
+        operation_id="reports.end",
+        status_code=200,
+        guards=[open_to_all],
+        media_type=MediaType.HTML,
+        opt={PROBLEM_PAGES: True},
+    )
     async def end(self, token: FromPath[str], services: Open) -> Response[str]:
         """Ends the report; the second time nothing happens. Mail programs call it by themselves (RFC 8058)."""
         linked = read_token(services.keys, "end", token)
@@ -110,7 +117,7 @@ class ReportLinkController(Controller):
             await record(session, actor, "reports.end", "report", row.id)
         return _page(language, "report.ended")
 
-    @get("/file", operation_id="reports.file", guards=[open_to_all])
+    @get("/file", operation_id="reports.file", guards=[open_to_all], opt={MEDIA_TYPES: (TYPES["csv"],)})
     async def file(self, token: FromPath[str], services: Open) -> Stream:
         """The rows as CSV, as long as the member may see them and the report goes on; the link is good for 14 days."""
         linked = read_token(services.keys, "file", token)
@@ -122,7 +129,7 @@ class ReportLinkController(Controller):
         view: Any = row.view
         rows = file_of(services.database, reading, view, rows_of(reading, view, None), "csv")
         headers = {"content-disposition": f'attachment; filename="{view}.csv"'}
-        return Stream(rows, media_type=MEDIA_TYPES["csv"], headers=headers)
+        return Stream(rows, media_type=TYPES["csv"], headers=headers)
 
 
 HANDLERS: list[ControllerRouterHandler] = [ReportController, ReportLinkController]
