@@ -39,6 +39,12 @@ OUTSIDE = {"model": "some-embedder", "dimensions": 64}
 LOCAL = {"model": "local", "dimensions": 384}
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no endpoint that is slow."""
+    monkeypatch.setattr(dense, "EMBED_SECONDS", 60.0)
+
+
 @pytest.fixture
 async def services(services: Services, peer: OpenAIPeer) -> AsyncIterator[Services]:
     """The settings name the endpoint and the built-in model."""
