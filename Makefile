@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 LOCK := .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: help run test check setup bench lock
+.PHONY: help run test check setup bench lock client
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -26,6 +26,7 @@ check: setup ## Lint, check the format, the types and the import layers
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/python platform/web/build.py --check
 
 bench: setup ## Measure ingestion, search and answers beside LlamaIndex
 	.venv/bin/python benchmarks/ingest.py
@@ -33,7 +34,12 @@ bench: setup ## Measure ingestion, search and answers beside LlamaIndex
 	.venv/bin/python benchmarks/answer.py
 	.venv/bin/python benchmarks/pipeline.py
 
-setup: .venv/.installed ## Install everything into .venv
+setup: .venv/.installed ## Install everything into .venv, and build the console if its sources changed
+	@.venv/bin/python platform/web/build.py --if-possible
+
+client: .venv/.installed ## Describe the API anew for the console: openapi.json and its types
+	.venv/bin/python -m asissto.platform.entrypoints.web > platform/web/openapi.json
+	.venv/bin/python platform/web/build.py --types
 
 lock: .venv/bin/uv ## Resolve the dependencies anew
 	$(LOCK) -o requirements.lock

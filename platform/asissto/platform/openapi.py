@@ -37,10 +37,19 @@ def openapi_config() -> OpenAPIConfig:
     )
 
 
+def describe(app: Litestar) -> bytes:
+    """As the address gives it."""
+    return _encode(app.openapi_schema.to_schema(), app)
+
+
 class _Description(JsonRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        description = msgspec.json.encode(_with_problems(openapi_schema, _operations(request.app)))
-        return re.sub(rb"Page_[\w.]+\.(\w+)_", rb"\1Page", description)
+        return _encode(openapi_schema, request.app)
+
+
+def _encode(schema: dict[str, Any], app: Litestar) -> bytes:
+    description = msgspec.json.encode(_with_problems(schema, _operations(app)))
+    return re.sub(rb"Page_[\w.]+\.(\w+)_", rb"\1Page", description)
 
 
 def _with_problems(description: dict[str, Any], handlers: dict[str, HTTPRouteHandler]) -> dict[str, Any]:
