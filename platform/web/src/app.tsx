@@ -16,6 +16,7 @@ const ResetPage = lazy(async () => ({ default: (await entering()).ResetPage }));
 const ConfirmPage = lazy(async () => ({ default: (await entering()).ConfirmPage }));
 const InvitationPage = lazy(async () => ({ default: (await import("./pages/invitation")).InvitationPage }));
 const PlaygroundPage = lazy(() => import("./pages/playground"));
+const InboxPage = lazy(() => import("./pages/inbox"));
 const KnowledgePage = lazy(() => import("./pages/knowledge"));
 const DocumentPage = lazy(() => import("./pages/document"));
 
@@ -35,6 +36,8 @@ export function App() {
           <Route element={<SignedIn />}>
             <Route index element={<PlaygroundPage />} />
             <Route path="/playground" element={<PlaygroundPage />} />
+            <Route path="/inbox" element={<InboxPage />} />
+            <Route path="/inbox/:id" element={<InboxPage />} />
             <Route path="/knowledge" element={<KnowledgePage />} />
             <Route path="/knowledge/:id" element={<DocumentPage />} />
             <Route path="*" element={<NowhereElse />} />

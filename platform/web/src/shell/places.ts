@@ -1,4 +1,4 @@
-import { BookOpen, FlaskConical, type LucideIcon } from "lucide-react";
+import { BookOpen, FlaskConical, Inbox, type LucideIcon,  } from "lucide-react";
 
 import type { Permission } from "../session/me";
 
@@ -10,6 +10,7 @@ export const GROUPS: readonly Group[] = [
   {
     key: "work",
     places: [
+      { path: "/inbox", key: "inbox", icon: Inbox, needs: "conversations.read" },
       { path: "/playground", key: "playground", icon: FlaskConical, needs: "ask" },
     ],
   },
@@ -17,6 +18,11 @@ export const GROUPS: readonly Group[] = [
     key: "build",
     places: [
       { path: "/knowledge", key: "knowledge", icon: BookOpen, needs: "documents.read" },
+    ],
+  },
+  {
+    key: "workspace",
+    places: [
     ],
   },
 ];
