@@ -16,6 +16,12 @@ const ResetPage = lazy(async () => ({ default: (await entering()).ResetPage }));
 const ConfirmPage = lazy(async () => ({ default: (await entering()).ConfirmPage }));
 const InvitationPage = lazy(async () => ({ default: (await import("./pages/invitation")).InvitationPage }));
 const PlaygroundPage = lazy(() => import("./pages/playground"));
+const HomePage = lazy(() => import("./pages/home"));
+const AssistantsPage = lazy(() => import("./pages/assistants"));
+const AssistantPage = lazy(() => import("./pages/assistant"));
+const ChannelsPage = lazy(() => import("./pages/channels"));
+const TeamPage = lazy(() => import("./pages/team"));
+const SettingsPage = lazy(() => import("./pages/settings"));
 const InboxPage = lazy(() => import("./pages/inbox"));
 const KnowledgePage = lazy(() => import("./pages/knowledge"));
 const DocumentPage = lazy(() => import("./pages/document"));
@@ -34,8 +40,13 @@ export function App() {
           <Route path="/confirm" element={<ConfirmPage />} />
           <Route path="/invitation" element={<InvitationPage />} />
           <Route element={<SignedIn />}>
-            <Route index element={<PlaygroundPage />} />
+            <Route index element={<HomePage />} />
             <Route path="/playground" element={<PlaygroundPage />} />
+            <Route path="/assistants" element={<AssistantsPage />} />
+            <Route path="/assistants/:id" element={<AssistantPage />} />
+            <Route path="/channels" element={<ChannelsPage />} />
+            <Route path="/team" element={<TeamPage />} />
+            <Route path="/settings/:tab?" element={<SettingsPage />} />
             <Route path="/inbox" element={<InboxPage />} />
             <Route path="/inbox/:id" element={<InboxPage />} />
             <Route path="/knowledge" element={<KnowledgePage />} />

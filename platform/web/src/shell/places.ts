@@ -1,4 +1,4 @@
-import { BookOpen, FlaskConical, Inbox, type LucideIcon,  } from "lucide-react";
+import { BookOpen, Bot, FlaskConical, House, Inbox, type LucideIcon, Plug, Settings, Users } from "lucide-react";
 
 import type { Permission } from "../session/me";
 
@@ -10,6 +10,7 @@ export const GROUPS: readonly Group[] = [
   {
     key: "work",
     places: [
+      { path: "/", key: "home", icon: House, needs: "tenant.read" },
       { path: "/inbox", key: "inbox", icon: Inbox, needs: "conversations.read" },
       { path: "/playground", key: "playground", icon: FlaskConical, needs: "ask" },
     ],
@@ -17,12 +18,16 @@ export const GROUPS: readonly Group[] = [
   {
     key: "build",
     places: [
+      { path: "/assistants", key: "assistants", icon: Bot, needs: "assistants.read" },
       { path: "/knowledge", key: "knowledge", icon: BookOpen, needs: "documents.read" },
+      { path: "/channels", key: "channels", icon: Plug, needs: "channels.read" },
     ],
   },
   {
     key: "workspace",
     places: [
+      { path: "/team", key: "team", icon: Users, needs: "members.read" },
+      { path: "/settings", key: "settings", icon: Settings, needs: "me.read" },
     ],
   },
 ];

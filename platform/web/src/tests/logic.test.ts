@@ -4,6 +4,8 @@ import { merge } from "../api/shown-documents";
 import type { DocumentOut } from "../api/schema";
 import { eventsOf, read } from "../api/sse";
 import { paragraphsOf, unitsOf } from "../pages/document/places";
+import { bodyOf } from "../pages/channels/forms";
+import { neighbour } from "../pages/inbox/keys";
 import { groupOf, matches, shareOf } from "../pages/knowledge/state";
 import { historyOf } from "../pages/playground/history";
 import { blocksOf, spansOf } from "../ui/answer-blocks";
@@ -68,4 +70,19 @@ test("a search looks at title, file and tags", () => {
 test("what failed is no part of the history", () => {
   const turns = [{ id: 1, question: "a", text: "b" }, { id: 2, question: "c", text: "", error: new Error() }];
   expect(historyOf(turns)).toEqual([{ role: "user", text: "a" }, { role: "assistant", text: "b" }]);
+});
+
+test("the form of a channel becomes the body that the API wants", () => {
+  expect(bodyOf("mail", { name: "Mail", "settings.from_address": "a@b.c", "settings.imap.host": "i", "settings.imap.port": "993", "settings.smtp.host": "s", "settings.smtp.port": "465", "settings.user": "u", "secrets.imap_password": " p " })).toEqual({
+    name: "Mail",
+    type: "mail",
+    settings: { from_address: "a@b.c", imap: { host: "i", port: 993, user: "u" }, smtp: { host: "s", port: 465, user: "u" } },
+    secrets: { imap_password: "p" },
+  });
+  expect(bodyOf("telegram", { name: "T", "secrets.bot_token": "1:a", other: "x" })).toEqual({ name: "T", type: "telegram", settings: {}, secrets: { bot_token: "1:a" } });
+});
+
+test("keys go to the neighbours and stop at the ends", () => {
+  const steps = [neighbour(["a", "b"], undefined, 1), neighbour(["a", "b"], "a", 1), neighbour(["a", "b"], "b", 1), neighbour(["a", "b"], "a", -1), neighbour([], "a", 1), neighbour(["a"], "gone", 1)];
+  expect(steps).toEqual(["a", "b", "b", "a", undefined, "a"]);
 });
