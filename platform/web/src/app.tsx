@@ -63,7 +63,7 @@ export function App() {
 function NowhereElse() {
   const { t } = useTranslation();
   return (
-    <Blank icon={MapPinOff} title={t("state.nowhere")}>
+    <Blank isPage icon={MapPinOff} title={t("state.nowhere")}>
       {t("state.nowhereHint")}
     </Blank>
   );

@@ -14,6 +14,7 @@ export function bytes(size: number): string {
 }
 
 export const date = (at: string) => new Intl.DateTimeFormat(language(), { day: "numeric", month: "short", year: "numeric" }).format(new Date(at));
+export const time = (at: string) => new Intl.DateTimeFormat(language(), { hour: "2-digit", minute: "2-digit" }).format(new Date(at));
 export const moment = (at: string) => new Intl.DateTimeFormat(language(), { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).format(new Date(at));
 
 /** "3 hours ago", in the shortest form. */

@@ -5,7 +5,7 @@ import { useTranslation } from "react-i18next";
 import { Link, useNavigate, useParams, useSearchParams } from "react-router";
 
 import { api, done } from "../api/client";
-import type { AssistantOut } from "../api/schema";
+import type { AssistantOut, DraftOut } from "../api/schema";
 import { useMay } from "../session/me";
 import { Badge } from "../ui/badge";
 import { buttonClass, IconButton } from "../ui/button";
@@ -31,18 +31,19 @@ function Shown({ id }: { id: string }) {
   const { t } = useTranslation();
   const [search, setSearch] = useSearchParams();
   const assistant = useQuery({ queryKey: ["assistant", id], queryFn: () => done(api.GET("/api/v1/assistants/{assistant_id}", pathOf(id))) });
-  const draft = useQuery({ queryKey: ["assistant", id, "draft"], queryFn: () => done(api.GET("/api/v1/assistants/{assistant_id}/draft", pathOf(id))) });
+  const draft = useQuery({ queryKey: ["draft", id], queryFn: () => done(api.GET("/api/v1/assistants/{assistant_id}/draft", pathOf(id))), enabled: assistant.data?.has_draft ?? false });
+  const edited = assistant.data?.has_draft ? draft.data : assistant.data && asDraft(assistant.data);
   const back = (
     <Link to="/assistants" className="mb-3 -ml-1 inline-flex items-center gap-1 rounded-md text-[13px] text-soft hover:text-ink">
       <ChevronLeft aria-hidden className="size-4" />
       {t("place.assistants")}
     </Link>
   );
-  const error = assistant.error ?? draft.error;
+  const error = assistant.error ?? (assistant.data?.has_draft ? draft.error : null);
   if (error) return <Page title={t("assistant.title")} before={back}><Card><ErrorState error={error} retry={() => void Promise.all([assistant.refetch(), draft.refetch()])} /></Card></Page>;
-  if (!assistant.data || !draft.data) return <Page title={t("state.loading")} before={back}><Skeleton className="h-96 rounded-xl" /></Page>;
+  if (!assistant.data || !edited) return <Page title={t("state.loading")} before={back}><Skeleton className="h-96 rounded-xl" /></Page>;
   const tabs: { value: string; name: string; content: ReactNode }[] = [
-    { value: "settings", name: t("assistant.settings"), content: <DraftForm key={draft.data.revision} assistant={assistant.data} draft={draft.data} /> },
+    { value: "settings", name: t("assistant.settings"), content: <DraftForm key={`${edited.revision} ${assistant.data.version}`} assistant={assistant.data} draft={edited} /> },
     { value: "versions", name: t("assistant.versions"), content: <VersionList assistant={assistant.data} /> },
   ];
   return (
@@ -52,6 +53,11 @@ function Shown({ id }: { id: string }) {
       </Card>
     </Page>
   );
+}
+
+/** What is published, as the draft that it would become with the first change. */
+function asDraft({ id, revision, version, name, description, role, prompt, instructions, model, settings }: AssistantOut): DraftOut {
+  return { assistant_id: id, revision, version, draft: { name, description, role, prompt, instructions, model, settings }, edited_by: null, edited_at: null };
 }
 
 function Hint({ assistant }: { assistant: AssistantOut }) {

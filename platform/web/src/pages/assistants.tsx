@@ -40,7 +40,7 @@ function Assistants() {
       ) : assistants.isPending ? (
         <Card><SkeletonRows rows={3} /></Card>
       ) : assistants.data.length ? (
-        <ul className="grid gap-4 sm:grid-cols-2 xl:grid-cols-3">{assistants.data.map((assistant) => <li key={assistant.id}><AssistantCard assistant={assistant} /></li>)}</ul>
+        <ul className="grid grid-cols-1 gap-4 sm:grid-cols-2 xl:grid-cols-3">{assistants.data.map((assistant) => <li key={assistant.id}><AssistantCard assistant={assistant} /></li>)}</ul>
       ) : (
         <Card><Blank icon={Bot} title={t("assistant.empty")} action={make}>{t("assistant.emptyHint")}</Blank></Card>
       )}

@@ -47,7 +47,7 @@ function Channels() {
       ) : query.isPending ? (
         <Card><SkeletonRows rows={3} /></Card>
       ) : channels.length ? (
-        <ul className="grid gap-4 lg:grid-cols-2">{channels.map((channel) => <li key={channel.id}><ChannelCard channel={channel} /></li>)}</ul>
+        <ul className="grid grid-cols-1 gap-4 lg:grid-cols-2">{channels.map((channel) => <li key={channel.id}><ChannelCard channel={channel} /></li>)}</ul>
       ) : (
         <Card><Blank icon={Plug} title={t("channel.empty")} action={connect}>{t("channel.emptyHint")}</Blank></Card>
       )}
@@ -127,7 +127,7 @@ function ChannelCard({ channel }: { channel: ChannelOut }) {
       <div className="mt-4 flex grow flex-wrap items-end justify-between gap-3">
         <Answering channel={channel} canWrite={canWrite} onChange={(assistant_id) => void deeds.change({ assistant_id }, t("channel.saved"))} />
         {canWrite && (
-          <Button small busy={deeds.isBusy} icon={<Stethoscope aria-hidden className="size-3.5" />} onClick={() => void deeds.attempt("check")}>
+          <Button busy={deeds.isBusy} icon={<Stethoscope aria-hidden className="size-3.5" />} onClick={() => void deeds.attempt("check")}>
             {t("channel.check")}
           </Button>
         )}

@@ -1,4 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { clsx } from "clsx";
 import { ChevronLeft, Download, ExternalLink, RotateCw, Trash2 } from "lucide-react";
 import { useTranslation } from "react-i18next";
 import { Link, useNavigate, useParams, useSearchParams } from "react-router";
@@ -114,14 +115,14 @@ function Body({ document }: { document: DocumentOut }) {
     { value: "facts", name: t("document.facts"), content: <Facts document={document} /> },
   ];
   return (
-    <div className="grid items-start gap-5 xl:grid-cols-[minmax(0,1fr)_27rem]">
-      <Card className="order-2 xl:order-1 xl:max-h-[calc(100dvh-4rem)] xl:overflow-y-auto">
+    <div className="grid grid-cols-1 items-start gap-5 xl:grid-cols-[minmax(0,1fr)_27rem]">
+      <Card className={clsx(place ? "order-1" : "order-2", "xl:order-1 xl:max-h-[calc(100dvh-4rem)] xl:overflow-y-auto")}>
         <div className="mx-auto max-w-[46rem] px-5 py-5 sm:px-8 sm:py-7">
           {document.detail && <p className={`mb-5 rounded-lg px-3 py-2 text-[13px] ${document.state === "failed" ? "bg-bad-tint text-bad" : "bg-warn-tint text-warn"}`}>{document.detail}</p>}
           <TextPane documentId={document.id} versionId={version} place={place} />
         </div>
       </Card>
-      <Card className="order-1 overflow-hidden xl:sticky xl:top-5 xl:order-2">
+      <Card className={clsx(place ? "order-2" : "order-1", "overflow-hidden xl:sticky xl:top-5 xl:order-2")}>
         <Tabs value={tab} onChange={(value) => setSearch((now) => (now.set("tab", value), now), { replace: true })} tabs={tabs} />
       </Card>
     </div>

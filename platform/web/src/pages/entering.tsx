@@ -100,12 +100,12 @@ export function SignInPage() {
   );
   const below = (
     <>
-      <Link className="text-accent hover:underline" to="/forgot">
+      <Link className="text-accent underline decoration-accent/40 underline-offset-2 hover:decoration-accent" to="/forgot">
         {t("session.forgot")}
       </Link>
       <p>
         {t("session.noAccount")}{" "}
-        <Link className="text-accent hover:underline" to="/register">
+        <Link className="text-accent underline decoration-accent/40 underline-offset-2 hover:decoration-accent" to="/register">
           {t("session.register")}
         </Link>
       </p>
@@ -232,7 +232,7 @@ export function ToSignIn() {
   return (
     <p>
       {t("session.haveAccount")}{" "}
-      <Link className="text-accent hover:underline" to="/sign-in">
+      <Link className="text-accent underline decoration-accent/40 underline-offset-2 hover:decoration-accent" to="/sign-in">
         {t("session.signIn")}
       </Link>
     </p>

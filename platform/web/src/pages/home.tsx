@@ -27,7 +27,7 @@ export default function HomePage() {
       <div className="space-y-5">
         <Checklist />
         <Numbers />
-        <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+        <div className="grid grid-cols-1 items-start gap-5 lg:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
           <Waiting />
           <div className="space-y-5">
             <Channels />
@@ -58,7 +58,7 @@ function Numbers() {
   const count = (group: string) => documents.data?.filter((each) => groupOf(each) === group).length;
   const broken = channels.data?.filter(({ status, problem }) => status === "broken" || problem).length;
   return (
-    <ul className="grid gap-4 sm:grid-cols-2 xl:grid-cols-4">
+    <ul className="grid grid-cols-1 gap-4 sm:grid-cols-2 xl:grid-cols-4">
       {may("conversations.read") && <Figure to="/inbox?view=waiting" icon={Inbox} name={t("home.waiting")} value={pending.data?.items.length} error={pending.error} bad={(pending.data?.items.length ?? 0) > 0} />}
       {may("documents.read") && <Figure to="/knowledge?state=ready" icon={BookOpen} name={t("home.documents")} value={count("ready")} error={documents.error} />}
       {may("documents.read") && <Figure to="/knowledge?state=failed" icon={CircleAlert} name={t("home.failed")} value={count("failed")} error={documents.error} bad={(count("failed") ?? 0) > 0} note={findings.data?.items.length ? t("home.findings", { count: findings.data.items.length }) : undefined} />}
@@ -90,7 +90,7 @@ function Waiting() {
   const now = useTick();
   const query = useAllowed("conversations.read", ["inbox", "newest"], () => done(api.GET("/api/v1/inbox", { params: { query: { status: ["pending", "human", "bot"], limit: 8 } } })));
   if (!may("conversations.read")) return null;
-  const link = <Link to="/inbox" className="text-[13px] text-accent hover:underline">{t("home.toInbox")}</Link>;
+  const link = <Link to="/inbox" className="text-[13px] text-accent underline decoration-accent/40 underline-offset-2 hover:decoration-accent">{t("home.toInbox")}</Link>;
   let content: ReactNode;
   if (query.error) content = <ErrorState error={query.error} retry={() => void query.refetch()} />;
   else if (!query.data) content = <Skeleton className="h-40" />;

@@ -164,7 +164,7 @@ function Roles() {
   const { t } = useTranslation();
   return (
     <Panel title={t("team.roles")}>
-      <dl className="grid gap-x-8 gap-y-3 text-[13px] sm:grid-cols-2">
+      <dl className="grid grid-cols-1 gap-x-8 gap-y-3 text-[13px] sm:grid-cols-2">
         {ROLES.map((role) => (
           <div key={role}>
             <dt className="font-medium">{t(`role.${role}`)}</dt>

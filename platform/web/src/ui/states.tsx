@@ -6,28 +6,27 @@ import { ApiProblem, isForbidden } from "../api/problem";
 import { sentence } from "../errors";
 import { Button } from "./button";
 
-type BlankProps = { icon: LucideIcon; title: string; children?: ReactNode; action?: ReactNode; tone?: "quiet" | "bad"; role?: "alert" };
+type BlankProps = { icon: LucideIcon; title: string; children?: ReactNode; action?: ReactNode; tone?: "quiet" | "bad"; role?: "alert"; isPage?: boolean };
 
 /** What stands where there is nothing to show: a sign, a sentence, one way on. */
-export function Blank({ icon: Icon, title, children, action, tone = "quiet", role }: BlankProps) {
+export function Blank({ icon: Icon, title, children, action, tone = "quiet", role, isPage }: BlankProps) {
+  const Title = isPage ? "h1" : "h2";
   return (
     <div role={role} className="flex flex-col items-center px-6 py-14 text-center animate-fade">
       <span className={`mb-4 flex size-11 items-center justify-center rounded-xl ${tone === "bad" ? "bg-bad-tint text-bad" : "bg-tint text-on-tint"}`}>
         <Icon aria-hidden className="size-5" />
       </span>
-      <h2 className="text-[15px] font-semibold">{title}</h2>
+      <Title className="text-[15px] font-semibold">{title}</Title>
       {children && <div className="mt-1 max-w-md text-pretty text-soft">{children}</div>}
       {action && <div className="mt-5 flex flex-wrap justify-center gap-2">{action}</div>}
     </div>
   );
 }
 
-export { Blank as EmptyState };
-
 /** The sentence of the failure, its code for whoever asks for help, and another try. */
 export function ErrorState({ error, retry }: { error: unknown; retry?: () => void }) {
   const { t } = useTranslation();
-  if (isForbidden(error)) return <Forbidden />;
+  if (isForbidden(error)) return <Forbidden isPage={false} />;
   const code = error instanceof ApiProblem ? error.code : "unexpected";
   const again = retry && (
     <Button kind="plain" onClick={retry}>
@@ -44,10 +43,11 @@ export function ErrorState({ error, retry }: { error: unknown; retry?: () => voi
   );
 }
 
-export function Forbidden() {
+/** In place of a whole page, unless it stands in one. */
+export function Forbidden({ isPage = true }: { isPage?: boolean }) {
   const { t } = useTranslation();
   return (
-    <Blank icon={LockKeyhole} title={t("state.forbidden")}>
+    <Blank isPage={isPage} icon={LockKeyhole} title={t("state.forbidden")}>
       {t("state.forbiddenHint")}
     </Blank>
   );

@@ -16,7 +16,7 @@ export function Filters<T extends string>({ label, value, options, onChange }: {
           type="button"
           aria-pressed={each.value === value}
           onClick={() => onChange(each.value)}
-          className={clsx("flex h-8 items-center gap-1.5 rounded-md px-2.5 text-[13px] whitespace-nowrap transition-colors", each.value === value ? "bg-raised font-medium text-ink shadow-card" : "text-soft hover:text-ink")}
+          className={clsx("flex h-8 items-center gap-1.5 rounded-md px-2.5 text-[13px] whitespace-nowrap transition-colors", each.value === value ? "bg-chosen font-medium text-ink shadow-card" : "text-soft hover:text-ink")}
         >
           {each.name}
           {each.count !== undefined && <span className="text-soft tabular-nums">{number(each.count)}</span>}

@@ -27,7 +27,7 @@ export function DraftForm({ assistant, draft }: Props) {
   const isChanged = JSON.stringify(edited) !== JSON.stringify(draft.draft);
   const refresh = () => Promise.all([cache.invalidateQueries({ queryKey: ["assistant", assistant.id] }), cache.invalidateQueries({ queryKey: ["assistants"] })]);
   const sending = useSending(async () => {
-    await done(api.PATCH("/api/v1/assistants/{assistant_id}/draft", { ...pathOf(assistant.id), body: { ...edited, revision: draft.revision } }));
+    cache.setQueryData(["draft", assistant.id], await done(api.PATCH("/api/v1/assistants/{assistant_id}/draft", { ...pathOf(assistant.id), body: { ...edited, revision: draft.revision } })));
     await refresh();
     tell(t("assistant.draftSaved"));
   });
@@ -72,7 +72,7 @@ type PartProps = { edited: Snapshot; setEdited: (next: Snapshot) => void; error:
 
 function Part({ title, hint, children }: { title: string; hint: string; children: ReactNode }) {
   return (
-    <div className="grid gap-x-8 gap-y-4 px-5 py-6 md:grid-cols-[15rem_minmax(0,1fr)]">
+    <div className="grid grid-cols-1 gap-x-8 gap-y-4 px-5 py-6 md:grid-cols-[15rem_minmax(0,1fr)]">
       <div>
         <h2 className="font-semibold">{title}</h2>
         <p className="mt-0.5 text-[13px] text-pretty text-soft">{hint}</p>
@@ -103,7 +103,7 @@ function Manner({ edited, setEdited }: PartProps) {
   const set = (change: Partial<AssistantSettings>) => setEdited(withSettings(edited, change));
   return (
     <Part title={t("assistant.manner")} hint={t("assistant.mannerHint")}>
-      <div className="grid gap-4 sm:grid-cols-3">
+      <div className="grid grid-cols-1 gap-4 sm:grid-cols-3">
         <Select label={t("assistant.language")} value={settings.language ?? "auto"} onChange={(event) => set({ language: event.target.value as "auto" })} options={["auto", "ru", "en"].map((value) => ({ value, name: t(`language.${value}`) }))} />
         <Select label={t("assistant.tone")} value={settings.tone ?? "neutral"} onChange={(event) => set({ tone: event.target.value as "neutral" })} options={["neutral", "friendly", "formal"].map((value) => ({ value, name: t(`tone.${value}`) }))} />
         <Select label={t("assistant.length")} value={settings.answer_length ?? "normal"} onChange={(event) => set({ answer_length: event.target.value as "normal" })} options={["short", "normal", "detailed"].map((value) => ({ value, name: t(`length.${value}`) }))} />

@@ -30,7 +30,7 @@ export function ConnectDialog({ onClose }: { onClose: () => void }) {
 function Kinds({ onPick }: { onPick: (kind: Kind) => void }) {
   const { t } = useTranslation();
   return (
-    <ul className="grid gap-2.5 sm:grid-cols-2">
+    <ul className="grid grid-cols-1 gap-2.5 sm:grid-cols-2">
       {KINDS.map((kind) => (
         <li key={kind}>
           <button type="button" onClick={() => onPick(kind)} className="flex w-full items-center gap-3 rounded-xl border border-line px-4 py-3 text-left hover:border-strong-line hover:bg-sunken/50">

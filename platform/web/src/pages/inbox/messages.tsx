@@ -6,7 +6,7 @@ import { useTranslation } from "react-i18next";
 
 import { all, api, done, raw } from "../../api/client";
 import type { CitationOut, DeliveryOut, InboxOut, MessageOut } from "../../api/schema";
-import { date, moment } from "../../format";
+import { date, time } from "../../format";
 import { useMay } from "../../session/me";
 import { AnswerText } from "../../ui/answer-text";
 import { Dialog } from "../../ui/dialog";
@@ -81,7 +81,7 @@ function Message({ message, deliveries, onSource, conversationId }: MessageProps
         <Sign aria-hidden className="size-3" />
         {side === "member" || side === "note" ? (author ?? t("inbox.member")) : t(`inbox.side.${side}`)}
         {side === "note" && ` · ${t("inbox.note")}`}
-        <time dateTime={message.created_at}>{moment(message.created_at)}</time>
+        <time dateTime={message.created_at}>{time(message.created_at)}</time>
       </p>
       <div className={clsx("w-fit max-w-[min(85%,40rem)] rounded-2xl px-4 py-2.5 break-words", LOOKS[side])}>
         {side === "assistant" ? (

@@ -62,7 +62,7 @@ function Content({ opened, close }: { opened: Opened; close: ReactNode }) {
           <p className="truncate text-xs text-soft">{citation ? citation.locator || t("playground.source", { number: citation.number }) : opened.turn.question}</p>
         </div>
         {link && (
-          <Link to={link} className="mt-1 text-[13px] whitespace-nowrap text-accent hover:underline">
+          <Link to={link} className="mt-1 text-[13px] whitespace-nowrap text-accent underline decoration-accent/40 underline-offset-2 hover:decoration-accent">
             {t("playground.openDocument")}
           </Link>
         )}

@@ -97,13 +97,13 @@ function MakeKey({ onClose }: { onClose: () => void }) {
   return (
     <Dialog open wide onClose={onClose} title={t("key.make")} hint={t("key.makeHint")}>
       <form className="space-y-4" onSubmit={(event) => (event.preventDefault(), void sending.send())}>
-        <div className="grid gap-4 sm:grid-cols-2">
+        <div className="grid grid-cols-1 gap-4 sm:grid-cols-2">
           <Field label={t("key.name")} value={name} required maxLength={200} onChange={(event) => setName(event.target.value)} error={wrong(sending.error, "name")} />
           <Field label={t("key.days")} type="number" min={1} value={days} onChange={(event) => setDays(event.target.value)} hint={t("key.daysHint")} error={wrong(sending.error, "expires_at")} />
         </div>
         <fieldset>
           <legend className="mb-2 text-[13px] font-medium">{t("key.may")}</legend>
-          <div className="grid gap-2 sm:grid-cols-2">
+          <div className="grid grid-cols-1 gap-2 sm:grid-cols-2">
             {permissions.filter((each) => !NOT_FOR_KEYS.test(each)).map((scope) => (
               <Check key={scope} label={scope} checked={scopes.includes(scope)} onChange={(isOn) => turn(scope, isOn)} />
             ))}

@@ -40,7 +40,7 @@ function Password() {
   return (
     <Panel title={t("session.password")} hint={t("settings.passwordHint")}>
       <form ref={form} className="space-y-4" onSubmit={(event) => void saving.send(fieldsOf(event))}>
-        <div className="grid gap-4 sm:grid-cols-2">
+        <div className="grid grid-cols-1 gap-4 sm:grid-cols-2">
           <Field label={t("settings.currentPassword")} name="current" type="password" autoComplete="current-password" required error={wrong(saving.error, "current")} />
           <Field label={t("session.newPassword")} name="password" type="password" autoComplete="new-password" required error={wrong(saving.error, "password")} />
         </div>
