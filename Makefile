@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 LOCK := .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: help run test check setup bench lock client
+.PHONY: help run test check setup bench lock client shots
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -33,6 +33,9 @@ bench: setup ## Measure ingestion, search and answers beside LlamaIndex
 	.venv/bin/python benchmarks/search.py
 	.venv/bin/python benchmarks/answer.py
 	.venv/bin/python benchmarks/pipeline.py
+
+shots: setup ## Leave a picture of every page of the console in SHOTS, which is ./shots
+	SHOTS=$(or $(SHOTS),$(CURDIR)/shots) .venv/bin/python -m pytest tests/test_console_pages.py -q
 
 setup: .venv/.installed ## Install everything into .venv, and build the console if its sources changed
 	@.venv/bin/python platform/web/build.py --if-possible

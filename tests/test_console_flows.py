@@ -97,7 +97,7 @@ async def test_a_file_that_cannot_be_read_says_why_and_a_deleted_one_can_come_ba
 async def test_the_list_of_many_documents_makes_only_those_in_sight(console: Console, alice: Person) -> None:
     """Three of them are chosen, and all the others are there when one scrolls."""
     one = await publish(console.services, alice, "note.txt", "This note tells of the colour of a shelf.")
-    many = [{**one, "id": str(uuid4()), "title": f"note {number:03}"} for number in range(300)]
+    many = [{**one, "id": str(uuid4()), "title": f"note {number:03}", "state": "ready"} for number in range(300)]
 
     async def list_many(route: Route) -> None:
         await route.fulfill(json={"items": many, "next": None})
