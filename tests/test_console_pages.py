@@ -103,7 +103,8 @@ async def shoot(page: Page, name: str) -> None:
         await page.screenshot(path=folder / f"{name}.png")
 
 
-_COLOURS_TURN_MS = 100
+_TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))"
+"""Until the colours have turned."""
 
 
 @dataclass
@@ -119,7 +120,7 @@ class Sweep:
         await settled(self.page)
         for theme in ("light", "dark"):
             await self.page.emulate_media(color_scheme=theme)
-            await self.page.wait_for_timeout(_COLOURS_TURN_MS)
+            await self.page.evaluate(_TWO_FRAMES)
             await shoot(self.page, f"{name}-{theme}-{self.language}")
             self.note(f"{name} {theme}", await violations(self.page))
         await self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ function Numbers() {
   const count = (group: string) => documents.data?.filter((each) => groupOf(each) === group).length;
   const broken = channels.data?.filter(({ status, problem }) => status === "broken" || problem).length;
   return (
-    <ul className="grid grid-cols-1 gap-4 sm:grid-cols-2 xl:grid-cols-4">
+    <ul className="grid grid-cols-2 gap-3 sm:gap-4 xl:grid-cols-4">
       {may("conversations.read") && <Figure to="/inbox?view=waiting" icon={Inbox} name={t("home.waiting")} value={pending.data?.items.length} error={pending.error} bad={(pending.data?.items.length ?? 0) > 0} />}
       {may("documents.read") && <Figure to="/knowledge?state=ready" icon={BookOpen} name={t("home.documents")} value={count("ready")} error={documents.error} />}
       {may("documents.read") && <Figure to="/knowledge?state=failed" icon={CircleAlert} name={t("home.failed")} value={count("failed")} error={documents.error} bad={(count("failed") ?? 0) > 0} note={findings.data?.items.length ? t("home.findings", { count: findings.data.items.length }) : undefined} />}
@@ -72,7 +72,7 @@ type FigureProps = { to: string; icon: LucideIcon; name: string; value: number |
 function Figure({ to, icon: Icon, name, value, error, bad, note }: FigureProps) {
   return (
     <li>
-      <Link to={to} className="block h-full rounded-xl border border-line bg-card p-5 shadow-card transition-colors hover:border-strong-line">
+      <Link to={to} className="block h-full rounded-xl border border-line bg-card p-4 sm:p-5 shadow-card transition-colors hover:border-strong-line">
         <span className="flex items-center gap-2 text-[13px] text-soft">
           <Icon aria-hidden className="size-4" />
           {name}

@@ -46,9 +46,9 @@ export function DraftForm({ assistant, draft }: Props) {
       </fieldset>
       {canWrite && (
         <div className="sticky bottom-0 flex flex-wrap items-center gap-3 rounded-b-xl border-t border-line bg-card/95 px-5 py-3 backdrop-blur">
-          <div className="grow basis-60">
+          <div className="grow empty:hidden sm:basis-60">
             <Trouble error={sending.error ?? dropping.error} />
-            {!sending.error && !dropping.error && <p className="text-[13px] text-soft">{isChanged ? t("assistant.notSaved") : assistant.has_draft ? t("assistant.notPublished") : t("assistant.isPublished")}</p>}
+            {!sending.error && !dropping.error && <p className="hidden text-[13px] text-soft sm:block">{isChanged ? t("assistant.notSaved") : assistant.has_draft ? t("assistant.notPublished") : t("assistant.isPublished")}</p>}
           </div>
           {assistant.has_draft && !isChanged && (
             <Button kind="quiet" busy={dropping.busy} onClick={() => void dropping.send()}>

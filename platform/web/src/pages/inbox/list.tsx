@@ -44,7 +44,7 @@ function ChannelFilter({ view }: { view: InboxView }) {
   const channels = useQuery({ queryKey: ["channels"], queryFn: () => all((after) => api.GET("/api/v1/channels", { params: { query: { limit: 200, after } } })), enabled: may("channels.read") });
   if ((channels.data?.length ?? 0) < 2) return null;
   const options = [{ value: "", name: t("inbox.everyChannel") }, ...(channels.data ?? []).map(({ id, name }) => ({ value: id, name }))];
-  return <Select hideLabel label={t("inbox.channel")} className="w-28 shrink-0" value={view.channel} onChange={(event) => view.set("channel", event.target.value)} options={options} />;
+  return <Select hideLabel label={t("inbox.channel")} className="w-34 shrink-0" value={view.channel} onChange={(event) => view.set("channel", event.target.value)} options={options} />;
 }
 
 function Rows({ view, list, conversations, chosen, onOpen }: Props) {

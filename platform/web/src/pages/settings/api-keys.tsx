@@ -20,7 +20,7 @@ import { SkeletonRows } from "../../ui/waiting";
 
 const DAY_MS = 86_400_000;
 /** What no key may hold, whoever made it. */
-const NOT_FOR_KEYS = /^(me\.|keys\.|members\.write|invitations\.|billing\.|platform\.|privacy\.)/;
+const NOT_FOR_KEYS = /^(me\.|keys\.|members\.write$|invitations\.write$|billing\.write$|platform\.)/;
 
 export function ApiKeys() {
   const { t } = useTranslation();
@@ -48,7 +48,7 @@ export function ApiKeys() {
               <div className="min-w-0 grow">
                 <p className="truncate font-medium">{key.name}</p>
                 <p className="truncate text-xs text-soft">
-                  <code>{key.prefix}…</code> · {key.last_used_at ? t("key.used", { date: date(key.last_used_at) }) : t("key.unused")} · {key.expires_at ? t("key.until", { date: date(key.expires_at) }) : t("key.noEnd")}
+                  <code>ast_{key.prefix}…</code> · {key.last_used_at ? t("key.used", { date: date(key.last_used_at) }) : t("key.unused")} · {key.expires_at ? t("key.until", { date: date(key.expires_at) }) : t("key.noEnd")}
                 </p>
               </div>
               <Badge>{t("key.scopes", { count: key.scopes.length })}</Badge>
