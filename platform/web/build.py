@@ -101,7 +101,9 @@ def install(*, with_tools: bool) -> None:
         return
     say("console: fetching its packages from the npm registry")
     options = [] if with_tools else ["--omit=dev"]
-    run([*npm(), "ci", "--ignore-scripts", "--loglevel=error", *options], "npm ci")
+    # Without a network npm would otherwise try for minutes.
+    patience = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=4000"]
+    run([*npm(), "ci", "--ignore-scripts", "--loglevel=error", *patience, *options], "npm ci")
     stamp.write_text(f"{lock} {'all' if with_tools else 'build'}")
 
 
