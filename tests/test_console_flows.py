@@ -15,13 +15,17 @@ from asissto.platform.second_factor import STEP_SECONDS
 from browsing import Console, browser, built, console, settled
 from channels_at_work import bring, make_gateway
 from gateway_peer import Gateway
+from partnering import Partner, Programme
 from people import PASSWORD, Person, make_client
 from test_answers import assistant_of
 from test_ingestion import GUIDE, publish, send
+from test_referrals import dora, programme
 
 assert browser
 assert built
 assert console
+assert dora
+assert programme
 DEPOSIT = "How large is the deposit?"
 THREE_DAYS = re.compile("deposit of 100 euros")
 
@@ -309,6 +313,26 @@ async def test_an_invited_person_joins_and_a_forgotten_password_is_set_anew(cons
         await page.get_by_label("Password").fill("another horse battery")
         await page.get_by_role("button", name="Sign in").click()
         await expect(page.get_by_role("heading", name="Hello, Alice")).to_be_visible()
+
+
+async def test_a_referral_link_leads_to_the_registration_and_is_told_with_it(
+    console: Console, programme: Programme, dora: Partner
+) -> None:
+    """The code leaves the address at once, is counted, and goes along with whoever registers."""
+    code = (await dora.code())["code"]
+    async with console.page() as page:
+        async with page.expect_response("**/api/v1/referrals/clicks") as counting:
+            await page.goto(f"/?ref={code}")
+        assert (await counting.value).status == 204
+        await page.wait_for_url("**/register")
+        await page.get_by_label("Your name").fill("Ira")
+        await page.get_by_label("E-mail").fill("ira@example.com")
+        await page.get_by_label("New password").fill(PASSWORD)
+        await page.get_by_role("button", name="Create").click()
+        await expect(page.get_by_role("heading", name="Hello, Ira")).to_be_visible()
+        assert await page.evaluate("localStorage.getItem('referral')") is None
+    brought = (await dora.client.get("/api/v1/referrals/codes")).json()
+    assert [(each["clicks"], each["registrations"]) for each in brought["items"]] == [(1, 1)]
 
 
 async def test_language_and_theme_are_kept(console: Console, alice: Person) -> None:

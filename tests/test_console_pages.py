@@ -104,7 +104,7 @@ async def shoot(page: Page, name: str) -> None:
 
 
 _TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))"
-"""Until the colours have turned."""
+"""Until the page has turned its colours, or taken its new width."""
 
 
 @dataclass
@@ -124,6 +124,7 @@ class Sweep:
             await shoot(self.page, f"{name}-{theme}-{self.language}")
             self.note(f"{name} {theme}", await violations(self.page))
         await self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        await self.page.evaluate(_TWO_FRAMES)
         await settled(self.page)
         await shoot(self.page, f"{name}-phone-{self.language}")
         width = await self.page.evaluate("document.documentElement.scrollWidth")

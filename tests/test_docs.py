@@ -113,6 +113,17 @@ def test_each_figure_of_an_evaluation_is_explained() -> None:
     assert sorted(explained) == sorted(Figures.__struct_fields__)
 
 
+def test_each_measure_of_the_threat_model_has_its_tests() -> None:
+    """A measure whose test is gone is a claim; each row names one at least."""
+    rows = re.findall(r"^\| (.+) \|$", sections(page("docs/reference/threat-model.md"))["Measures"], flags=re.MULTILINE)
+    named = {row: re.findall(r"`(test_\w+)`", row) for row in rows[2:]}
+    there = set(
+        re.findall(r"def (test_\w+)", "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py")))
+    )
+    assert [row for row, tests in named.items() if not tests] == []
+    assert {test for tests in named.values() for test in tests} - there == set()
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_each_state_of_a_document_is_explained(language: str) -> None:
     """The guide says what people see beside a document."""

@@ -5,10 +5,10 @@ An operation that has no case here fails `test_every_operation_has_a_case`.
 
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -19,6 +19,7 @@ from litestar.routes import HTTPRoute
 from sqlalchemy import select
 
 from asissto.channels.channels import api_channel
+from asissto.channels.privacy_tables import PrivacyRequest
 from asissto.channels.tables import Contact, Outgoing, StoredAttachment, Thread
 from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.documents import newest_version, tenant_number
@@ -102,11 +103,15 @@ class World:
     provider_id: UUID
     provider_name: str
     price_id: UUID
+    request_id: UUID
     session_id: UUID
     invitation_id: UUID
     key_id: UUID
     payment_id: UUID
     invoice_id: UUID
+    code_id: UUID
+    payout_id: UUID
+    job_id: UUID
     token: str = "guessed"
     code: str = "start"
 
@@ -176,7 +181,37 @@ CASES = {
     "payments.settle": Case(403),
     "payments.refund": Case(403, {"amount": 100}),
     "payments.hook": Case(404, content=b"{}", is_open=True),
+    "billing.preview_plan": Case(409),
+    "billing.usage": Case(409),
     "platform.payments": Case(403),
+    # Partners are nobody's members: test_referrals.py tells what they see of each other, and of whom they brought.
+    "referrals.clicks.count": Case(404, {"code": "no-such-code"}, is_open=True),
+    "referrals.overview": Case(403),
+    "referrals.brought": Case(403),
+    "referrals.commissions": Case(403),
+    "referrals.codes.list": Case(403),
+    "referrals.codes.create": Case(403, {"code": "MINE-NOW"}),
+    "referrals.codes.update": Case(403, {"status": "disabled"}),
+    "referrals.details.put": Case(403, {"payout_details": "Account 1"}),
+    "referrals.payouts.list": Case(403),
+    "referrals.payouts.request": Case(403, {"currency": "USD"}),
+    "referrals.payouts.cancel": Case(403),
+    "platform.referrals.programmes.list": Case(403),
+    "platform.referrals.programmes.put": Case(403, {"terms": {"name": "Mine", "rate": {"basis_points": 10_000}}}),
+    "platform.referrals.report": Case(403),
+    "platform.referrals.report_csv": Case(403),
+    "platform.referrals.commissions": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.referrals.codes.list": Case(403),
+    "platform.referrals.codes.create": Case(403, {"user_id": "{user_id}"}),
+    "platform.referrals.codes.update": Case(403, {"status": "disabled"}),
+    "platform.referrals.payouts.list": Case(403),
+    "platform.referrals.payouts.create": Case(403, {"user_id": "{user_id}", "currency": "USD"}),
+    "platform.referrals.payouts.read": Case(403),
+    "platform.referrals.payouts.csv": Case(403),
+    "platform.referrals.payouts.update": Case(403, {"state": "cancelled"}),
+    "platform.referrals.read": Case(403),
+    "platform.referrals.put": Case(403, {"code": "MINE-NOW", "reason": "Because I can."}),
+    "platform.referrals.remove": Case(403, {"reason": "Because I can."}),
     # Without billing everybody is told the same; test_billing.py has it.
     "plans.list": Case(OWN),
     "billing.read": Case(409),
@@ -336,6 +371,16 @@ CASES = {
     "conversations.hand_over": Case(HIDDEN),
     "conversations.return": Case(HIDDEN),
     "conversations.close": Case(HIDDEN),
+    "contacts.export": Case(HIDDEN),
+    "contacts.erase": Case(HIDDEN),
+    "privacy.requests.list": Case(OWN),
+    "privacy.requests.read": Case(HIDDEN),
+    "privacy.retention.read": Case(OWN),
+    "privacy.retention.update": Case(OWN, {"audit_days": 90}),
+    "exports.fetch": Case(404, is_open=True),  # test_privacy.py tells what a link opens
+    "auth.export": Case(202),
+    "auth.export.read": Case(HIDDEN),
+    "auth.erase": Case(400, {"password": "guessed guessed"}),
     "conversations.reopen": Case(HIDDEN),
     # No role on the platform comes with a workspace; test_platform.py tells what administrators and managers see.
     "platform.tenants.list": Case(403),
@@ -344,6 +389,12 @@ CASES = {
     "platform.tenants.suspend": Case(403, {"reason": "An intruder was here."}),
     "platform.tenants.resume": Case(403),
     "platform.tenants.managers": Case(403, {"user_ids": ["{user_id}"]}),
+    "platform.operations.read": Case(403),
+    "platform.jobs.list": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.jobs.retry": Case(403),
+    "platform.jobs.cancel": Case(403),
+    "platform.audit.list": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.audit.export": Case(403, query={"tenant_id": "{tenant_id}"}),
     "platform.users.list": Case(403),
     "platform.users.read": Case(403),
     "platform.users.update": Case(403, {"role": "admin"}),
@@ -505,11 +556,15 @@ async def build_world(services: Services, alice: Person) -> World:
         provider_id=UUID(shop["id"]),
         provider_name=shop["name"],
         price_id=UUID(price.raise_for_status().json()["id"]),
+        request_id=written["request_id"],
         session_id=alice.session_id,
         invitation_id=UUID(invitation.raise_for_status().json()["id"]),
         key_id=UUID(key.raise_for_status().json()["id"]),
         payment_id=paid_and_papered[0],
         invoice_id=paid_and_papered[1],
+        code_id=new_id(),
+        payout_id=new_id(),
+        job_id=new_id(),
     )
 
 
@@ -522,7 +577,7 @@ async def something_through(
         yield b"alice's secret picture"
 
     stored = await services.files.save(tenant_id, "picture", pieces(), limit_mb=1)
-    ids = {name: new_id() for name in ("part_id", "attachment_id", "contact_id", "other_contact_id")}
+    ids = {name: new_id() for name in ("part_id", "attachment_id", "contact_id", "other_contact_id", "request_id")}
     mine = {"tenant_id": tenant_id, "channel_id": channel_id}
     async with services.database.tenant(tenant_id) as session:
         for name in ("contact_id", "other_contact_id"):
@@ -532,6 +587,8 @@ async def something_through(
         about = {"message_id": message_id, "conversation_id": conversation_id}
         session.add(Outgoing(**mine, **about, id=ids["part_id"], seq=1, part=0, content=content, key=1, state="failed"))
         picture = {"content": {"type": "photo"}, "state": "stored", "file_key": stored.key, "size": stored.bytes}
+        asked = {"kind": "export", "subject": "contact", "subject_id": ids["contact_id"]}
+        session.add(PrivacyRequest(tenant_id=tenant_id, id=ids["request_id"], **asked))
         attachment_id = ids["attachment_id"]
         session.add(StoredAttachment(tenant_id=tenant_id, id=attachment_id, message_id=message_id, **picture))
         await session.flush()
@@ -664,7 +721,7 @@ async def secrets_of(connection: asyncpg.Connection, tenant_id: UUID, strangers_
 def hidden_operations() -> set[str]:
     """Without the ones that name somebody or a provider whom nobody knows, or bring a link that nobody made."""
     unknown = {"members.add", "answers.read", "second_factor.confirm", "invitations.accept"}
-    unknown |= {"billing.top_up", "payments.hook"}
+    unknown |= {"billing.top_up", "payments.hook", "referrals.clicks.count", "exports.fetch", "auth.export.read"}
     return {name for name, case in CASES.items() if case.status == HIDDEN} - unknown
 
 
@@ -714,6 +771,21 @@ async def test_a_stranger_gets_nothing_of_alices(
     assert response.status_code == CASES[operation_id].status, response.text
     assert leaked(response, secrets) == set()
     assert await rows_of(superuser, alices_world.tenant_id) == before
+
+
+async def test_what_is_foreign_answers_like_what_is_not_there(alices_world: World, charlie: Person) -> None:
+    """Status and words are the same, so that nobody learns which ids there are."""
+    ids = {name: uuid4() for name, value in asdict(alices_world).items() if isinstance(value, UUID)}
+    nowhere = replace(alices_world, **ids)  # type: ignore[arg-type]
+    names = sorted(hidden_operations())
+    foreign, unknown = [[await told(charlie, name, world) for name in names] for world in (alices_world, nowhere)]
+    assert dict(zip(names, unknown, strict=True)) == dict(zip(names, foreign, strict=True))
+
+
+async def told(person: Person, operation_id: str, world: World) -> tuple[int, dict[str, Any]]:
+    """Without the id of the request, which is another one each time."""
+    response = await call(person.client, operation_id, world)
+    return response.status_code, {**response.json(), "request_id": ""}
 
 
 async def test_a_stranger_streams_nothing_of_alices(

@@ -12,8 +12,15 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 WEB = Path(__file__).resolve().parent
 DIST = WEB / "dist"
@@ -27,20 +34,34 @@ class CannotBuild(Exception):
     """Node, the registry or the sources are at fault; the message says which."""
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """One at a time works in the folder: npm would otherwise take the packages away from under the other."""
+    with (WEB / ".building").open("w") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def main(arguments: list[str]) -> int:
     try:
-        if "--check" in arguments:
-            check()
-        elif "--tools" in arguments:
-            install(with_tools=True)
-        elif "--types" in arguments:
-            write_types(*map(Path, arguments[1:]))
-        else:
-            build()
+        with alone():
+            work(arguments)
     except CannotBuild as failed:
         print(f"{failed}\n{HOW}", file=sys.stderr)
         return 0 if "--if-possible" in arguments else 1
     return 0
+
+
+def work(arguments: list[str]) -> None:
+    if "--check" in arguments:
+        check()
+    elif "--tools" in arguments:
+        install(with_tools=True)
+    elif "--types" in arguments:
+        write_types(*map(Path, arguments[1:]))
+    else:
+        build()
 
 
 def build() -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels import attachments, outbox
+from asissto.channels import attachments, erasing, exporting, leaving, outbox, retention
 from asissto.channels.accounts import connector_of
 from asissto.channels.answer_links import answer_link
 from asissto.channels.contract import Connector, Destination
@@ -21,9 +21,10 @@ from asissto.channels.tables import Channel, Thread
 from asissto.channels.telling import language_for, tell
 from asissto.channels.threads import destination
 from asissto.platform import jobs
-from asissto.platform.errors import AsisstoError, AssistantPaused
+from asissto.platform.errors import AnswersPaused, AsisstoError, AssistantPaused
 from asissto.platform.events import announce
 from asissto.platform.jobs import ClaimedJob
+from asissto.platform.metering import may_answer
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
 from asissto.platform.worker import Handler
@@ -37,6 +38,7 @@ from asissto.retrieval.who_said import by_customer
 
 _TYPING_SECONDS = 5.0
 _PAUSED = timedelta(minutes=1)
+_UNPAID = timedelta(minutes=10)
 
 
 async def answer(services: Services, job: ClaimedJob) -> None:
@@ -71,6 +73,12 @@ async def answer(services: Services, job: ClaimedJob) -> None:
     try:
         async with typing(connector, destination(thread)):
             told = await collect_turn(services, turn, write_parts)
+    except AnswersPaused as error:  # the customer waits for as long as it takes
+        async with services.database.tenant(job.tenant_id) as session:
+            await jobs.rest(session, job, error.code, _UNPAID)
+            if await may_answer(session, job.tenant_id):  # the money came between the look and this
+                await jobs.wake(session, job.tenant_id, error.code)
+        return
     finally:
         await connector.close()
     if told is None:
@@ -133,5 +141,10 @@ async def _show_typing(connector: Connector, to: Destination) -> None:
 HANDLERS = {
     ANSWER: Handler(answer, hand_to_person, lane="turns"),
     FETCH: Handler(attachments.fetch, attachments.give_up),
+    exporting.EXPORT: Handler(exporting.export, erasing.give_up, lane="slow"),
+    exporting.DROP_EXPORT: Handler(exporting.drop_export),
+    erasing.ERASE: Handler(erasing.erase, erasing.give_up, lane="slow"),
+    leaving.CLOSE: Handler(leaving.close_workspace, lane="slow"),
+    retention.RETAIN: Handler(retention.retain, lane="slow"),
     NOTIFY: Handler(notify),
 }

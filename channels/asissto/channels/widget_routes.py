@@ -25,6 +25,7 @@ from asissto.channels.widget_stream import MOST_STREAMS, WRITTEN, Stream
 from asissto.platform.authentication import OTHER_SITES
 from asissto.platform.errors import IdentityRefused, NotFound, TooManyRequests
 from asissto.platform.events import Hub, announce
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit
 from asissto.platform.permissions import open_to_all
 from asissto.platform.services import Services
@@ -168,7 +169,7 @@ class WidgetController(Controller):
         async with services.database.tenant(visitor.tenant_id) as session:
             return await read_history(session, visitor, limit, after)
 
-    @get("/events", operation_id="widget.events", opt={UNCOMPRESSED: True})
+    @get("/events", operation_id="widget.events", opt={UNCOMPRESSED: True, MEDIA_TYPES: ("text/event-stream",)})
     async def events(
         self,
         request: Request[Any, Any, Any],

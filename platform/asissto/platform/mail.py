@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform import jobs
 from asissto.platform.errors import BadSetting, MailFailed, MailMissing
 from asissto.platform.jobs import ClaimedJob
+from asissto.platform.keys import KeyRing
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
-from asissto.platform.tables import new_id
+from asissto.platform.tables import Json, new_id
 from asissto.platform.worker import Handler
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 SMTP_SECONDS = 20.0
 """For each answer of the server."""
+
+SEALED = "sealed"
+"""The field of a job's payload that has a sealed letter, in base64."""
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -71,14 +75,19 @@ async def mail_later(session: AsyncSession, services: Services, tenant_id: UUID,
     """
     if not services.settings.has_mail:
         raise MailMissing
-    sealed = services.keys.encrypt(msgspec.json.encode(letter).decode(), about=_about(tenant_id))
-    payload = {"sealed": base64.b64encode(sealed).decode()}
+    sealed = services.keys.encrypt(msgspec.json.encode(letter).decode(), about=about_letter(tenant_id))
+    payload = {SEALED: base64.b64encode(sealed).decode()}
     await jobs.enqueue(session, tenant_id, "mail", str(new_id()), payload)
 
 
+def opened_letter(keys: KeyRing, tenant_id: UUID, payload: Json) -> Letter:
+    """Of a job's payload; raises InvalidTag and KeyError where the ring does not open it."""
+    opened = keys.decrypt(base64.b64decode(payload[SEALED]), about=about_letter(tenant_id))
+    return msgspec.json.decode(opened, type=Letter)
+
+
 async def _deliver(services: Services, job: ClaimedJob) -> None:
-    sealed = base64.b64decode(job.payload["sealed"])
-    letter = msgspec.json.decode(services.keys.decrypt(sealed, about=_about(job.tenant_id)), type=Letter)
+    letter = opened_letter(services.keys, job.tenant_id, job.payload)
     if letter.until > datetime.now(UTC):
         try:
             await send_mail(services, letter.to, letter.subject, letter.text)
@@ -151,5 +160,6 @@ def _words(error: "aiosmtplib.SMTPResponseException") -> str:
     return f"{error.code} {error.message}"
 
 
-def _about(tenant_id: UUID) -> str:
+def about_letter(tenant_id: UUID) -> str:
+    """What it is bound to when it is sealed."""
     return f"{tenant_id}|jobs|mail|payload"

@@ -53,6 +53,9 @@ Permission = Literal[
     "platform.payments.read",
     "platform.payments.write",
     "platform.impersonate",
+    "platform.operations.read",
+    "platform.operations.write",
+    "platform.audit.read",
     "platform.referrals.own",
     "platform.referrals.read",
     "platform.referrals.write",
@@ -105,6 +108,9 @@ TABLE: dict[Permission, frozenset[AnyRole]] = {
     "platform.payments.read": _ADMIN,
     "platform.payments.write": _ADMIN,
     "platform.impersonate": _SUPPORT,
+    "platform.operations.read": _ADMIN,
+    "platform.operations.write": _ADMIN,
+    "platform.audit.read": _ADMIN,
     "platform.referrals.own": _PARTNER,
     "platform.referrals.read": _ADMIN,
     "platform.referrals.write": _ADMIN,
@@ -112,7 +118,7 @@ TABLE: dict[Permission, frozenset[AnyRole]] = {
 """Who holds what; a manager holds it for the tenants assigned to them alone."""
 
 WITHHELD: frozenset[Permission] = frozenset(
-    ("me.write", "members.write", "invitations.write", "keys.read", "keys.write", "billing.write")
+    ("me.write", "members.write", "invitations.write", "keys.read", "keys.write", "billing.write", "privacy.write")
 )
 """What somebody who has signed in as a tenant may not do, whatever the role that they act in."""
 

@@ -25,11 +25,14 @@ from asissto.platform.invitation_routes import HANDLERS as INVITATIONS
 from asissto.platform.invoice_routes import HANDLERS as INVOICES
 from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut, TenantPatch, UserOut, UserPatch
 from asissto.platform.model_call_routes import HANDLERS as CALLS
+from asissto.platform.operations_routes import HANDLERS as OPERATIONS
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.payment_routes import HANDLERS as PAYMENTS
 from asissto.platform.permissions import need, open_to_all
+from asissto.platform.platform_referral_routes import HANDLERS as PARTNERS
 from asissto.platform.platform_routes import HANDLERS as PLATFORM
 from asissto.platform.provider_routes import HANDLERS as PROVIDERS
+from asissto.platform.referral_routes import HANDLERS as REFERRALS
 from asissto.platform.sign_in_routes import AuthController
 from asissto.platform.tables import Membership, Tenant, User
 
@@ -170,8 +173,11 @@ HANDLERS: list[ControllerRouterHandler] = [
     *PROVIDERS,
     *CALLS,
     *PLATFORM,
+    *OPERATIONS,
     *PAYMENTS,
     *INVOICES,
     *CONSOLE,
+    *REFERRALS,
+    *PARTNERS,
     create_static_files_router("/page", directories=[PAGE], guards=[open_to_all], include_in_schema=False),
 ]

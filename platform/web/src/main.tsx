@@ -8,6 +8,7 @@ import { BrowserRouter } from "react-router";
 import { ApiProblem } from "./api/problem";
 import { App } from "./app";
 import { startTexts } from "./i18n";
+import { keepReferral } from "./session/referral";
 import { keptTheme, wear } from "./theme";
 
 /** By it the browser knows the style elements that our own libraries make. */
@@ -27,6 +28,7 @@ const cache = new QueryClient({
 });
 
 wear(keptTheme());
+void keepReferral();
 void startTexts().then(() =>
   createRoot(document.getElementById("root") as HTMLElement).render(
     <StrictMode>

@@ -14,6 +14,7 @@ from asissto.ingestion import routes as ingestion
 from asissto.ingestion.events import TOPICS as DOCUMENTS
 from asissto.platform import routes as platform
 from asissto.platform.billing import TOPICS as BILLING
+from asissto.platform.commissions import pay_partners
 from asissto.platform.entrypoints.workspace import TENANT_HOOKS
 from asissto.platform.openapi import describe
 from asissto.platform.services import Services
@@ -39,6 +40,7 @@ _NO_TYPES = ("default", "title", "description", "examples")
 
 
 def build_app(services: Services) -> Litestar:
+    pay_partners()
     return open_app(_compiled(), services, TENANT_HOOKS, TOPICS)
 
 

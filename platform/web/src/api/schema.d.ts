@@ -372,6 +372,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/me/erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["auth.erase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/me/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["auth.export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/me/exports/{request_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["auth.export.read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/password": {
         parameters: {
             query?: never;
@@ -660,6 +708,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/billing/plan/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["billing.preview_plan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/billing/statement/csv": {
         parameters: {
             query?: never;
@@ -702,6 +766,22 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["billing.top_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/billing/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["billing.usage"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -898,6 +978,38 @@ export interface paths {
         options?: never;
         head?: never;
         patch: operations["contacts.update"];
+        trace?: never;
+    };
+    "/api/v1/contacts/{contact_id}/erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["contacts.erase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{contact_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["contacts.export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/contacts/{contact_id}/merge": {
@@ -1436,6 +1548,22 @@ export interface paths {
             cookie?: never;
         };
         get: operations["events.stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/exports/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["exports.fetch"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1988,6 +2116,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/platform/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.audit.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.audit.export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/platform/impersonations": {
         parameters: {
             query?: never;
@@ -2014,6 +2174,38 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["impersonations.end"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.jobs.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.operations.read"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2061,6 +2253,166 @@ export interface paths {
         };
         get?: never;
         put: operations["platform.plans.put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/referrals/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.referrals.codes.list"];
+        put?: never;
+        post: operations["platform.referrals.codes.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/referrals/codes/{code_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["platform.referrals.codes.update"];
+        trace?: never;
+    };
+    "/api/v1/platform/referrals/commissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.referrals.commissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/referrals/payouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.referrals.payouts.list"];
+        put?: never;
+        post: operations["platform.referrals.payouts.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/referrals/payouts/{payout_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.referrals.payouts.read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["platform.referrals.payouts.update"];
+        trace?: never;
+    };
+    "/api/v1/platform/referrals/payouts/{payout_id}/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.referrals.payouts.csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/referrals/programmes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.referrals.programmes.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/referrals/programmes/{code}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["platform.referrals.programmes.put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/referrals/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.referrals.report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/referrals/report/csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.referrals.report_csv"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -2132,6 +2484,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/platform/tenants/{tenant_id}/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["platform.jobs.cancel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/tenants/{tenant_id}/jobs/{job_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["platform.jobs.retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/platform/tenants/{tenant_id}/managers": {
         parameters: {
             query?: never;
@@ -2190,6 +2574,38 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["payments.settle"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/tenants/{tenant_id}/referral": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["platform.referrals.read"];
+        put: operations["platform.referrals.put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/platform/tenants/{tenant_id}/referral/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["platform.referrals.remove"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2258,6 +2674,54 @@ export interface paths {
         options?: never;
         head?: never;
         patch: operations["platform.users.update"];
+        trace?: never;
+    };
+    "/api/v1/privacy/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["privacy.requests.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/privacy/requests/{request_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["privacy.requests.read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/privacy/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["privacy.retention.read"];
+        put: operations["privacy.retention.update"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/question-sets": {
@@ -2382,6 +2846,150 @@ export interface paths {
         get: operations["set_runs.list"];
         put?: never;
         post: operations["set_runs.start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/referrals/brought": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["referrals.brought"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/referrals/clicks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["referrals.clicks.count"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/referrals/codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["referrals.codes.list"];
+        put?: never;
+        post: operations["referrals.codes.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/referrals/codes/{code_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["referrals.codes.update"];
+        trace?: never;
+    };
+    "/api/v1/referrals/commissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["referrals.commissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/referrals/details": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["referrals.details.put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/referrals/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["referrals.overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/referrals/payouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["referrals.payouts.list"];
+        put?: never;
+        post: operations["referrals.payouts.request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/referrals/payouts/{payout_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["referrals.payouts.cancel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2893,10 +3501,12 @@ export interface components {
             currency: string;
             held: number;
             holds: components["schemas"]["HoldOut"][];
+            left_out: components["schemas"]["LeftOut"][];
             limits: {
                 [key: string]: number | null;
             };
             next_plan: string | null;
+            over: components["schemas"]["OverOut"][];
             overdraft: number;
             /** Format: date-time */
             period_end: string;
@@ -2925,6 +3535,23 @@ export interface components {
             /** Format: uuid */
             case_id: string;
             question: string;
+        };
+        BroughtOut: {
+            code: string;
+            earned: {
+                [key: string]: number;
+            };
+            /** Format: uuid */
+            id: string;
+            label: string;
+            /** Format: date */
+            registered_on: string;
+            /** @enum {string} */
+            stage: "registered" | "paying" | "inactive";
+        };
+        BroughtOutPage: {
+            items: components["schemas"]["BroughtOut"][];
+            next: string | null;
         };
         Calibration: {
             budget: number;
@@ -3091,8 +3718,38 @@ export interface components {
             source_key?: string | null;
             title?: string | null;
         };
+        ClickIn: {
+            code: string;
+        };
         Closed: {
             closed: number;
+        };
+        CodeIn: {
+            campaign?: string;
+            code?: string | null;
+        };
+        CodeOut: {
+            campaign: string;
+            clicks: number;
+            code: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            link: string;
+            programme: string;
+            registrations: number;
+            status: string;
+            /** Format: uuid */
+            user_id: string;
+        };
+        CodeOutPage: {
+            items: components["schemas"]["CodeOut"][];
+            next: string | null;
+        };
+        CodePatch: {
+            campaign?: string;
+            status?: "active" | "disabled";
         };
         CollectionIn: {
             chunks?: components["schemas"]["Sizes"];
@@ -3117,6 +3774,26 @@ export interface components {
             description?: string;
             name?: string;
         };
+        CommissionOut: {
+            amount: number;
+            /** Format: date-time */
+            created_at: string;
+            currency: string;
+            /** Format: uuid */
+            id: string;
+            kind: string;
+            /** Format: date-time */
+            payable_at: string;
+            payout_id: string | null;
+            /** Format: uuid */
+            referral_id: string;
+            /** @enum {string} */
+            standing: "pending" | "payable" | "in_payout" | "paid";
+        };
+        CommissionOutPage: {
+            items: components["schemas"]["CommissionOut"][];
+            next: string | null;
+        };
         ComparedCase: {
             after: components["schemas"]["Side"];
             before: components["schemas"]["Side"];
@@ -3138,6 +3815,17 @@ export interface components {
         };
         Confirm: {
             code: string;
+        };
+        ConsumerOut: {
+            calls: number;
+            cost_micros: {
+                [key: string]: number;
+            };
+            plan: string;
+            tenant: string;
+            /** Format: uuid */
+            tenant_id: string;
+            tokens: number;
         };
         ContactOut: {
             /** Format: uuid */
@@ -3190,6 +3878,10 @@ export interface components {
         CopyIn: {
             name: string;
         };
+        Correction: {
+            reason: string;
+            takes_back?: boolean;
+        };
         DeliveryOut: {
             attempts: number;
             delivery: string | null;
@@ -3213,6 +3905,9 @@ export interface components {
         DeliveryOutPage: {
             items: components["schemas"]["DeliveryOut"][];
             next: string | null;
+        };
+        DetailsIn: {
+            payout_details: string | null;
         };
         Difference: {
             after: unknown;
@@ -3345,6 +4040,21 @@ export interface components {
         EntryOutPage: {
             items: components["schemas"]["platform_billing_EntryOut"][];
             next: string | null;
+        };
+        EraseMe: {
+            password: string;
+        };
+        FailingOut: {
+            channel: string;
+            /** Format: uuid */
+            channel_id: string;
+            paused_until: string | null;
+            problem: string | null;
+            status: string;
+            tenant: string;
+            /** Format: uuid */
+            tenant_id: string;
+            type: string;
         };
         FailureOut: {
             code: string;
@@ -3555,6 +4265,27 @@ export interface components {
             items: components["schemas"]["InvoiceOut"][];
             next: string | null;
         };
+        JobOut: {
+            attempts: number;
+            /** Format: date-time */
+            created_at: string;
+            error: string | null;
+            finished_at: string | null;
+            /** Format: uuid */
+            id: string;
+            key: string;
+            kind: string;
+            /** Format: date-time */
+            run_at: string;
+            state: string;
+            /** Format: uuid */
+            tenant_id: string;
+            waiting_since: string | null;
+        };
+        JobOutPage: {
+            items: components["schemas"]["JobOut"][];
+            next: string | null;
+        };
         JoinedOut: {
             name: string;
             role: string;
@@ -3568,7 +4299,7 @@ export interface components {
         KeyIn: {
             expires_at?: string | null;
             name: string;
-            scopes: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
+            scopes: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.operations.read" | "platform.operations.write" | "platform.audit.read" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
         };
         KeyMade: {
             /** Format: date-time */
@@ -3623,6 +4354,12 @@ export interface components {
             sender_kind: string;
             text: string;
         };
+        LeftOut: {
+            assistant: string;
+            /** Format: uuid */
+            assistant_id: string;
+            model: string;
+        };
         ManagersIn: {
             user_ids: string[];
         };
@@ -3630,7 +4367,7 @@ export interface components {
             csrf_token: string;
             email_confirmed: boolean;
             impersonated_by: components["schemas"]["ImpersonatedBy"] | null;
-            permissions: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
+            permissions: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.operations.read" | "platform.operations.write" | "platform.audit.read" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
             /** @enum {string} */
             platform_role: "user" | "admin" | "referral" | "manager";
             /** @enum {string} */
@@ -3699,6 +4436,15 @@ export interface components {
             model: string;
             provider_id?: string | null;
         };
+        ModelUsedOut: {
+            calls: number;
+            completion_tokens: number;
+            cost_micros: number;
+            currency: string | null;
+            model: string;
+            prompt_tokens: number;
+            provider: string;
+        };
         ModelsOut: {
             detail?: string | null;
             field?: string | null;
@@ -3751,8 +4497,40 @@ export interface components {
             /** Format: uuid */
             version_id: string;
         };
+        OperationsOut: {
+            consumers: components["schemas"]["ConsumerOut"][];
+            database_bytes: number;
+            failing: components["schemas"]["FailingOut"][];
+            outbox: components["schemas"]["OutboxOut"][];
+            queues: components["schemas"]["QueueOut"][];
+            workers: components["schemas"]["WorkerOut"][];
+        };
+        OutboxOut: {
+            oldest_seconds: number;
+            parts: number;
+            state: string;
+        };
+        OverOut: {
+            limit: number;
+            name: string;
+            used: number;
+        };
         OverdraftIn: {
             amount: number;
+        };
+        OverviewOut: {
+            clicks: number;
+            money: components["schemas"]["Owed"][];
+            paying: number;
+            payout_details: string | null;
+            registrations: number;
+        };
+        Owed: {
+            currency: string;
+            in_payout?: number;
+            paid?: number;
+            payable?: number;
+            pending?: number;
         };
         PageOut: {
             detail: string | null;
@@ -3803,6 +4581,36 @@ export interface components {
             question?: string;
             tags?: string[];
             variants?: string[];
+        };
+        PartnerCodeIn: {
+            campaign?: string;
+            code?: string | null;
+            programme?: string;
+            /** Format: uuid */
+            user_id: string;
+        };
+        PartnerCodePatch: {
+            campaign?: string;
+            programme?: string;
+            status?: "active" | "disabled";
+        };
+        PartnerOut: {
+            currency: string;
+            email: string | null;
+            in_payout: number;
+            is_active: boolean;
+            name: string | null;
+            paid: number;
+            /** Format: uuid */
+            partner_id: string;
+            payable: number;
+            pending: number;
+        };
+        PartnerPayoutIn: {
+            currency: string;
+            note?: string | null;
+            /** Format: uuid */
+            user_id: string;
         };
         PassageCitationOut: {
             /** Format: uuid */
@@ -3899,6 +4707,38 @@ export interface components {
             /** Format: uuid */
             tenant_id: string;
         };
+        PayoutIn: {
+            currency: string;
+        };
+        PayoutOut: {
+            amount: number;
+            /** Format: date-time */
+            changed_at: string;
+            /** Format: date-time */
+            created_at: string;
+            currency: string;
+            /** Format: uuid */
+            id: string;
+            note: string | null;
+            paid_on: string | null;
+            /** Format: uuid */
+            partner_id: string;
+            payout_details: string | null;
+            reference: string | null;
+            /** @enum {string} */
+            state: "requested" | "approved" | "paid" | "failed" | "cancelled";
+        };
+        PayoutOutPage: {
+            items: components["schemas"]["PayoutOut"][];
+            next: string | null;
+        };
+        PayoutPatch: {
+            note?: string;
+            paid_on?: string;
+            reference?: string;
+            /** @enum {string} */
+            state: "approved" | "paid" | "failed" | "cancelled";
+        };
         PersonOut: {
             email: string;
             name: string;
@@ -3921,6 +4761,16 @@ export interface components {
         PlanChangeIn: {
             plan: string;
         };
+        PlanChangeOut: {
+            /** Format: date-time */
+            begins_at: string;
+            credit: number;
+            is_trial: boolean;
+            models: components["schemas"]["LeftOut"][];
+            over: components["schemas"]["OverOut"][];
+            plan: components["schemas"]["Terms"];
+            price: number;
+        };
         PlanIn: {
             /** @enum {string} */
             status?: "active" | "archived";
@@ -3928,6 +4778,58 @@ export interface components {
         };
         PlansOut: {
             items: components["schemas"]["Terms"][];
+        };
+        PlatformAuditOut: {
+            action: string;
+            actor_id: string | null;
+            actor_kind: string;
+            /** Format: date-time */
+            at: string;
+            changes: {
+                [key: string]: unknown;
+            };
+            /** Format: uuid */
+            id: string;
+            impersonator_id: string | null;
+            ip: string | null;
+            object_id: string | null;
+            object_type: string;
+            request_id: string | null;
+            /** Format: uuid */
+            tenant_id: string;
+        };
+        PlatformAuditOutPage: {
+            items: components["schemas"]["PlatformAuditOut"][];
+            next: string | null;
+        };
+        PlatformCommissionOut: {
+            amount: number;
+            /** Format: date-time */
+            created_at: string;
+            currency: string;
+            /** Format: uuid */
+            id: string;
+            kind: string;
+            /** Format: uuid */
+            partner_id: string;
+            /** Format: date-time */
+            payable_at: string;
+            /** Format: uuid */
+            payment_id: string;
+            payout_id: string | null;
+            /** Format: uuid */
+            referral_id: string;
+            rule: {
+                [key: string]: unknown;
+            };
+            /** @enum {string} */
+            standing: "pending" | "payable" | "in_payout" | "paid";
+            /** Format: uuid */
+            tenant_id: string;
+        };
+        PlatformCommissionOutPage: {
+            items: components["schemas"]["PlatformCommissionOut"][];
+            next: string | null;
         };
         PlatformTenantDetails: {
             balance: number;
@@ -4080,6 +4982,27 @@ export interface components {
             items: components["schemas"]["PriceOut"][];
             next: string | null;
         };
+        PrivacyRequestOut: {
+            /** Format: date-time */
+            created_at: string;
+            error: string | null;
+            expires_at: string | null;
+            fetched_at: string | null;
+            finished_at: string | null;
+            /** Format: uuid */
+            id: string;
+            kind: string;
+            link: string | null;
+            size: number | null;
+            state: string;
+            subject: string;
+            /** Format: uuid */
+            subject_id: string;
+        };
+        PrivacyRequestOutPage: {
+            items: components["schemas"]["PrivacyRequestOut"][];
+            next: string | null;
+        };
         Problem: {
             code: string;
             detail: string;
@@ -4088,6 +5011,16 @@ export interface components {
             status: number;
             title: string;
             type: string;
+        };
+        ProgrammeIn: {
+            /** @enum {string} */
+            status?: "active" | "archived";
+            terms: components["schemas"]["ReferralTerms"];
+        };
+        ProgrammeOut: {
+            code: string;
+            status: string;
+            terms: components["schemas"]["ReferralTerms"];
         };
         ProviderIn: {
             answer_seconds?: number;
@@ -4141,6 +5074,21 @@ export interface components {
             published: boolean;
             runs?: components["schemas"]["RunOut"][];
         };
+        QueueOut: {
+            jobs: number;
+            kind: string;
+            oldest_seconds: number;
+            postponed: number;
+            state: string;
+        };
+        Rate: {
+            basis_points?: number | null;
+            days?: number | null;
+            fixed?: {
+                [key: string]: number;
+            } | null;
+            payments?: number | null;
+        };
         ReceiptOut: {
             confidence: number;
             /** Format: date-time */
@@ -4165,6 +5113,40 @@ export interface components {
         RecoveryCodes: {
             recovery_codes: string[];
         };
+        ReferralIn: {
+            code: string;
+            reason: string;
+            takes_back?: boolean;
+        };
+        ReferralOut: {
+            clicked_at: string | null;
+            code: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            origin: string;
+            /** Format: uuid */
+            partner_id: string;
+            programme: string;
+            /** Format: date-time */
+            registered_at: string;
+            /** Format: uuid */
+            tenant_id: string;
+            terms: components["schemas"]["ReferralTerms"];
+        };
+        ReferralTerms: {
+            click_days?: number;
+            hold_days?: number;
+            minimum_payouts?: {
+                [key: string]: number;
+            };
+            name: string;
+            plans?: {
+                [key: string]: components["schemas"]["Rate"];
+            };
+            rate: components["schemas"]["Rate"];
+        };
         RefreshIn: {
             refresh_token?: string | null;
         };
@@ -4188,6 +5170,8 @@ export interface components {
             language?: "ru" | "en";
             name: string;
             password: string;
+            referral_clicked_at?: string | null;
+            referral_code?: string | null;
             workspace?: string | null;
         };
         Remove: {
@@ -4237,6 +5221,12 @@ export interface components {
         ResultOutPage: {
             items: components["schemas"]["ResultOut"][];
             next: string | null;
+        };
+        Retention: {
+            attachments_days?: number | null;
+            audit_days?: number | null;
+            conversations_days?: number | null;
+            receipts_days?: number | null;
         };
         ReversalOut: {
             amount: number;
@@ -4603,6 +5593,7 @@ export interface components {
         };
         TopUpIn: {
             amount: number;
+            currency?: string | null;
             key?: string | null;
             payer?: string | null;
             provider: string;
@@ -4614,6 +5605,23 @@ export interface components {
             /** @enum {string} */
             kind?: "chat" | "embedding";
             model: string;
+        };
+        UsageOut: {
+            items: components["schemas"]["UsedOut"][];
+            models: components["schemas"]["ModelUsedOut"][];
+            /** Format: date-time */
+            period_end: string;
+            /** Format: date-time */
+            period_start: string;
+            plan: string;
+        };
+        UsedOut: {
+            forecast: number | null;
+            forecast_percent: number | null;
+            limit: number | null;
+            name: string;
+            percent: number | null;
+            used: number;
         };
         UserOut: {
             balance: number;
@@ -4686,6 +5694,13 @@ export interface components {
             /** @enum {string} */
             sender: "visitor" | "assistant" | "person";
             text: string;
+        };
+        WorkerOut: {
+            jobs: number;
+            /** Format: date-time */
+            seen_at: string;
+            /** Format: uuid */
+            worker: string;
         };
         channels_channel_routes_TrialOut: {
             account?: string | null;
@@ -4774,6 +5789,8 @@ export type BillingOut = components['schemas']['BillingOut'];
 export type BillingPatch = components['schemas']['BillingPatch'];
 export type Block = components['schemas']['Block'];
 export type BrokenOut = components['schemas']['BrokenOut'];
+export type BroughtOut = components['schemas']['BroughtOut'];
+export type BroughtOutPage = components['schemas']['BroughtOutPage'];
 export type Calibration = components['schemas']['Calibration'];
 export type CallOut = components['schemas']['CallOut'];
 export type CallOutPage = components['schemas']['CallOutPage'];
@@ -4790,22 +5807,32 @@ export type Circumstances = components['schemas']['Circumstances'];
 export type CitationOut = components['schemas']['CitationOut'];
 export type Cited = components['schemas']['Cited'];
 export type CitedDocument = components['schemas']['CitedDocument'];
+export type ClickIn = components['schemas']['ClickIn'];
 export type Closed = components['schemas']['Closed'];
+export type CodeIn = components['schemas']['CodeIn'];
+export type CodeOut = components['schemas']['CodeOut'];
+export type CodeOutPage = components['schemas']['CodeOutPage'];
+export type CodePatch = components['schemas']['CodePatch'];
 export type CollectionIn = components['schemas']['CollectionIn'];
 export type CollectionOut = components['schemas']['CollectionOut'];
 export type CollectionOutPage = components['schemas']['CollectionOutPage'];
 export type CollectionPatch = components['schemas']['CollectionPatch'];
+export type CommissionOut = components['schemas']['CommissionOut'];
+export type CommissionOutPage = components['schemas']['CommissionOutPage'];
 export type ComparedCase = components['schemas']['ComparedCase'];
 export type Comparison = components['schemas']['Comparison'];
 export type Confirm = components['schemas']['Confirm'];
+export type ConsumerOut = components['schemas']['ConsumerOut'];
 export type ContactOut = components['schemas']['ContactOut'];
 export type ContactOutPage = components['schemas']['ContactOutPage'];
 export type ContactPatch = components['schemas']['ContactPatch'];
 export type ConversationOut = components['schemas']['ConversationOut'];
 export type ConversationOutPage = components['schemas']['ConversationOutPage'];
 export type CopyIn = components['schemas']['CopyIn'];
+export type Correction = components['schemas']['Correction'];
 export type DeliveryOut = components['schemas']['DeliveryOut'];
 export type DeliveryOutPage = components['schemas']['DeliveryOutPage'];
+export type DetailsIn = components['schemas']['DetailsIn'];
 export type Difference = components['schemas']['Difference'];
 export type DocumentFilter = components['schemas']['DocumentFilter'];
 export type DocumentOut = components['schemas']['DocumentOut'];
@@ -4821,6 +5848,8 @@ export type EmbeddingOut = components['schemas']['EmbeddingOut'];
 export type Enrol = components['schemas']['Enrol'];
 export type Enrolment = components['schemas']['Enrolment'];
 export type EntryOutPage = components['schemas']['EntryOutPage'];
+export type EraseMe = components['schemas']['EraseMe'];
+export type FailingOut = components['schemas']['FailingOut'];
 export type FailureOut = components['schemas']['FailureOut'];
 export type FindingOut = components['schemas']['FindingOut'];
 export type FindingOutPage = components['schemas']['FindingOutPage'];
@@ -4850,6 +5879,8 @@ export type InvitationOutPage = components['schemas']['InvitationOutPage'];
 export type InvitedTo = components['schemas']['InvitedTo'];
 export type InvoiceOut = components['schemas']['InvoiceOut'];
 export type InvoiceOutPage = components['schemas']['InvoiceOutPage'];
+export type JobOut = components['schemas']['JobOut'];
+export type JobOutPage = components['schemas']['JobOutPage'];
 export type JoinedOut = components['schemas']['JoinedOut'];
 export type Joining = components['schemas']['Joining'];
 export type KeyIn = components['schemas']['KeyIn'];
@@ -4859,6 +5890,7 @@ export type KeyOutPage = components['schemas']['KeyOutPage'];
 export type KnownPerson = components['schemas']['KnownPerson'];
 export type Labels = components['schemas']['Labels'];
 export type LastSaid = components['schemas']['LastSaid'];
+export type LeftOut = components['schemas']['LeftOut'];
 export type ManagersIn = components['schemas']['ManagersIn'];
 export type MeOut = components['schemas']['MeOut'];
 export type MemberIn = components['schemas']['MemberIn'];
@@ -4871,6 +5903,7 @@ export type MessageOut = components['schemas']['MessageOut'];
 export type MessageOutPage = components['schemas']['MessageOutPage'];
 export type ModelChoice = components['schemas']['ModelChoice'];
 export type ModelOut = components['schemas']['ModelOut'];
+export type ModelUsedOut = components['schemas']['ModelUsedOut'];
 export type ModelsOut = components['schemas']['ModelsOut'];
 export type MoneyOut = components['schemas']['MoneyOut'];
 export type NeverMention = components['schemas']['NeverMention'];
@@ -4878,13 +5911,22 @@ export type NewPassword = components['schemas']['NewPassword'];
 export type NewPerson = components['schemas']['NewPerson'];
 export type NoteIn = components['schemas']['NoteIn'];
 export type OpenedCitationOut = components['schemas']['OpenedCitationOut'];
+export type OperationsOut = components['schemas']['OperationsOut'];
+export type OutboxOut = components['schemas']['OutboxOut'];
+export type OverOut = components['schemas']['OverOut'];
 export type OverdraftIn = components['schemas']['OverdraftIn'];
+export type OverviewOut = components['schemas']['OverviewOut'];
+export type Owed = components['schemas']['Owed'];
 export type PageOut = components['schemas']['PageOut'];
 export type PageOutPage = components['schemas']['PageOutPage'];
 export type PairIn = components['schemas']['PairIn'];
 export type PairOut = components['schemas']['PairOut'];
 export type PairOutPage = components['schemas']['PairOutPage'];
 export type PairPatch = components['schemas']['PairPatch'];
+export type PartnerCodeIn = components['schemas']['PartnerCodeIn'];
+export type PartnerCodePatch = components['schemas']['PartnerCodePatch'];
+export type PartnerOut = components['schemas']['PartnerOut'];
+export type PartnerPayoutIn = components['schemas']['PartnerPayoutIn'];
 export type PassageCitationOut = components['schemas']['PassageCitationOut'];
 export type PassageCitationOutPage = components['schemas']['PassageCitationOutPage'];
 export type PassageOut = components['schemas']['PassageOut'];
@@ -4894,11 +5936,20 @@ export type PasswordChange = components['schemas']['PasswordChange'];
 export type PaymentOut = components['schemas']['PaymentOut'];
 export type PaymentOutPage = components['schemas']['PaymentOutPage'];
 export type PaymentWithReversals = components['schemas']['PaymentWithReversals'];
+export type PayoutIn = components['schemas']['PayoutIn'];
+export type PayoutOut = components['schemas']['PayoutOut'];
+export type PayoutOutPage = components['schemas']['PayoutOutPage'];
+export type PayoutPatch = components['schemas']['PayoutPatch'];
 export type PersonOut = components['schemas']['PersonOut'];
 export type PlaceOut = components['schemas']['PlaceOut'];
 export type PlanChangeIn = components['schemas']['PlanChangeIn'];
+export type PlanChangeOut = components['schemas']['PlanChangeOut'];
 export type PlanIn = components['schemas']['PlanIn'];
 export type PlansOut = components['schemas']['PlansOut'];
+export type PlatformAuditOut = components['schemas']['PlatformAuditOut'];
+export type PlatformAuditOutPage = components['schemas']['PlatformAuditOutPage'];
+export type PlatformCommissionOut = components['schemas']['PlatformCommissionOut'];
+export type PlatformCommissionOutPage = components['schemas']['PlatformCommissionOutPage'];
 export type PlatformTenantDetails = components['schemas']['PlatformTenantDetails'];
 export type PlatformTenantOut = components['schemas']['PlatformTenantOut'];
 export type PlatformTenantOutPage = components['schemas']['PlatformTenantOutPage'];
@@ -4912,15 +5963,24 @@ export type PlayedCitation = components['schemas']['PlayedCitation'];
 export type PriceIn = components['schemas']['PriceIn'];
 export type PriceOut = components['schemas']['PriceOut'];
 export type PriceOutPage = components['schemas']['PriceOutPage'];
+export type PrivacyRequestOut = components['schemas']['PrivacyRequestOut'];
+export type PrivacyRequestOutPage = components['schemas']['PrivacyRequestOutPage'];
 export type Problem = components['schemas']['Problem'];
+export type ProgrammeIn = components['schemas']['ProgrammeIn'];
+export type ProgrammeOut = components['schemas']['ProgrammeOut'];
 export type ProviderIn = components['schemas']['ProviderIn'];
 export type ProviderOut = components['schemas']['ProviderOut'];
 export type ProviderOutPage = components['schemas']['ProviderOutPage'];
 export type ProviderPatch = components['schemas']['ProviderPatch'];
 export type PublishIn = components['schemas']['PublishIn'];
 export type PublishOut = components['schemas']['PublishOut'];
+export type QueueOut = components['schemas']['QueueOut'];
+export type Rate = components['schemas']['Rate'];
 export type ReceiptOut = components['schemas']['ReceiptOut'];
 export type RecoveryCodes = components['schemas']['RecoveryCodes'];
+export type ReferralIn = components['schemas']['ReferralIn'];
+export type ReferralOut = components['schemas']['ReferralOut'];
+export type ReferralTerms = components['schemas']['ReferralTerms'];
 export type RefreshIn = components['schemas']['RefreshIn'];
 export type RefundIn = components['schemas']['RefundIn'];
 export type RefuseTopic = components['schemas']['RefuseTopic'];
@@ -4932,6 +5992,7 @@ export type Reprocessed = components['schemas']['Reprocessed'];
 export type ResetAsked = components['schemas']['ResetAsked'];
 export type ResultOut = components['schemas']['ResultOut'];
 export type ResultOutPage = components['schemas']['ResultOutPage'];
+export type Retention = components['schemas']['Retention'];
 export type ReversalOut = components['schemas']['ReversalOut'];
 export type ReviewOut = components['schemas']['ReviewOut'];
 export type RollBackIn = components['schemas']['RollBackIn'];
@@ -4978,6 +6039,8 @@ export type Told = components['schemas']['Told'];
 export type TopUpIn = components['schemas']['TopUpIn'];
 export type TotalsOut = components['schemas']['TotalsOut'];
 export type TrialIn = components['schemas']['TrialIn'];
+export type UsageOut = components['schemas']['UsageOut'];
+export type UsedOut = components['schemas']['UsedOut'];
 export type UserOut = components['schemas']['UserOut'];
 export type UserOutPage = components['schemas']['UserOutPage'];
 export type UserPatch = components['schemas']['UserPatch'];
@@ -4987,6 +6050,7 @@ export type VisitorCitationOut = components['schemas']['VisitorCitationOut'];
 export type WarningOut = components['schemas']['WarningOut'];
 export type WaysOut = components['schemas']['WaysOut'];
 export type WidgetMessage = components['schemas']['WidgetMessage'];
+export type WorkerOut = components['schemas']['WorkerOut'];
 export type ChannelsChannelRoutesTrialOut = components['schemas']['channels_channel_routes_TrialOut'];
 export type ChannelsWidgetRoutesSessionOut = components['schemas']['channels_widget_routes_SessionOut'];
 export type IngestionSourceRoutesEntryOut = components['schemas']['ingestion_source_routes_EntryOut'];
@@ -5020,6 +6084,7 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
                 };
             };
         };
@@ -5226,6 +6291,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                    "text/event-stream": string;
                 };
             };
             default: {
@@ -5533,6 +6599,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": unknown;
+                    "text/event-stream": string;
                 };
             };
             default: {
@@ -5561,6 +6628,14 @@ export interface operations {
         };
         responses: {
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublishOut"];
+                };
+            };
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5733,7 +6808,8 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/jsonl": string;
+                    "text/csv": string;
                 };
             };
             default: {
@@ -5920,6 +6996,91 @@ export interface operations {
             };
         };
     };
+    "auth.erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EraseMe"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "auth.export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrivacyRequestOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "auth.export.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrivacyRequestOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "auth.password": {
         parameters: {
             query?: never;
@@ -6030,9 +7191,7 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": null;
-                };
+                content?: never;
             };
             default: {
                 headers: {
@@ -6378,9 +7537,7 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": null;
-                };
+                content?: never;
             };
             default: {
                 headers: {
@@ -6512,6 +7669,35 @@ export interface operations {
             };
         };
     };
+    "billing.preview_plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanChangeOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "statements.csv": {
         parameters: {
             query: {
@@ -6528,7 +7714,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string;
+                    "text/csv": string;
                 };
             };
             default: {
@@ -6557,7 +7743,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string;
+                    "text/html": string;
                 };
             };
             default: {
@@ -6589,6 +7775,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PaymentOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "billing.usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageOut"];
                 };
             };
             default: {
@@ -7185,6 +8398,64 @@ export interface operations {
             };
         };
     };
+    "contacts.erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrivacyRequestOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "contacts.export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                contact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrivacyRequestOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "contacts.merge": {
         parameters: {
             query?: never;
@@ -7605,7 +8876,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "*/*": string;
                 };
             };
             default: {
@@ -8069,7 +9340,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "*/*": string;
                 };
             };
             default: {
@@ -8351,7 +9622,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "text/event-stream": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "exports.fetch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
                 };
             };
             default: {
@@ -8381,7 +9681,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string;
+                    "*/*": string;
                 };
             };
             default: {
@@ -8656,7 +9956,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string;
+                    "text/csv": string;
                 };
             };
             default: {
@@ -8685,7 +9985,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string;
+                    "text/html": string;
                 };
             };
             default: {
@@ -9740,6 +11040,82 @@ export interface operations {
             };
         };
     };
+    "platform.audit.list": {
+        parameters: {
+            query?: {
+                action?: string | null;
+                actor_id?: string | null;
+                actor_kind?: string | null;
+                after?: string | null;
+                limit?: number;
+                object_id?: string | null;
+                object_type?: string | null;
+                since?: string | null;
+                tenant_id?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformAuditOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.audit.export": {
+        parameters: {
+            query?: {
+                action?: string | null;
+                actor_id?: string | null;
+                actor_kind?: string | null;
+                format?: "csv" | "jsonl";
+                object_id?: string | null;
+                object_type?: string | null;
+                since?: string | null;
+                tenant_id?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": string;
+                    "text/csv": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "impersonations.list": {
         parameters: {
             query?: never;
@@ -9783,6 +11159,66 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.jobs.list": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                kind?: string | null;
+                limit?: number;
+                status?: "todo" | "doing" | "done" | "dead" | null;
+                tenant_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.operations.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationsOut"];
+                };
             };
             default: {
                 headers: {
@@ -9873,6 +11309,401 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlanIn"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.codes.list": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+                partner_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.codes.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartnerCodeIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.codes.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartnerCodePatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.commissions": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+                partner_id?: string | null;
+                tenant_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformCommissionOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.payouts.list": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+                partner_id?: string | null;
+                state?: "requested" | "approved" | "paid" | "failed" | "cancelled" | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PayoutOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.payouts.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartnerPayoutIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PayoutOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.payouts.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payout_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PayoutOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.payouts.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payout_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PayoutPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PayoutOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.payouts.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payout_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.programmes.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProgrammeOut"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.programmes.put": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProgrammeIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProgrammeOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartnerOut"][];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.report_csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             default: {
@@ -10043,6 +11874,64 @@ export interface operations {
             };
         };
     };
+    "platform.jobs.cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.jobs.retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "platform.tenants.managers": {
         parameters: {
             query?: never;
@@ -10162,6 +12051,99 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PaymentOut"];
                 };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReferralOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.put": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReferralIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReferralOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "platform.referrals.remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Correction"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: {
                 headers: {
@@ -10318,6 +12300,123 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PlatformUserOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "privacy.requests.list": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrivacyRequestOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "privacy.requests.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PrivacyRequestOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "privacy.retention.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "privacy.retention.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Retention"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
                 };
             };
             default: {
@@ -10657,7 +12756,8 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": string;
+                    "application/jsonl": string;
+                    "text/csv": string;
                 };
             };
             default: {
@@ -10793,6 +12893,335 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.brought": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BroughtOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.clicks.count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClickIn"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.codes.list": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.codes.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodeIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.codes.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CodePatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CodeOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.commissions": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommissionOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.details.put": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DetailsIn"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverviewOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.payouts.list": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PayoutOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.payouts.request": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PayoutIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PayoutOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "referrals.payouts.cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                payout_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PayoutOut"];
                 };
             };
             default: {
@@ -11403,7 +13832,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "text/event-stream": string;
                 };
             };
             default: {

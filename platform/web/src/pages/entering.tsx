@@ -10,7 +10,8 @@ import { wrong } from "../errors";
 import { language } from "../i18n";
 import { fieldsOf, useSending } from "../session/form";
 import { Frame } from "../session/frame";
-import { readMe, ME } from "../session/me";
+import { ME, readMe } from "../session/me";
+import { forgetReferral, keptReferral } from "../session/referral";
 import { Button } from "../ui/button";
 import { Field } from "../ui/field";
 import { Trouble } from "../ui/states";
@@ -129,8 +130,12 @@ export function SignInPage() {
 export function RegisterPage() {
   const { t } = useTranslation();
   const enter = useEnter();
-  const send = async ({ name = "", email = "", password = "", workspace = "" }: Fields) =>
-    enter(await done(api.POST("/api/v1/auth/register", { body: { name, email, password, language: language(), cookies: true, ...(workspace.trim() && { workspace }) } })), "/");
+  const send = async ({ name = "", email = "", password = "", workspace = "" }: Fields) => {
+    const body = { name, email, password, language: language(), cookies: true, ...keptReferral(), ...(workspace.trim() && { workspace }) };
+    const opened = await done(api.POST("/api/v1/auth/register", { body }));
+    forgetReferral();
+    await enter(opened, "/");
+  };
   return (
     <Frame title={t("session.registerTitle")} hint={t("session.registerHint")} below={<ToSignIn />}>
       <EnterForm action={t("session.registerAction")} send={send}>
