@@ -15,6 +15,7 @@ from asissto.platform.second_factor import STEP_SECONDS
 from browsing import Console, browser, built, console, settled
 from channels_at_work import bring, make_gateway
 from gateway_peer import Gateway
+from openai_peer import OpenAIPeer
 from partnering import Partner, Programme
 from people import PASSWORD, Person, make_client
 from test_answers import assistant_of
@@ -213,6 +214,31 @@ async def test_a_channel_is_connected_with_a_look_whether_it_works(
         await expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("It works")
         await page.get_by_role("button", name="Done").click()
         await expect(page.get_by_role("heading", name="Webhooks")).to_be_visible()
+
+
+async def test_a_model_of_ones_own_is_tried_and_writes_the_draft(
+    console: Console, alice: Person, peer: OpenAIPeer
+) -> None:
+    """The key is given once; the assistant is told who writes, and the draft keeps it."""
+    async with console.page(alice) as page:
+        await page.goto("/settings/models")
+        await page.get_by_role("button", name="Add a provider").click()
+        await page.get_by_label("Name").fill("Our gateway")
+        await page.get_by_label("Address").fill(peer.base_url)
+        await page.get_by_label("API key").fill("sk-secret")
+        await page.get_by_role("button", name="Add", exact=True).click()
+        await page.get_by_role("button", name="Try", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Model").fill("qwen3")
+        await dialog.get_by_role("button", name="Try").click()
+        await expect(dialog.get_by_role("status")).to_contain_text("It answers")
+        await page.goto(f"/assistants/{await assistant_of(alice)}")
+        await page.get_by_label("Provider").select_option("Our gateway")
+        await page.get_by_label("Model").fill("qwen3")
+        await page.get_by_role("button", name="Save the draft").click()
+        await expect(page.get_by_text("The draft is saved. Customers")).to_be_visible()
+    draft = (await alice.client.get(f"/api/v1/assistants/{await assistant_of(alice)}/draft")).json()["draft"]
+    assert [each["model"] for each in draft["settings"]["models"]] == ["qwen3"]
 
 
 async def test_each_role_sees_what_it_may(console: Console, alice: Person, bob: Person, charlie: Person) -> None:

@@ -65,6 +65,8 @@ async def filled(console: Console, alice: Person, gateway: Gateway) -> Filled:
     (await alice.client.post("/api/v1/invitations", json=invited)).raise_for_status()
     program: Json = {"name": "CRM", "scopes": ["ask", "documents.read"]}
     (await alice.client.post("/api/v1/keys", json=program)).raise_for_status()
+    provider = {"name": "Our gateway", "base_url": "https://models.example.com/v1", "api_key": "sk-secret"}
+    (await alice.client.post("/api/v1/model-providers", json=provider)).raise_for_status()
     conversation = (await alice.client.get("/api/v1/inbox?q=прокат")).json()["items"][0]["id"]
     passage = GUIDE.index("The deposit of")
     return Filled(
@@ -83,6 +85,7 @@ async def filled(console: Console, alice: Person, gateway: Gateway) -> Filled:
             "settings": "/settings",
             "security": "/settings/security",
             "workspace": "/settings/workspace",
+            "models": "/settings/models",
             "keys": "/settings/keys",
             "nowhere": "/nowhere",
         }

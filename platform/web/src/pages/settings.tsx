@@ -6,12 +6,13 @@ import { Page } from "../ui/card";
 import { Filters } from "../ui/tabs";
 import { Account } from "./settings/account";
 import { ApiKeys } from "./settings/api-keys";
+import { Models } from "./settings/models";
 import { Security } from "./settings/security";
 import { Workspace } from "./settings/workspace";
 
-const TABS = ["account", "security", "workspace", "keys"] as const;
+const TABS = ["account", "security", "workspace", "models", "keys"] as const;
 type Tab = (typeof TABS)[number];
-const NEEDS = { account: "me.read", security: "me.read", workspace: "tenant.read", keys: "keys.read" } as const;
+const NEEDS = { account: "me.read", security: "me.read", workspace: "tenant.read", models: "models.read", keys: "keys.read" } as const;
 
 /** One tab a matter; those that one may not read are not shown. */
 export default function SettingsPage() {
@@ -21,7 +22,7 @@ export default function SettingsPage() {
   const { tab } = useParams();
   const open = TABS.filter((each) => may(NEEDS[each]));
   const current: Tab = open.find((each) => each === tab) ?? "account";
-  const contents = { account: <Account />, security: <Security />, workspace: <Workspace />, keys: <ApiKeys /> };
+  const contents = { account: <Account />, security: <Security />, workspace: <Workspace />, models: <Models />, keys: <ApiKeys /> };
   return (
     <Page title={t("place.settings")}>
       <div className="mb-5">

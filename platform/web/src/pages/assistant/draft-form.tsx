@@ -13,6 +13,7 @@ import { Trouble } from "../../ui/states";
 import { tell } from "../../ui/toasts";
 import { pathOf } from "../assistant";
 import { useCollections } from "../knowledge";
+import { useModelNames, useProviders } from "../settings/models";
 import { PublishDialog } from "./publish-dialog";
 
 type Props = { assistant: AssistantOut; draft: DraftOut };
@@ -41,6 +42,7 @@ export function DraftForm({ assistant, draft }: Props) {
       <fieldset disabled={!canWrite} className="divide-y divide-line">
         <Texts edited={edited} setEdited={setEdited} error={sending.error} />
         <Manner edited={edited} setEdited={setEdited} error={sending.error} />
+        <Writer edited={edited} setEdited={setEdited} error={sending.error} />
         <Sources edited={edited} setEdited={setEdited} error={sending.error} />
         <Limits edited={edited} setEdited={setEdited} error={sending.error} />
       </fieldset>
@@ -110,6 +112,26 @@ function Manner({ edited, setEdited }: PartProps) {
       </div>
       <Area label={t("assistant.greeting")} rows={2} value={settings.greeting_text ?? ""} placeholder={t("assistant.ownWords")} onChange={(event) => set({ greeting_text: event.target.value || null })} />
       <Area label={t("assistant.unknown")} rows={2} value={settings.unknown_text ?? ""} placeholder={t("assistant.ownWords")} onChange={(event) => set({ unknown_text: event.target.value || null })} />
+    </Part>
+  );
+}
+
+/** Who writes the answers: a model of the workspace's own, else the server's, else nobody, and they are quotes. */
+function Writer({ edited, setEdited, error }: PartProps) {
+  const { t } = useTranslation();
+  const providers = useProviders();
+  const first = settingsOf(edited).models?.[0];
+  const names = useModelNames(first?.provider_id ?? undefined);
+  const set = (provider_id: string, model: string) => setEdited(withSettings(edited, { models: provider_id ? [{ ...first, provider_id, model }, ...(settingsOf(edited).models ?? []).slice(1)] : [] }));
+  if (!providers.data?.length && !first) return null;
+  const options = [{ value: "", name: t("assistant.serverModel") }, ...(providers.data ?? []).map(({ id, name }) => ({ value: id, name }))];
+  return (
+    <Part title={t("assistant.writer")} hint={t("assistant.writerHint")}>
+      <div className="grid grid-cols-1 gap-4 sm:grid-cols-2">
+        <Select label={t("assistant.provider")} value={first?.provider_id ?? ""} onChange={(event) => set(event.target.value, first?.model ?? names[0] ?? "")} options={options} />
+        {first && <Field label={t("model.name")} required list="names" value={first.model} onChange={(event) => set(first.provider_id ?? "", event.target.value)} error={wrong(error, "settings.models")} />}
+      </div>
+      <datalist id="names">{names.map((name) => <option key={name} value={name} />)}</datalist>
     </Part>
   );
 }
