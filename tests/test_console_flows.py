@@ -176,7 +176,7 @@ async def test_an_operator_takes_over_answers_and_gives_back(
 
 
 async def test_a_draft_is_published_and_an_old_version_comes_back(console: Console, alice: Person) -> None:
-    """Customers notice nothing before; two of one name of a version do not overwrite each other."""
+    """Customers notice nothing before; publishing sends nothing else along."""
     path = f"/api/v1/assistants/{await assistant_of(alice)}"
     async with console.page(alice) as page:
         await page.goto(path.removeprefix("/api/v1"))
@@ -185,10 +185,12 @@ async def test_a_draft_is_published_and_an_old_version_comes_back(console: Conso
         await expect(page.get_by_text("The draft is saved. Customers")).to_be_visible()
         assert (await alice.client.get(path)).json()["settings"]["unknown_text"] is None
         await page.get_by_role("button", name="Publish").click()
-        dialog = page.get_by_role("dialog")
+        dialog, sent = page.get_by_role("dialog"), list[str]()
+        page.on("request", lambda request: sent.append(request.method) if request.method != "GET" else None)
         await dialog.get_by_label("What changed").fill("A telephone number")
         await dialog.get_by_role("button", name="Publish").click()
         await expect(page.get_by_text("Version 2 answers now.")).to_be_visible()
+        assert sent == ["POST"]
         assert (await alice.client.get(path)).json()["settings"]["unknown_text"] == "Call us: 123."
         await page.get_by_role("tab", name="Versions").click()
         await page.get_by_role("button", name="Bring back").click()

@@ -37,36 +37,39 @@ export function DraftForm({ assistant, draft }: Props) {
     await refresh();
     tell(t("assistant.draftDropped"));
   });
+  // The dialog stands beside the form: what is submitted in a portal bubbles up to the forms around it.
   return (
-    <form onSubmit={(event) => (event.preventDefault(), void sending.send())}>
-      <fieldset disabled={!canWrite} className="divide-y divide-line">
-        <Texts edited={edited} setEdited={setEdited} error={sending.error} />
-        <Manner edited={edited} setEdited={setEdited} error={sending.error} />
-        <Writer edited={edited} setEdited={setEdited} error={sending.error} />
-        <Sources edited={edited} setEdited={setEdited} error={sending.error} />
-        <Limits edited={edited} setEdited={setEdited} error={sending.error} />
-      </fieldset>
-      {canWrite && (
-        <div className="sticky bottom-0 flex flex-wrap items-center gap-3 rounded-b-xl border-t border-line bg-card/95 px-5 py-3 backdrop-blur">
-          <div className="grow empty:hidden sm:basis-60">
-            <Trouble error={sending.error ?? dropping.error} />
-            {!sending.error && !dropping.error && <p className="hidden text-[13px] text-soft sm:block">{isChanged ? t("assistant.notSaved") : assistant.has_draft ? t("assistant.notPublished") : t("assistant.isPublished")}</p>}
-          </div>
-          {assistant.has_draft && !isChanged && (
-            <Button kind="quiet" busy={dropping.busy} onClick={() => void dropping.send()}>
-              {t("assistant.dropDraft")}
+    <>
+      <form onSubmit={(event) => (event.preventDefault(), void sending.send())}>
+        <fieldset disabled={!canWrite} className="divide-y divide-line">
+          <Texts edited={edited} setEdited={setEdited} error={sending.error} />
+          <Manner edited={edited} setEdited={setEdited} error={sending.error} />
+          <Writer edited={edited} setEdited={setEdited} error={sending.error} />
+          <Sources edited={edited} setEdited={setEdited} error={sending.error} />
+          <Limits edited={edited} setEdited={setEdited} error={sending.error} />
+        </fieldset>
+        {canWrite && (
+          <div className="sticky bottom-0 flex flex-wrap items-center gap-3 rounded-b-xl border-t border-line bg-card/95 px-5 py-3 backdrop-blur">
+            <div className="grow empty:hidden sm:basis-60">
+              <Trouble error={sending.error ?? dropping.error} />
+              {!sending.error && !dropping.error && <p className="hidden text-[13px] text-soft sm:block">{isChanged ? t("assistant.notSaved") : assistant.has_draft ? t("assistant.notPublished") : t("assistant.isPublished")}</p>}
+            </div>
+            {assistant.has_draft && !isChanged && (
+              <Button kind="quiet" busy={dropping.busy} onClick={() => void dropping.send()}>
+                {t("assistant.dropDraft")}
+              </Button>
+            )}
+            <Button type="submit" busy={sending.busy} disabled={!isChanged}>
+              {t("assistant.saveDraft")}
             </Button>
-          )}
-          <Button type="submit" busy={sending.busy} disabled={!isChanged}>
-            {t("assistant.saveDraft")}
-          </Button>
-          <Button kind="primary" disabled={isChanged || !assistant.has_draft} onClick={() => setPublishing(true)}>
-            {t("assistant.publish")}
-          </Button>
-        </div>
-      )}
+            <Button kind="primary" disabled={isChanged || !assistant.has_draft} onClick={() => setPublishing(true)}>
+              {t("assistant.publish")}
+            </Button>
+          </div>
+        )}
+      </form>
       {isPublishing && <PublishDialog assistant={assistant} draft={draft} onClose={() => setPublishing(false)} />}
-    </form>
+    </>
   );
 }
 
