@@ -91,6 +91,7 @@ async def test_a_file_that_cannot_be_read_says_why_and_a_deleted_one_can_come_ba
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("menuitem", name="Download the file")).to_be_focused()
         await page.keyboard.press("End")
+        await expect(page.get_by_role("menuitem", name="Delete")).to_be_focused()
         await page.keyboard.press("Enter")
         await expect(page.get_by_text("No document matches")).to_be_visible()
         await page.get_by_role("button", name="Undo").click()

@@ -1,10 +1,15 @@
-import type { QueryClient } from "@tanstack/react-query";
+import { type QueryClient, useQuery } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 
 import { api, done, raw } from "../../api/client";
 import { takeDocument } from "../../api/live";
 import type { DocumentOut } from "../../api/schema";
 import { tell, tellError, tellUndoable } from "../../ui/toasts";
+
+const LEAVING = ["leaving"];
+
+/** Documents that are deleted in a moment, unless that is undone. */
+export const useLeaving = () => useQuery<readonly string[]>({ queryKey: LEAVING, queryFn: () => [], enabled: false }).data;
 
 export type Deeds = ReturnType<typeof useDeeds>;
 const path = (id: string) => ({ params: { path: { document_id: id } } });
@@ -22,12 +27,13 @@ export function useDeeds(cache: QueryClient) {
     }
   };
 
-  /** They are out of sight at once, and deleted when nobody has undone it. */
+  /** They are out of sight at once, whatever is read meanwhile, and deleted when nobody has undone it. */
   const remove = (documents: readonly DocumentOut[]) => {
-    const shown = cache.getQueryData<DocumentOut[]>(["documents"]);
-    for (const { id } of documents) takeDocument(cache, { id, state: "deleted" });
+    const ids = documents.map(({ id }) => id);
+    const hide = (hidden: boolean) => cache.setQueryData<readonly string[]>(LEAVING, (now = []) => (hidden ? [...now, ...ids] : now.filter((id) => !ids.includes(id))));
+    const restore = () => void hide(false);
     const what = documents.length === 1 ? t("knowledge.removedOne", { name: documents[0]?.title }) : t("knowledge.removed", { count: documents.length });
-    const restore = () => cache.setQueryData(["documents"], shown);
+    hide(true);
     tellUndoable(what, (leaving) => void destroy(documents, leaving).catch((error: unknown) => (restore(), tellError(error))), restore);
   };
 
