@@ -9,7 +9,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 LOCK := .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 
-.PHONY: help run test check setup bench lock
+.PHONY: help run test check setup bench lock client shots
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -26,6 +26,7 @@ check: setup ## Lint, check the format, the types, the import layers and the loc
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/python platform/web/build.py --check
 	.venv/bin/python .ci/audit.py
 
 bench: setup ## Measure ingestion, search and answers beside LlamaIndex
@@ -34,7 +35,15 @@ bench: setup ## Measure ingestion, search and answers beside LlamaIndex
 	.venv/bin/python benchmarks/answer.py
 	.venv/bin/python benchmarks/pipeline.py
 
-setup: .venv/.installed ## Install everything into .venv
+shots: setup ## Leave a picture of every page of the console in SHOTS, which is ./shots
+	SHOTS=$(or $(SHOTS),$(CURDIR)/shots) .venv/bin/python -m pytest tests/test_console_pages.py -q
+
+setup: .venv/.installed ## Install everything into .venv, and build the console if its sources changed
+	@.venv/bin/python platform/web/build.py --if-possible
+
+client: .venv/.installed ## Describe the API anew for the console: openapi.json and its types
+	.venv/bin/python -m asissto.platform.entrypoints.web > platform/web/openapi.json
+	.venv/bin/python platform/web/build.py --types
 
 lock: .venv/bin/uv ## Resolve the dependencies anew
 	$(LOCK) -o requirements.lock

@@ -51,6 +51,7 @@ SOURCES = {
     str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"))
     for component in COMPONENTS
     for path in sorted((ROOT / component).rglob("*.py"))
+    if "node_modules" not in path.parts
 }
 
 

@@ -27,7 +27,7 @@ Start = Annotated[int, QueryParameter(ge=0, le=2_000_000_000, description="Where
 Length = Annotated[int, QueryParameter(ge=1, le=20_000, description="How many characters.")]
 
 
-class VersionOut(msgspec.Struct, frozen=True, kw_only=True):
+class DocumentVersionOut(msgspec.Struct, frozen=True, kw_only=True):
     """`active` is the version that answers; `reason` and `detail` say why one failed."""
 
     id: UUID
@@ -75,12 +75,12 @@ class VersionController(Controller):
         language: NamedDependency[Language],
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
-    ) -> Page[VersionOut]:
+    ) -> Page[DocumentVersionOut]:
         """Newest first."""
         active = (await find_document(session, principal.tenant_id, document_id)).active_version_id
         mine = (DocumentVersion.tenant_id == principal.tenant_id, DocumentVersion.document_id == document_id)
         found = await newest_first(session, select(DocumentVersion).where(*mine), DocumentVersion.id, limit, after)
-        return found.map(lambda row: VersionOut.of(row, language, active=row.id == active))
+        return found.map(lambda row: DocumentVersionOut.of(row, language, active=row.id == active))
 
     @get("/text", operation_id="documents.text", guards=[need("documents.read")])
     async def text(

@@ -45,10 +45,18 @@ def openapi_config() -> OpenAPIConfig:
     )
 
 
+def describe(app: Litestar) -> bytes:
+    """As the address gives it."""
+    return _encode(app.openapi_schema.to_schema(), app)
+
+
 class _Description(JsonRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        description = msgspec.json.encode(_with_problems(openapi_schema, _operations(request.app)))
-        return _short_names(description)
+        return _encode(openapi_schema, request.app)
+
+
+def _encode(schema: dict[str, Any], app: Litestar) -> bytes:
+    return _short_names(msgspec.json.encode(_with_problems(schema, _operations(app))))
 
 
 def _short_names(description: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The routes of the ground: people, workspace, audit trail, health, the page."""
+"""The routes of the ground: people, workspace, audit trail, health, the console."""
 
 from pathlib import Path
 from uuid import UUID
@@ -6,7 +6,6 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
-from litestar.response import File
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET
@@ -18,6 +17,7 @@ from asissto.platform.api_key_routes import HANDLERS as KEYS
 from asissto.platform.audit import record
 from asissto.platform.audit_routes import HANDLERS as AUDIT
 from asissto.platform.billing_routes import HANDLERS as BILLING
+from asissto.platform.console import HANDLERS as CONSOLE
 from asissto.platform.event_routes import HANDLERS as EVENTS
 from asissto.platform.given import Caller, Open, Session
 from asissto.platform.health import check_ready
@@ -161,11 +161,6 @@ class HealthController(Controller):
         return Health("ready")
 
 
-@get(["/", "/setup", "/reset", "/confirm", "/invitation"], include_in_schema=False, guards=[open_to_all])
-async def show_page() -> File:
-    return File(PAGE / "index.html", filename="index.html", media_type="text/html", content_disposition_type="inline")
-
-
 HANDLERS: list[ControllerRouterHandler] = [
     *BILLING,
     AuthController,
@@ -184,8 +179,8 @@ HANDLERS: list[ControllerRouterHandler] = [
     *OPERATIONS,
     *PAYMENTS,
     *INVOICES,
+    *CONSOLE,
     *REFERRALS,
     *PARTNERS,
-    show_page,
     create_static_files_router("/page", directories=[PAGE], guards=[open_to_all], include_in_schema=False),
 ]

@@ -1119,6 +1119,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Become its administrator by this link, once, within 72 hours:\n  {link}",
         "Станьте администратором по этой ссылке (один раз, в течение 72 часов):\n  {link}",
     ),
+    "console.not_built": (
+        "The console is not built. In a checkout, with the network: run `make setup` and load this page anew. The API works without it.",
+        "Консоль не собрана. В рабочей копии, при доступной сети: выполните `make setup` и обновите страницу. API работает и без неё.",
+    ),
     "up.stop": ("Press Ctrl+C to stop.", "Остановить: Ctrl+C."),
     "cli.question": ("Question: {question}", "Вопрос: {question}"),
     "cli.confidence": ("confidence {confidence}, {ms} ms", "уверенность {confidence}, {ms} мс"),

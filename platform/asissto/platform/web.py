@@ -40,10 +40,15 @@ UNCOMPRESSED = "uncompressed"
 PAGE_ORIGIN = "page_origin"
 """In the `state` of a request: the page of another site that may read the answer, put there by the route's guard."""
 
+STYLE_NONCE = "style_nonce"
+"""In the `state` of a request for a page whose scripts make style elements: the mark by which they are known."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_POLICY = (
+    b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    b"form-action 'self'; frame-ancestors 'none'"
+)
 _SECURITY_HEADERS = {
-    b"content-security-policy": b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    b"form-action 'self'; frame-ancestors 'none'",
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
     b"referrer-policy": b"no-referrer",
@@ -174,7 +179,9 @@ def _request_id(scope: Scope) -> str:
 
 
 def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
-    headers = [(b"x-request-id", request_id.encode())]
+    nonce = scope["state"].get(STYLE_NONCE)
+    styles = f"; style-src 'self' 'nonce-{nonce}'".encode() if nonce else b""
+    headers = [(b"x-request-id", request_id.encode()), (b"content-security-policy", _POLICY + styles)]
     if scope["path"].startswith("/api/"):
         headers.append((b"cache-control", b"no-store"))
     if origin := scope["state"].get(PAGE_ORIGIN):
