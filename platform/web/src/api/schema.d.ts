@@ -4,6 +4,214 @@
  */
 
 export interface paths {
+    "/api/v1/analytics/breakdown": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.breakdown"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/cards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.cards"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.figures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.forecast"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["reports.list"];
+        put?: never;
+        post: operations["reports.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/reports/{report_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["reports.delete"];
+        options?: never;
+        head?: never;
+        patch: operations["reports.update"];
+        trace?: never;
+    };
+    "/api/v1/analytics/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/views/calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.calls"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/views/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.feedback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/views/inquiries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.inquiries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/views/segments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.segments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/views/turns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.turns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analytics/views/{view}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["analytics.export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/answers/{token}": {
         parameters: {
             query?: never;
@@ -1245,6 +1453,22 @@ export interface paths {
         };
         get: operations["conversations.citation"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{conversation_id}/messages/{message_id}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["conversations.feedback"];
         post?: never;
         delete?: never;
         options?: never;
@@ -2996,6 +3220,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/reports/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["reports.show_end"];
+        put?: never;
+        post: operations["reports.end"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/{token}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["reports.file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/set-runs/{run_id}": {
         parameters: {
             query?: never;
@@ -3284,6 +3540,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/widget/{tenant_id}/{channel_id}/messages/{message_id}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["widget.feedback"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/widget/{tenant_id}/{channel_id}/session": {
         parameters: {
             query?: never;
@@ -3423,6 +3695,8 @@ export interface components {
         AssistantSettings: {
             /** @enum {string} */
             answer_length?: "short" | "normal" | "detailed";
+            ask_rating?: boolean;
+            ask_thumbs?: boolean;
             audience?: string[];
             burst_seconds?: number;
             calibration?: components["schemas"]["Calibration"] | null;
@@ -3442,6 +3716,7 @@ export interface components {
             most_tokens?: number;
             passage_tokens?: number;
             passages?: number;
+            rating_after_minutes?: number;
             rerank?: boolean;
             rules?: (components["schemas"]["NeverMention"] | components["schemas"]["RefuseTopic"] | components["schemas"]["SayAlways"] | components["schemas"]["Instruct"])[];
             /** @enum {string} */
@@ -3531,6 +3806,16 @@ export interface components {
             marker?: string;
             spans: components["schemas"]["Span"][];
         };
+        BreakdownOut: {
+            before: components["schemas"]["PeriodOut"];
+            by: string;
+            currency: string | null;
+            figure: string;
+            items: components["schemas"]["Contribution"][];
+            period: components["schemas"]["PeriodOut"];
+            unit: string;
+            whole: components["schemas"]["Card"] | null;
+        };
         BrokenOut: {
             /** Format: uuid */
             case_id: string;
@@ -3593,6 +3878,55 @@ export interface components {
         CallOutPage: {
             items: components["schemas"]["CallOut"][];
             next: string | null;
+        };
+        CallRow: {
+            assistant: string | null;
+            assistant_id: string | null;
+            assistant_version: string | null;
+            /** Format: date-time */
+            at: string;
+            cached_tokens: number;
+            channel: string | null;
+            channel_id: string | null;
+            channel_type: string | null;
+            completion_tokens: number;
+            confidence: string;
+            conversation_id: string | null;
+            cost_micros: number | null;
+            currency: string | null;
+            /** Format: date */
+            day: string;
+            hour: number;
+            /** Format: uuid */
+            id: string;
+            is_failed: boolean;
+            message_id: string | null;
+            milliseconds: number;
+            model: string | null;
+            prompt_tokens: number;
+            provider: string;
+            purpose: string;
+            reasoning_tokens: number;
+        };
+        CallRowPage: {
+            items: components["schemas"]["CallRow"][];
+            next: string | null;
+        };
+        Card: {
+            before: number | null;
+            change: number | null;
+            currency: string | null;
+            figure: string;
+            is_significant: boolean | null;
+            p_value: number | null;
+            unit: string;
+            value: number | null;
+        };
+        CardsOut: {
+            before: components["schemas"]["PeriodOut"] | null;
+            items: components["schemas"]["Card"][];
+            period: components["schemas"]["PeriodOut"];
+            timezone: string;
         };
         CaseIn: {
             /** @enum {string} */
@@ -3852,6 +4186,16 @@ export interface components {
             name?: string | null;
             phone?: string | null;
         };
+        Contribution: {
+            before: number | null;
+            change: number | null;
+            contribution: number | null;
+            key: string;
+            label: string | null;
+            mix_effect: number | null;
+            rate_effect: number | null;
+            value: number | null;
+        };
         ConversationOut: {
             assignee_id: string | null;
             /** Format: uuid */
@@ -4060,6 +4404,46 @@ export interface components {
             code: string;
             detail: string;
         };
+        FeedbackRow: {
+            assistant: string | null;
+            assistant_id: string | null;
+            assistant_version: string | null;
+            /** Format: date-time */
+            at: string;
+            channel: string | null;
+            channel_id: string | null;
+            channel_type: string | null;
+            comment: string;
+            conversation_id: string | null;
+            /** Format: date */
+            day: string;
+            hour: number;
+            /** Format: uuid */
+            id: string;
+            language: string | null;
+            /** Format: uuid */
+            message_id: string;
+            model: string | null;
+            rating: number | null;
+            thumb: number | null;
+        };
+        FeedbackRowPage: {
+            items: components["schemas"]["FeedbackRow"][];
+            next: string | null;
+        };
+        FigureOut: {
+            dimensions: string[];
+            figure: string;
+            kind: string;
+            part: string | null;
+            unit: string;
+            /** @enum {string} */
+            view: "turns" | "inquiries" | "feedback" | "calls" | "segments";
+            whole: string | null;
+        };
+        FiguresOut: {
+            items: components["schemas"]["FigureOut"][];
+        };
         FindingOut: {
             first: components["schemas"]["PlaceOut"];
             /** Format: date-time */
@@ -4086,6 +4470,25 @@ export interface components {
         };
         Followed: {
             token: string;
+        };
+        Forecast: {
+            currency: string | null;
+            figure: string;
+            high: number | null;
+            is_exceeded: boolean | null;
+            limit: number | null;
+            /** @enum {null|string} */
+            limited_by: "plan" | "balance" | null;
+            linear: number | null;
+            low: number | null;
+            reached_on: string | null;
+            seasonal: number | null;
+            /** Format: date-time */
+            since: string;
+            spent: number;
+            unit: string;
+            /** Format: date-time */
+            until: string;
         };
         FromMessagesIn: {
             message_ids: string[];
@@ -4191,6 +4594,43 @@ export interface components {
         };
         InboxOutPage: {
             items: components["schemas"]["InboxOut"][];
+            next: string | null;
+        };
+        InquiryRow: {
+            answered: number;
+            assistant: string | null;
+            assistant_id: string | null;
+            assistant_version: string | null;
+            /** Format: date-time */
+            at: string;
+            channel: string | null;
+            channel_id: string | null;
+            channel_type: string | null;
+            conversation_id: string | null;
+            /** Format: date */
+            day: string;
+            /** Format: date-time */
+            ended_at: string;
+            first_reply_seconds: number | null;
+            followed_at: string | null;
+            handed_over_at: string | null;
+            hour: number;
+            /** Format: uuid */
+            id: string;
+            is_durable: boolean;
+            is_finished: boolean;
+            is_handed_over: boolean;
+            is_reopened: boolean;
+            is_resolved: boolean;
+            is_settled: boolean;
+            language: string | null;
+            last_result: string;
+            model: string | null;
+            questions: number;
+            reason: string | null;
+        };
+        InquiryRowPage: {
+            items: components["schemas"]["InquiryRow"][];
             next: string | null;
         };
         Instruct: {
@@ -4299,7 +4739,7 @@ export interface components {
         KeyIn: {
             expires_at?: string | null;
             name: string;
-            scopes: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.operations.read" | "platform.operations.write" | "platform.audit.read" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
+            scopes: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "analytics.read" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.operations.read" | "platform.operations.write" | "platform.audit.read" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
         };
         KeyMade: {
             /** Format: date-time */
@@ -4367,7 +4807,7 @@ export interface components {
             csrf_token: string;
             email_confirmed: boolean;
             impersonated_by: components["schemas"]["ImpersonatedBy"] | null;
-            permissions: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.operations.read" | "platform.operations.write" | "platform.audit.read" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
+            permissions: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "analytics.read" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.operations.read" | "platform.operations.write" | "platform.audit.read" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
             /** @enum {string} */
             platform_role: "user" | "admin" | "referral" | "manager";
             /** @enum {string} */
@@ -4504,6 +4944,20 @@ export interface components {
             outbox: components["schemas"]["OutboxOut"][];
             queues: components["schemas"]["QueueOut"][];
             workers: components["schemas"]["WorkerOut"][];
+        };
+        Opinion: {
+            comment?: string;
+            rating?: number | null;
+            /** @enum {null|string} */
+            thumb?: "up" | "down" | null;
+        };
+        OpinionOut: {
+            comment: string;
+            /** Format: uuid */
+            message_id: string;
+            rating: number | null;
+            /** @enum {null|string} */
+            thumb: "up" | "down" | null;
         };
         OutboxOut: {
             oldest_seconds: number;
@@ -4739,6 +5193,12 @@ export interface components {
             /** @enum {string} */
             state: "approved" | "paid" | "failed" | "cancelled";
         };
+        PeriodOut: {
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string;
+        };
         PersonOut: {
             email: string;
             name: string;
@@ -4953,6 +5413,10 @@ export interface components {
             support: number;
             /** Format: uuid */
             version_id: string;
+        };
+        PointOut: {
+            at: string;
+            value: number | null;
         };
         PriceIn: {
             cached_micros: number;
@@ -5188,6 +5652,48 @@ export interface components {
             key?: string | null;
             text: string;
         };
+        ReportIn: {
+            /** @enum {string} */
+            every?: "day" | "week" | "month";
+            hour?: number;
+            /** @enum {string} */
+            kind: "digest" | "csv";
+            /** @enum {null|string} */
+            language?: "ru" | "en" | null;
+            sliced?: {
+                [key: string]: string;
+            };
+            /** @enum {null|string} */
+            view?: "turns" | "inquiries" | "feedback" | "calls" | "segments" | null;
+        };
+        ReportOut: {
+            /** Format: date-time */
+            created_at: string;
+            every: string;
+            hour: number;
+            /** Format: uuid */
+            id: string;
+            kind: string;
+            language: string;
+            /** Format: date-time */
+            next_at: string;
+            sliced: {
+                [key: string]: string;
+            };
+            view: string | null;
+        };
+        ReportOutPage: {
+            items: components["schemas"]["ReportOut"][];
+            next: string | null;
+        };
+        ReportPatch: {
+            every?: "day" | "week" | "month";
+            hour?: number;
+            language?: "ru" | "en";
+            sliced?: {
+                [key: string]: string;
+            };
+        };
         Reprocessed: {
             documents: string[];
         };
@@ -5294,6 +5800,38 @@ export interface components {
         SecondFactorOut: {
             enabled: boolean;
             recovery_codes_left: number;
+        };
+        SegmentRow: {
+            assistant: string | null;
+            assistant_id: string | null;
+            assistant_version: string | null;
+            /** Format: date-time */
+            at: string;
+            channel: string | null;
+            channel_id: string | null;
+            channel_type: string | null;
+            conversation_id: string | null;
+            /** Format: date */
+            day: string;
+            hour: number;
+            /** Format: uuid */
+            id: string;
+            language: string | null;
+            /** Format: uuid */
+            message_id: string;
+            model: string | null;
+            segments: number;
+        };
+        SegmentRowPage: {
+            items: components["schemas"]["SegmentRow"][];
+            next: string | null;
+        };
+        SeriesOut: {
+            currency: string | null;
+            figure: string;
+            items: components["schemas"]["PointOut"][];
+            timezone: string;
+            unit: string;
         };
         SessionIn: {
             identity?: components["schemas"]["Identity"] | null;
@@ -5536,10 +6074,12 @@ export interface components {
             name: string;
             plan: string;
             status: string;
+            timezone: string;
         };
         TenantPatch: {
             language?: "ru" | "en";
             name?: string;
+            timezone?: string;
         };
         Terms: {
             answers?: number | null;
@@ -5605,6 +6145,36 @@ export interface components {
             /** @enum {string} */
             kind?: "chat" | "embedding";
             model: string;
+        };
+        TurnRow: {
+            /** Format: date-time */
+            asked_at: string;
+            assistant: string | null;
+            assistant_id: string | null;
+            assistant_version: string | null;
+            /** Format: date-time */
+            at: string;
+            channel: string | null;
+            channel_id: string | null;
+            channel_type: string | null;
+            conversation_id: string | null;
+            /** Format: date */
+            day: string;
+            hour: number;
+            /** Format: uuid */
+            id: string;
+            inquiry_id: string | null;
+            is_question: boolean;
+            language: string;
+            milliseconds: number;
+            mode: string;
+            model: string | null;
+            reason: string | null;
+            result: string;
+        };
+        TurnRowPage: {
+            items: components["schemas"]["TurnRow"][];
+            next: string | null;
         };
         UsageOut: {
             items: components["schemas"]["UsedOut"][];
@@ -5682,6 +6252,8 @@ export interface components {
             providers: string[];
         };
         WidgetMessage: {
+            /** @enum {string} */
+            asks?: "" | "thumb" | "rating";
             /** Format: date-time */
             at: string;
             blocks?: components["schemas"]["Block"][];
@@ -5788,12 +6360,17 @@ export type BadRowOut = components['schemas']['BadRowOut'];
 export type BillingOut = components['schemas']['BillingOut'];
 export type BillingPatch = components['schemas']['BillingPatch'];
 export type Block = components['schemas']['Block'];
+export type BreakdownOut = components['schemas']['BreakdownOut'];
 export type BrokenOut = components['schemas']['BrokenOut'];
 export type BroughtOut = components['schemas']['BroughtOut'];
 export type BroughtOutPage = components['schemas']['BroughtOutPage'];
 export type Calibration = components['schemas']['Calibration'];
 export type CallOut = components['schemas']['CallOut'];
 export type CallOutPage = components['schemas']['CallOutPage'];
+export type CallRow = components['schemas']['CallRow'];
+export type CallRowPage = components['schemas']['CallRowPage'];
+export type Card = components['schemas']['Card'];
+export type CardsOut = components['schemas']['CardsOut'];
 export type CaseIn = components['schemas']['CaseIn'];
 export type CaseOut = components['schemas']['CaseOut'];
 export type CaseOutPage = components['schemas']['CaseOutPage'];
@@ -5826,6 +6403,7 @@ export type ConsumerOut = components['schemas']['ConsumerOut'];
 export type ContactOut = components['schemas']['ContactOut'];
 export type ContactOutPage = components['schemas']['ContactOutPage'];
 export type ContactPatch = components['schemas']['ContactPatch'];
+export type Contribution = components['schemas']['Contribution'];
 export type ConversationOut = components['schemas']['ConversationOut'];
 export type ConversationOutPage = components['schemas']['ConversationOutPage'];
 export type CopyIn = components['schemas']['CopyIn'];
@@ -5851,10 +6429,15 @@ export type EntryOutPage = components['schemas']['EntryOutPage'];
 export type EraseMe = components['schemas']['EraseMe'];
 export type FailingOut = components['schemas']['FailingOut'];
 export type FailureOut = components['schemas']['FailureOut'];
+export type FeedbackRow = components['schemas']['FeedbackRow'];
+export type FeedbackRowPage = components['schemas']['FeedbackRowPage'];
+export type FigureOut = components['schemas']['FigureOut'];
+export type FiguresOut = components['schemas']['FiguresOut'];
 export type FindingOut = components['schemas']['FindingOut'];
 export type FindingOutPage = components['schemas']['FindingOutPage'];
 export type FindingPatch = components['schemas']['FindingPatch'];
 export type Followed = components['schemas']['Followed'];
+export type Forecast = components['schemas']['Forecast'];
 export type FromMessagesIn = components['schemas']['FromMessagesIn'];
 export type GateIn = components['schemas']['GateIn'];
 export type GateOut = components['schemas']['GateOut'];
@@ -5871,6 +6454,8 @@ export type ImpersonationIn = components['schemas']['ImpersonationIn'];
 export type ImportOut = components['schemas']['ImportOut'];
 export type InboxOut = components['schemas']['InboxOut'];
 export type InboxOutPage = components['schemas']['InboxOutPage'];
+export type InquiryRow = components['schemas']['InquiryRow'];
+export type InquiryRowPage = components['schemas']['InquiryRowPage'];
 export type Instruct = components['schemas']['Instruct'];
 export type InvitationIn = components['schemas']['InvitationIn'];
 export type InvitationMade = components['schemas']['InvitationMade'];
@@ -5912,6 +6497,8 @@ export type NewPerson = components['schemas']['NewPerson'];
 export type NoteIn = components['schemas']['NoteIn'];
 export type OpenedCitationOut = components['schemas']['OpenedCitationOut'];
 export type OperationsOut = components['schemas']['OperationsOut'];
+export type Opinion = components['schemas']['Opinion'];
+export type OpinionOut = components['schemas']['OpinionOut'];
 export type OutboxOut = components['schemas']['OutboxOut'];
 export type OverOut = components['schemas']['OverOut'];
 export type OverdraftIn = components['schemas']['OverdraftIn'];
@@ -5940,6 +6527,7 @@ export type PayoutIn = components['schemas']['PayoutIn'];
 export type PayoutOut = components['schemas']['PayoutOut'];
 export type PayoutOutPage = components['schemas']['PayoutOutPage'];
 export type PayoutPatch = components['schemas']['PayoutPatch'];
+export type PeriodOut = components['schemas']['PeriodOut'];
 export type PersonOut = components['schemas']['PersonOut'];
 export type PlaceOut = components['schemas']['PlaceOut'];
 export type PlanChangeIn = components['schemas']['PlanChangeIn'];
@@ -5960,6 +6548,7 @@ export type PlatformUserPatch = components['schemas']['PlatformUserPatch'];
 export type PlayIn = components['schemas']['PlayIn'];
 export type Played = components['schemas']['Played'];
 export type PlayedCitation = components['schemas']['PlayedCitation'];
+export type PointOut = components['schemas']['PointOut'];
 export type PriceIn = components['schemas']['PriceIn'];
 export type PriceOut = components['schemas']['PriceOut'];
 export type PriceOutPage = components['schemas']['PriceOutPage'];
@@ -5988,6 +6577,10 @@ export type Registration = components['schemas']['Registration'];
 export type Remove = components['schemas']['Remove'];
 export type Replayed = components['schemas']['Replayed'];
 export type ReplyIn = components['schemas']['ReplyIn'];
+export type ReportIn = components['schemas']['ReportIn'];
+export type ReportOut = components['schemas']['ReportOut'];
+export type ReportOutPage = components['schemas']['ReportOutPage'];
+export type ReportPatch = components['schemas']['ReportPatch'];
 export type Reprocessed = components['schemas']['Reprocessed'];
 export type ResetAsked = components['schemas']['ResetAsked'];
 export type ResultOut = components['schemas']['ResultOut'];
@@ -6002,6 +6595,9 @@ export type RunOutPage = components['schemas']['RunOutPage'];
 export type SaidIn = components['schemas']['SaidIn'];
 export type SayAlways = components['schemas']['SayAlways'];
 export type SecondFactorOut = components['schemas']['SecondFactorOut'];
+export type SegmentRow = components['schemas']['SegmentRow'];
+export type SegmentRowPage = components['schemas']['SegmentRowPage'];
+export type SeriesOut = components['schemas']['SeriesOut'];
 export type SessionIn = components['schemas']['SessionIn'];
 export type SessionOutPage = components['schemas']['SessionOutPage'];
 export type SetIn = components['schemas']['SetIn'];
@@ -6039,6 +6635,8 @@ export type Told = components['schemas']['Told'];
 export type TopUpIn = components['schemas']['TopUpIn'];
 export type TotalsOut = components['schemas']['TotalsOut'];
 export type TrialIn = components['schemas']['TrialIn'];
+export type TurnRow = components['schemas']['TurnRow'];
+export type TurnRowPage = components['schemas']['TurnRowPage'];
 export type UsageOut = components['schemas']['UsageOut'];
 export type UsedOut = components['schemas']['UsedOut'];
 export type UserOut = components['schemas']['UserOut'];
@@ -6059,6 +6657,650 @@ export type PlatformProviderTestingTrialOut = components['schemas']['platform_pr
 export type PlatformSessionsSessionOut = components['schemas']['platform_sessions_SessionOut'];
 export type $defs = Record<string, never>;
 export interface operations {
+    "analytics.breakdown": {
+        parameters: {
+            query: {
+                assistant?: string | null;
+                before_since?: string | null;
+                before_until?: string | null;
+                by: string;
+                channel?: string | null;
+                channel_type?: string | null;
+                confidence?: string | null;
+                currency?: string | null;
+                day?: string | null;
+                figure: string;
+                hour?: string | null;
+                language?: string | null;
+                mode?: string | null;
+                model?: string | null;
+                provider?: string | null;
+                purpose?: string | null;
+                reason?: string | null;
+                result?: string | null;
+                since?: string | null;
+                until?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakdownOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "analytics.cards": {
+        parameters: {
+            query?: {
+                assistant?: string | null;
+                before_since?: string | null;
+                before_until?: string | null;
+                channel?: string | null;
+                channel_type?: string | null;
+                compared?: boolean;
+                confidence?: string | null;
+                currency?: string | null;
+                day?: string | null;
+                hour?: string | null;
+                language?: string | null;
+                mode?: string | null;
+                model?: string | null;
+                provider?: string | null;
+                purpose?: string | null;
+                reason?: string | null;
+                result?: string | null;
+                since?: string | null;
+                until?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CardsOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "analytics.figures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FiguresOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "analytics.forecast": {
+        parameters: {
+            query?: {
+                assistant?: string | null;
+                before_since?: string | null;
+                before_until?: string | null;
+                channel?: string | null;
+                channel_type?: string | null;
+                confidence?: string | null;
+                currency?: string | null;
+                day?: string | null;
+                figure?: string;
+                hour?: string | null;
+                language?: string | null;
+                mode?: string | null;
+                model?: string | null;
+                provider?: string | null;
+                purpose?: string | null;
+                reason?: string | null;
+                result?: string | null;
+                since?: string | null;
+                until?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Forecast"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "reports.list": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "reports.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "reports.delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "reports.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "analytics.series": {
+        parameters: {
+            query: {
+                assistant?: string | null;
+                before_since?: string | null;
+                before_until?: string | null;
+                channel?: string | null;
+                channel_type?: string | null;
+                confidence?: string | null;
+                currency?: string | null;
+                day?: string | null;
+                figure: string;
+                hour?: string | null;
+                language?: string | null;
+                mode?: string | null;
+                model?: string | null;
+                provider?: string | null;
+                purpose?: string | null;
+                reason?: string | null;
+                result?: string | null;
+                since?: string | null;
+                step?: "hour" | "day" | "week" | "month";
+                until?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "analytics.calls": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                assistant?: string | null;
+                before_since?: string | null;
+                before_until?: string | null;
+                channel?: string | null;
+                channel_type?: string | null;
+                confidence?: string | null;
+                currency?: string | null;
+                day?: string | null;
+                figure?: string | null;
+                hour?: string | null;
+                language?: string | null;
+                limit?: number;
+                mode?: string | null;
+                model?: string | null;
+                provider?: string | null;
+                purpose?: string | null;
+                reason?: string | null;
+                result?: string | null;
+                since?: string | null;
+                until?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallRowPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "analytics.feedback": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                assistant?: string | null;
+                before_since?: string | null;
+                before_until?: string | null;
+                channel?: string | null;
+                channel_type?: string | null;
+                confidence?: string | null;
+                currency?: string | null;
+                day?: string | null;
+                figure?: string | null;
+                hour?: string | null;
+                language?: string | null;
+                limit?: number;
+                mode?: string | null;
+                model?: string | null;
+                provider?: string | null;
+                purpose?: string | null;
+                reason?: string | null;
+                result?: string | null;
+                since?: string | null;
+                until?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackRowPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "analytics.inquiries": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                assistant?: string | null;
+                before_since?: string | null;
+                before_until?: string | null;
+                channel?: string | null;
+                channel_type?: string | null;
+                confidence?: string | null;
+                currency?: string | null;
+                day?: string | null;
+                figure?: string | null;
+                hour?: string | null;
+                language?: string | null;
+                limit?: number;
+                mode?: string | null;
+                model?: string | null;
+                provider?: string | null;
+                purpose?: string | null;
+                reason?: string | null;
+                result?: string | null;
+                since?: string | null;
+                until?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InquiryRowPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "analytics.segments": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                assistant?: string | null;
+                before_since?: string | null;
+                before_until?: string | null;
+                channel?: string | null;
+                channel_type?: string | null;
+                confidence?: string | null;
+                currency?: string | null;
+                day?: string | null;
+                figure?: string | null;
+                hour?: string | null;
+                language?: string | null;
+                limit?: number;
+                mode?: string | null;
+                model?: string | null;
+                provider?: string | null;
+                purpose?: string | null;
+                reason?: string | null;
+                result?: string | null;
+                since?: string | null;
+                until?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SegmentRowPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "analytics.turns": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                assistant?: string | null;
+                before_since?: string | null;
+                before_until?: string | null;
+                channel?: string | null;
+                channel_type?: string | null;
+                confidence?: string | null;
+                currency?: string | null;
+                day?: string | null;
+                figure?: string | null;
+                hour?: string | null;
+                language?: string | null;
+                limit?: number;
+                mode?: string | null;
+                model?: string | null;
+                provider?: string | null;
+                purpose?: string | null;
+                reason?: string | null;
+                result?: string | null;
+                since?: string | null;
+                until?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TurnRowPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "analytics.export": {
+        parameters: {
+            query?: {
+                assistant?: string | null;
+                before_since?: string | null;
+                before_until?: string | null;
+                channel?: string | null;
+                channel_type?: string | null;
+                confidence?: string | null;
+                currency?: string | null;
+                day?: string | null;
+                figure?: string | null;
+                format?: "csv" | "jsonl";
+                hour?: string | null;
+                language?: string | null;
+                mode?: string | null;
+                model?: string | null;
+                provider?: string | null;
+                purpose?: string | null;
+                reason?: string | null;
+                result?: string | null;
+                since?: string | null;
+                until?: string | null;
+                version?: string | null;
+            };
+            header?: never;
+            path: {
+                view: "turns" | "inquiries" | "feedback" | "calls" | "segments";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": string;
+                    "text/csv": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "answers.read": {
         parameters: {
             query?: never;
@@ -8939,6 +10181,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OpenedCitationOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "conversations.feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Opinion"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpinionOut"];
                 };
             };
             default: {
@@ -13234,6 +14510,95 @@ export interface operations {
             };
         };
     };
+    "reports.show_end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    "reports.end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html": string;
+                };
+            };
+        };
+    };
+    "reports.file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "set_runs.read": {
         parameters: {
             query?: never;
@@ -13932,6 +15297,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VisitorCitationOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "widget.feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel_id: string;
+                message_id: string;
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Opinion"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpinionOut"];
                 };
             };
             default: {
