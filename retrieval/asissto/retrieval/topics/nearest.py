@@ -31,13 +31,14 @@ def centroids_of(vectors: Vectors, labels: Labels, topics: int) -> Vectors:
 
 
 def means_of(vectors: Vectors, labels: Labels, topics: int) -> Vectors:
-    sums = np.zeros((topics, vectors.shape[1]), np.float32)
+    sums: Vectors = np.zeros((topics, vectors.shape[1]), np.float32)
     order = np.argsort(labels, kind="stable")[int((labels == NONE).sum()) :]
     if not len(order):
         return sums
     first = np.flatnonzero(np.diff(labels[order], prepend=NONE))
     sums[labels[order][first]] = np.add.reduceat(vectors[order], first, axis=0)
-    return sums / sizes_of(labels, topics)[:, None].clip(1).astype(np.float32)
+    counts: Vectors = sizes_of(labels, topics)[:, None].clip(1).astype(np.float32)
+    return sums / counts
 
 
 def sizes_of(labels: Labels, topics: int) -> Sizes:
@@ -45,4 +46,5 @@ def sizes_of(labels: Labels, topics: int) -> Sizes:
 
 
 def normalised(vectors: Vectors) -> Vectors:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)
+    lengths: Vectors = np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9)
+    return vectors / lengths

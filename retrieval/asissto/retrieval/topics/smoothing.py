@@ -40,7 +40,7 @@ def micro_clusters(vectors: Vectors) -> Vectors:
 
 
 def smooth(points: Vectors) -> Vectors:
-    """Each point moved towards its nearest neighbours, weighted by their cosines: what Ward's method then sees is denser.
+    """Each point moved towards its nearest neighbours, weighted by their cosines, so that groups grow denser.
 
     Memory of the cosines: 4 bytes for each pair.
     """
@@ -76,7 +76,7 @@ def smoothed_means(vectors: Vectors, labels: Labels, centroids: Vectors) -> Vect
 
 
 def group_strays(vectors: Vectors, strays: Mask, closeness: float) -> Labels:
-    """Groups of LEAST_NEW strays and more that are on average as close as `closeness`, a cosine; NONE for the others."""
+    """Groups of LEAST_NEW strays and more that are on average as close as the cosine `closeness`; NONE: no group."""
     from scipy.cluster.hierarchy import fcluster, linkage
 
     labels = np.full(len(vectors), NONE, np.int32)
@@ -100,7 +100,7 @@ def halves(vectors: Vectors, members: Mask) -> Labels:
     if len(sample) < 2:
         return labels
     groups = _ward(smooth(vectors[sample]), 2)
-    first, second = (normalised(means_of(vectors[sample], groups, 2)))
+    first, second = normalised(means_of(vectors[sample], groups, 2))
     sides = vectors[chosen] @ first > vectors[chosen] @ second
     labels[chosen[sides if 2 * sides.sum() <= len(sides) else ~sides]] = 0
     return labels
