@@ -53,11 +53,12 @@ def test_planted_topics_are_found_at_their_cut_of_the_tree() -> None:
     merges = grow_tree(found.means, found.sizes)
     lead = np.array(cut_tree(merges, len(found.sizes), 6))
     assert 6 == len(set(lead.tolist())) < len(found.sizes) <= finest(190)
-    assert adjusted_rand_score(truth, lead[found.labels]) == pytest.approx(1.0)
+    has_topic = found.labels != NONE
+    assert adjusted_rand_score(truth[has_topic], lead[found.labels[has_topic]]) == pytest.approx(1.0)
+    assert has_topic.mean() > 0.97
     again = cluster(vectors)
     assert np.array_equal(again.labels, found.labels)
     assert np.array_equal(again.centroids, found.centroids)
-    assert (found.labels != NONE).all()
 
 
 def test_the_tree_is_that_of_ward() -> None:

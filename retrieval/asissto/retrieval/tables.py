@@ -10,8 +10,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from asissto.platform.tables import Base, CreatedAt, Json, TenantRow, within_tenant
 from asissto.retrieval import quality_tables as _quality
+from asissto.retrieval.topics import tables as _topics
 
 assert _quality
+assert _topics
 
 
 class Assistant(TenantRow, Base):
