@@ -31,6 +31,7 @@ from asissto.retrieval.retelling import stored_answer
 from asissto.retrieval.scopes import Speaker, find_speaker
 from asissto.retrieval.summaries import ask_for_summary
 from asissto.retrieval.tables import Conversation, Message
+from asissto.retrieval.topics import asked as asking
 
 SILENT = "silent"
 
@@ -193,6 +194,9 @@ class _Turn:
         stored = turned(answer, self._speaker.made_by)
         told = Told(answer, conversation.id, await store_answer(session, conversation, burst.question, stored))
         await bursts.settle(session, burst.place, burst.message_ids, told.message_id)
+        space = self._speaker.workspace.space.model
+        noted = asking.Asked(question=burst.question, answer=answer, message_id=told.message_id, space=space)
+        await asking.note_question(session, conversation, noted)
         await charge(session, self._services, burst, answer, told.message_id)
         await _follow_up(session, conversation, answer)
         if burst.history.is_long:
