@@ -40,6 +40,8 @@ Permission = Literal[
     "conversations.write",
     "quality.read",
     "quality.write",
+    "analytics.read",
+    "topics.write",
     "ask",
     "audit.read",
     "billing.read",
@@ -62,6 +64,7 @@ _OWNER: frozenset[AnyRole] = frozenset(("owner",))
 _EDITOR: frozenset[AnyRole] = _OWNER | {"editor"}
 _OPERATOR: frozenset[AnyRole] = _EDITOR | {"operator"}
 _MEMBER: frozenset[AnyRole] = _OPERATOR | {"analyst"}
+_ANALYST: frozenset[AnyRole] = _EDITOR | {"analyst"}
 _ADMIN: frozenset[AnyRole] = frozenset(("admin",))
 _SUPPORT: frozenset[AnyRole] = _ADMIN | {"manager"}
 _PARTNER: frozenset[AnyRole] = frozenset(("referral",))
@@ -92,6 +95,8 @@ TABLE: dict[Permission, frozenset[AnyRole]] = {
     "conversations.write": _OPERATOR,
     "quality.read": _MEMBER,
     "quality.write": _EDITOR,
+    "analytics.read": _MEMBER,
+    "topics.write": _ANALYST,
     "ask": _OPERATOR,
     "audit.read": _OWNER,
     "billing.read": _OWNER,

@@ -80,7 +80,7 @@ async def note_past(session: AsyncSession, tenant_id: UUID) -> int:
         .join(Conversation, (Conversation.tenant_id == tenant_id) & (Conversation.id == Message.conversation_id))
         .where(Receipt.tenant_id == tenant_id, ~known, mode.not_in((CANNED, "silent")))
         .where(Receipt.created_at > func.now() - WINDOW, Receipt.question.op("~")("[A-Za-zА-Яа-яЁё]"))
-        .where(~Receipt.question.op("~")(r"^/\w+(@\w+)?\s*$"))
+        .where(Receipt.question.op("!~")(r"^/\w+(@\w+)?\s*$"))
         .order_by(Receipt.message_id)
         .limit(_AT_A_TIME)
     )

@@ -41,6 +41,19 @@ def means_of(vectors: Vectors, labels: Labels, topics: int) -> Vectors:
     return sums / counts
 
 
+def likeness_to_others(vectors: Vectors, labels: Labels, topics: int) -> Vectors:
+    """Cosines of questions with the centroid of the others of their topic, for topics of two and more.
+
+    With the whole centroid, a question of a topic of three would seem as near as nobody who asks next can be.
+    """
+    sizes = sizes_of(labels, topics)
+    mine = labels != NONE
+    mine[mine] = sizes[labels[mine]] > 1
+    sums = (means_of(vectors, labels, topics) * sizes[:, None])[labels[mine]]
+    others: Vectors = sums - vectors[mine]
+    return np.asarray(np.einsum("nd,nd->n", normalised(others), vectors[mine]), np.float32)
+
+
 def sizes_of(labels: Labels, topics: int) -> Sizes:
     return np.bincount(labels[labels != NONE], minlength=topics)
 

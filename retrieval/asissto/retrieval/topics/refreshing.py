@@ -39,8 +39,8 @@ async def refresh_topics(services: Services, job: ClaimedJob) -> None:
 async def _refresh(services: Services, tenant_id: UUID, pool: Pool, *, anew: bool) -> None:
     """No connection is held while it computes."""
     async with services.database.tenant(tenant_id) as session:
-        known = await read_topics(session, tenant_id, pool.name)
         questions = await read_questions(session, tenant_id, pool)
+        known = await read_topics(session, tenant_id, pool.name, questions)
     if len(questions.ids) < LEAST_QUESTIONS:
         return
     began = time.perf_counter()

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 from pgvector import HalfVector
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -91,8 +91,13 @@ async def read_questions(
     )
 
 
-async def read_topics(session: AsyncSession, tenant_id: UUID, pool: str) -> KnownTopics:
-    mine = select(Topic).where(Topic.tenant_id == tenant_id, Topic.pool == pool, Topic.state == "active")
+async def read_topics(
+    session: AsyncSession, tenant_id: UUID, pool: str, questions: Questions | None = None
+) -> KnownTopics:
+    """With those of the questions that were found in another pool, before the tenant's embedder was changed."""
+    theirs = set(questions.topics) - {None} if questions else set[UUID]()
+    mine = select(Topic).where(Topic.tenant_id == tenant_id, Topic.state == "active")
+    mine = mine.where(or_(Topic.pool == pool, Topic.id.in_(theirs)))
     return KnownTopics(
         rows=list(await session.scalars(mine.order_by(Topic.id))), run=await newest_run(session, tenant_id, pool)
     )

@@ -12,6 +12,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 from asissto.platform.tables import Base, CreatedAt, Json, TenantRow, within_tenant
 
 
+class PlainHalfvec(HALFVEC):
+    """Values go to and from the driver as they are: its connections know vectors in binary (`register_types`)."""
+
+    cache_ok = True
+
+    def bind_processor(self, _dialect: Any) -> None:
+        return None
+
+    def result_processor(self, _dialect: Any, _kind: Any) -> None:
+        return None
+
+
 class AskedQuestion(Base):
     """A question that was put to an assistant and the topic that it belongs to; `message_id` is that of the answer.
 
@@ -69,7 +81,7 @@ class QuestionVector(Base):
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     message_id: Mapped[UUID] = mapped_column(primary_key=True)
     space: Mapped[str] = mapped_column(comment="the model that made it, or that of words alone")
-    vector: Mapped[Any] = mapped_column(HALFVEC)
+    vector: Mapped[Any] = mapped_column(PlainHalfvec)
 
 
 class Topic(TenantRow, Base):
@@ -88,7 +100,7 @@ class Topic(TenantRow, Base):
     chips: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     examples: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default=text("'{}'"))
     size: Mapped[int] = mapped_column(Integer)
-    centroid: Mapped[Any] = mapped_column(HALFVEC)
+    centroid: Mapped[Any] = mapped_column(PlainHalfvec)
     x: Mapped[float] = mapped_column(REAL)
     y: Mapped[float] = mapped_column(REAL)
     own_title: Mapped[str | None] = mapped_column(comment="the analyst's")
@@ -151,7 +163,7 @@ class QuestionGap(TenantRow, Base):
     chips: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     size: Mapped[int] = mapped_column(Integer)
     cohesion: Mapped[float] = mapped_column(Float, comment="mean cosine of its questions with their middle")
-    centroid: Mapped[Any] = mapped_column(HALFVEC)
+    centroid: Mapped[Any] = mapped_column(PlainHalfvec)
     draft: Mapped[Json] = mapped_column(
         server_default=text("'{}'"), comment="as asissto.retrieval.topics.drafting.Draft"
     )
