@@ -245,7 +245,7 @@ async def test_a_change_between_periods_is_told_with_its_significance(
     two = next(items for items in cuts if len(items) == 2)
     fallen, risen = sorted(two, key=lambda item: item["change"]["ratio"])
     assert (fallen["change"]["is_significant"], risen["change"]["is_significant"]) == (True, True)
-    assert fallen["change"]["ratio"] < 0.5 < 2 < risen["change"]["ratio"]
+    assert 2 * fallen["change"]["ratio"] < 1 < risen["change"]["ratio"] / 2
 
 
 async def test_the_map_is_one_binary_answer(wordy: Services, alice: Person) -> None:

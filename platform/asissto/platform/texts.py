@@ -628,6 +628,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "it was taken back already, or changed again since",
         "это уже отменено или с тех пор изменено снова",
     ),
+    "conflict.gap_state": (
+        "the gap was approved or dismissed already",
+        "этот пробел уже закрыт или отклонён",
+    ),
     "conflict.api_channel": (
         "the API channel belongs to every workspace; it can only be renamed",
         "канал API есть у каждого рабочего пространства, его можно только переименовать",

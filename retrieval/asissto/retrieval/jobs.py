@@ -4,7 +4,9 @@ from asissto.platform.worker import Handler
 from asissto.retrieval.batch_runs import mark_run_failed, run_set
 from asissto.retrieval.set_runs import RUN_SET
 from asissto.retrieval.summaries import SUMMARISE, summarise
+from asissto.retrieval.topics.approving import REPLAY, replay
 from asissto.retrieval.topics.asked import PLACE
+from asissto.retrieval.topics.gaps import FIND_GAPS, find_gaps
 from asissto.retrieval.topics.placing import REFRESH, place_new
 from asissto.retrieval.topics.refreshing import refresh_topics
 
@@ -13,4 +15,6 @@ HANDLERS = {
     SUMMARISE: Handler(summarise),
     PLACE: Handler(place_new, lane="slow"),
     REFRESH: Handler(refresh_topics, lane="slow"),
+    FIND_GAPS: Handler(find_gaps, lane="slow"),
+    REPLAY: Handler(replay, lane="slow"),
 }

@@ -34,7 +34,7 @@ from asissto.retrieval.publishing import AssistantPatch, change_at_once
 from asissto.retrieval.shown_assistants import AssistantOut
 from asissto.retrieval.shown_conversations import ConversationOut
 from asissto.retrieval.tables import Assistant, Conversation, Message, Receipt
-from asissto.retrieval.topics import topic_routes
+from asissto.retrieval.topics import gap_routes, topic_routes
 
 Session = NamedDependency[AsyncSession]
 Caller = NamedDependency[Principal]
@@ -150,4 +150,5 @@ HANDLERS: list[ControllerRouterHandler] = [
     *run_routes.HANDLERS,
     *gate_routes.HANDLERS,
     *topic_routes.HANDLERS,
+    *gap_routes.HANDLERS,
 ]

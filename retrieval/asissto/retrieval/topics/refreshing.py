@@ -11,7 +11,8 @@ from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
 from asissto.retrieval.topics.asked import note_past
 from asissto.retrieval.topics.finding import Before, Found, find_topics
-from asissto.retrieval.topics.placing import embed_missing
+from asissto.retrieval.topics.gaps import FIND_GAPS
+from asissto.retrieval.topics.placing import NOW, embed_missing
 from asissto.retrieval.topics.pools import Pool, names, pools_of
 from asissto.retrieval.topics.storing import Questions, new_run, read_questions, read_topics, write_found
 from asissto.retrieval.topics.tables import Topic
@@ -34,6 +35,7 @@ async def refresh_topics(services: Services, job: ClaimedJob) -> None:
         elsewhere = (Topic.tenant_id == job.tenant_id, Topic.pool.not_in(names(pools)), Topic.state == "active")
         await session.execute(update(Topic).where(*elsewhere).values(state="retired", updated_at=func.now()))
         await jobs.finish(session, job)
+        await jobs.enqueue(session, job.tenant_id, FIND_GAPS, NOW, {})
 
 
 async def _refresh(services: Services, tenant_id: UUID, pool: Pool, *, anew: bool) -> None:
