@@ -140,9 +140,11 @@ class TopicController(Controller):
             mine = mine.where(TopicEdit.topic_id == topic_id)
         return (await newest_first(session, mine, TopicEdit.id, limit, after)).map(EditOut.of)
 
-    @post("/edits/{edit_id:uuid}/undo", operation_id="topics.undo", status_code=200, guards=[need("topics.write")])
-    async def undo(self, edit_id: FromPath[UUID], principal: Caller, session: Session) -> EditOut:
-        edit = await undo_edit(session, principal.tenant_id, edit_id)
+    @post(
+        "/edits/{topic_edit_id:uuid}/undo", operation_id="topics.undo", status_code=200, guards=[need("topics.write")]
+    )
+    async def undo(self, topic_edit_id: FromPath[UUID], principal: Caller, session: Session) -> EditOut:
+        edit = await undo_edit(session, principal.tenant_id, topic_edit_id)
         await record(session, principal, "topics.undo", "topic", edit.topic_id, edit=edit.id)
         return EditOut.of(edit)
 
