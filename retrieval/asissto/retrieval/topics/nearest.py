@@ -32,11 +32,12 @@ def centroids_of(vectors: Vectors, labels: Labels, topics: int) -> Vectors:
 
 def means_of(vectors: Vectors, labels: Labels, topics: int) -> Vectors:
     sums: Vectors = np.zeros((topics, vectors.shape[1]), np.float32)
-    order = np.argsort(labels, kind="stable")[int((labels == NONE).sum()) :]
-    if not len(order):
-        return sums
-    first = np.flatnonzero(np.diff(labels[order], prepend=NONE))
-    sums[labels[order][first]] = np.add.reduceat(vectors[order], first, axis=0)
+    for start in range(0, len(vectors), _BLOCK):  # a million vectors are not copied at once
+        part, named = vectors[start : start + _BLOCK], labels[start : start + _BLOCK]
+        order = np.argsort(named, kind="stable")[int((named == NONE).sum()) :]
+        if len(order):
+            first = np.flatnonzero(np.diff(named[order], prepend=NONE))
+            sums[named[order][first]] += np.add.reduceat(part[order], first, axis=0)
     counts: Vectors = sizes_of(labels, topics)[:, None].clip(1).astype(np.float32)
     return sums / counts
 
@@ -47,11 +48,15 @@ def likeness_to_others(vectors: Vectors, labels: Labels, topics: int) -> Vectors
     With the whole centroid, a question of a topic of three would seem as near as nobody who asks next can be.
     """
     sizes = sizes_of(labels, topics)
-    mine = labels != NONE
-    mine[mine] = sizes[labels[mine]] > 1
-    sums = (means_of(vectors, labels, topics) * sizes[:, None])[labels[mine]]
-    others: Vectors = sums - vectors[mine]
-    return np.asarray(np.einsum("nd,nd->n", normalised(others), vectors[mine]), np.float32)
+    sums = means_of(vectors, labels, topics) * sizes[:, None]
+    found = [np.empty(0, np.float32)]
+    for start in range(0, len(vectors), _BLOCK):
+        part, named = vectors[start : start + _BLOCK], labels[start : start + _BLOCK]
+        mine = named != NONE
+        mine[mine] = sizes[named[mine]] > 1
+        others: Vectors = normalised((sums[named[mine]] - part[mine]).astype(np.float32))
+        found.append(np.einsum("nd,nd->n", others, part[mine]))
+    return np.concatenate(found)
 
 
 def sizes_of(labels: Labels, topics: int) -> Sizes:
