@@ -18,14 +18,15 @@ help: ## Show these commands
 run: setup ## Start everything, put one question and print its cited answer
 	@.venv/bin/asissto up
 
-test: setup ## Run the tests
-	@.venv/bin/python -m pytest
+test: setup ## Run the tests, on every processor
+	@.venv/bin/python -m pytest -n auto --dist loadfile
 
-check: setup ## Lint, check the format, the types and the import layers
+check: setup ## Lint, check the format, the types, the import layers and the locked packages
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/python .ci/audit.py
 
 bench: setup ## Measure ingestion, search and answers beside LlamaIndex
 	.venv/bin/python benchmarks/ingest.py

@@ -8,6 +8,7 @@ from asissto.platform import model_tables as _models
 from asissto.platform import money_tables as _money
 from asissto.platform import payment_tables as _payments
 from asissto.platform import people_tables as _people
+from asissto.platform import referral_tables as _referrals
 from asissto.platform.tables import Base
 from asissto.retrieval import tables as _retrieval
 
@@ -17,6 +18,7 @@ assert _models
 assert _people
 assert _money
 assert _payments
+assert _referrals
 assert _retrieval
 
 context.configure(

@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
+from hypothesis import settings as hypothesis_settings
 from litestar import Litestar
 from msgspec import structs
 
@@ -26,6 +27,9 @@ from openai_peer import OpenAIPeer
 from people import PASSWORD, Member, People, Person, bearer, make_client
 
 Template = tuple[Addresses, People]
+
+hypothesis_settings.register_profile("any machine", deadline=None)
+hypothesis_settings.load_profile("any machine")
 
 
 def pytest_collection_finish() -> None:
@@ -51,7 +55,7 @@ async def template(server: EmbeddedPostgres, embedder: Embedder, tmp_path_factor
     addresses = await embedded_addresses(server, "template")
     await migrate(addresses)
     async with open_at(addresses, tmp_path_factory.mktemp("template"), embedder) as services:
-        return addresses, await _invite_people(services)
+        return addresses, await invite_people(services)
 
 
 @pytest.fixture
@@ -146,7 +150,7 @@ async def web(private: Services) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def _invite_people(services: Services) -> People:
+async def invite_people(services: Services) -> People:
     async with make_client(build_app(services)) as client:
         people = {name: await _register(client, name) for name in ("alice", "bob", "charlie")}
         alice = people["alice"]

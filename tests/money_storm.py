@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 import asyncpg
 
@@ -35,15 +36,16 @@ class Told:
 
     charged: Counter[str] = field(default_factory=Counter)
     by_key: Counter[str] = field(default_factory=Counter)
-    holds: dict[str, int] = field(default_factory=dict)
-    closed: Counter[str] = field(default_factory=Counter)
+    held: Counter[str] = field(default_factory=Counter)
+    """How often each key was set aside less how often it was given back."""
+    settled: set[str] = field(default_factory=set)
 
     def expected(self) -> dict[str, int]:
         """Balances by account."""
         told = self.charged
         cash = told["pay_back"] - told["top_up"]
         revenue = told["spend"] + told["settle"] - told["refund"]
-        held = sum(amount for key, amount in self.holds.items() if not self.closed[key])
+        held = sum(held_by(key) * times for key, times in self.held.items() if key not in self.settled)
         return {"cash:manual": cash, "revenue": revenue, "held": held, "wallet": -cash - revenue - held}
 
 
@@ -106,8 +108,8 @@ async def _carry_out(database: Database, move: Move, told: Told) -> str:
             elif move.name == "release":
                 done = await release(session, move.tenant_id, move.key)
             else:
-                do = hold if move.name == "hold" else settle
-                done = await do(session, move.tenant_id, move.key, move.amount)
+                do, amount = (hold, held_by(move.key)) if move.name == "hold" else (settle, move.amount)
+                done = await do(session, move.tenant_id, move.key, amount)
             if move.fails:
                 raise TakenBack
     except BalanceTooLow:
@@ -119,14 +121,18 @@ async def _carry_out(database: Database, move: Move, told: Told) -> str:
     return "booked" if done else "repeated"
 
 
+def held_by(key: str) -> int:
+    """The same each time, so that the order in which writers hear of it does not matter."""
+    return 1 + crc32(key.encode()) % 100
+
+
 def _note(told: Told, move: Move) -> None:
-    if move.name == "hold":
-        told.holds[move.key] = move.amount
-    elif move.name == "release":
-        told.closed[move.key] += 1
+    if move.name in ("hold", "release"):
+        told.held[move.key] += 1 if move.name == "hold" else -1
     else:
         told.charged[move.name] += move.amount
-        told.closed[move.key] += move.name == "settle"
+        if move.name == "settle":
+            told.settled.add(move.key)
         told.by_key[_subject(move.key)] += move.amount if move.name in ("spend", "settle") else 0
 
 

@@ -273,7 +273,7 @@ class TelegramPeer:
                 return self._webhook_info()
             case "sendMessage":
                 return self._accept(call)
-            case "sendChatAction":
+            case "sendChatAction" | "answerCallbackQuery":
                 return True
             case "getFile":
                 return self._describe(call.params["file_id"])

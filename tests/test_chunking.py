@@ -1,6 +1,6 @@
 """Passages follow the structure of a document, and their offsets are exact."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asissto.ingestion.chunking import Chunk, ChunkSizes, chunk
@@ -60,14 +60,12 @@ def check(document: ParsedDocument, size_of: dict[str, float]) -> None:
 
 
 @given(documents("en"))
-@settings(deadline=None)
 def test_english_passages_cover_every_section_within_their_budget(document: ParsedDocument) -> None:
     """In order, without gaps, never across a heading."""
     check(document, {text: count_tokens(text) for text in texts(document, chunk(document, SMALL))})
 
 
 @given(documents("ru"))
-@settings(deadline=None)
 def test_russian_passages_cover_every_section_within_their_budget(document: ParsedDocument) -> None:
     """Three characters of Russian count for a token."""
     check(document, {text: len(text) / 3 for text in texts(document, chunk(document, SMALL))})

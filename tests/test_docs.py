@@ -15,6 +15,8 @@ from asissto.channels.registry import TYPES, connector_type
 from asissto.platform.errors import AsisstoError
 from asissto.platform.settings import Settings, environment_name
 from asissto.platform.texts import TEXTS
+from asissto.retrieval.figure_rows import ROWS
+from asissto.retrieval.figures import DIMENSIONS, FIGURES
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.ru.md")
@@ -113,6 +115,17 @@ def test_each_figure_of_an_evaluation_is_explained() -> None:
     assert sorted(explained) == sorted(Figures.__struct_fields__)
 
 
+def test_each_measure_of_the_threat_model_has_its_tests() -> None:
+    """A measure whose test is gone is a claim; each row names one at least."""
+    rows = re.findall(r"^\| (.+) \|$", sections(page("docs/reference/threat-model.md"))["Measures"], flags=re.MULTILINE)
+    named = {row: re.findall(r"`(test_\w+)`", row) for row in rows[2:]}
+    there = set(
+        re.findall(r"def (test_\w+)", "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py")))
+    )
+    assert [row for row, tests in named.items() if not tests] == []
+    assert {test for tests in named.values() for test in tests} - there == set()
+
+
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_each_state_of_a_document_is_explained(language: str) -> None:
     """The guide says what people see beside a document."""
@@ -191,3 +204,17 @@ def test_each_type_of_channel_shows_its_fields(name: str) -> None:
     common = {*CommonSettings.__struct_fields__, *CommonSecrets.__struct_fields__}
     fields = [*kind.Settings.__struct_fields__, *kind.Secrets.__struct_fields__]
     assert re.findall(r"^\| `(\w+)` \|", body, flags=re.MULTILINE) == [each for each in fields if each not in common]
+
+
+def test_every_figure_has_its_definition() -> None:
+    """Each in the table of its view, with all columns of the views and all dimensions."""
+    page = (ROOT / "docs/reference/analytics.md").read_text()
+    tables = {view: page.split(f"### {view}\n")[1].split("\n#")[0] for view in ROWS}
+    told = {view: re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) for view, table in tables.items()}
+    assert told == {view: [name for name, each in FIGURES.items() if each.view == view] for view in ROWS}
+    columns = dict(re.findall(r"^\| `(\w+)` \| (`id`, .*) \|$", page, re.MULTILINE))
+    assert {view: re.findall(r"`(\w+)`", line) for view, line in columns.items()} == {
+        view: list(row.__struct_fields__) for view, row in ROWS.items()
+    }
+    dimensions = page.split("## Dimensions\n")[1].split("\n#")[0]
+    assert set(DIMENSIONS) <= set(re.findall(r"`(\w+)`", dimensions))

@@ -13,10 +13,17 @@ from numpy.typing import NDArray
 
 from asissto.platform import embedding as subject
 from asissto.platform import minilm
-from asissto.platform.embedding import Embedder, OpenAIEmbedder, make_embedder, make_outside_embedder
+from asissto.platform.embedding import (
+    Embedder,
+    OpenAIEmbedder,
+    embed_in_pieces,
+    make_embedder,
+    make_outside_embedder,
+)
 from asissto.platform.errors import ProviderError
-from asissto.platform.minilm import MiniLM
+from asissto.platform.minilm import COMPARED_LAYER, MiniLM
 from asissto.platform.settings import Settings
+from asissto.platform.word_pieces import agreement
 from openai_peer import Fault, OpenAIPeer, embedding
 
 KEY = "sk-very-secret"
@@ -87,6 +94,42 @@ async def test_eight_bits_stay_close_to_the_original_weights(models: Path) -> No
     assert min(cosines) >= 0.99
 
 
+async def test_word_pieces_come_with_the_very_vector(models: Path) -> None:
+    """A row for each word piece, in 8 bits, without the marks around the text; close to the 32-bit model's."""
+    local = MiniLM(models)
+    embedded = await local.embed_in_pieces(TEXTS)
+    np.testing.assert_array_equal([each.vector for each in embedded], await local.embed(TEXTS))
+    for each, text in zip(embedded, TEXTS, strict=True):
+        assert each.pieces is not None
+        assert each.pieces.dtype == np.int8
+        expected = reference_states(text)[COMPARED_LAYER][1:-1]
+        assert each.pieces.shape == expected.shape
+        lengths = np.linalg.norm(each.pieces.astype(np.float32), axis=1) * np.linalg.norm(expected, axis=1)
+        assert all((each.pieces * expected).sum(axis=1) / lengths > 0.97)
+
+
+async def test_pieces_agree_with_those_of_the_same_subject(models: Path) -> None:
+    """A sentence about something else agrees least."""
+    question, *sentences = await MiniLM(models).embed_in_pieces(
+        [
+            "When does a refund reach my bank card?",
+            "The money comes back to the card within three working days.",
+            "A refund needs the bank card that was charged.",
+            "The office is closed on public holidays.",
+        ]
+    )
+    assert question.pieces is not None
+    first, second, third = (agreement(question.pieces, each.pieces) for each in sentences if each.pieces is not None)
+    assert third < min(first, second)
+
+
+async def test_an_endpoint_has_no_word_pieces(outside: OpenAIEmbedder) -> None:
+    """Its texts come as vectors alone."""
+    embedded = await embed_in_pieces(outside, TEXTS[:2])
+    np.testing.assert_array_equal([each.vector for each in embedded], await outside.embed(TEXTS[:2]))
+    assert [each.pieces for each in embedded] == [None, None]
+
+
 async def test_only_the_first_256_word_pieces_count(models: Path) -> None:
     """Longer texts are cut, as the model was trained: 254 words and the two marks around them."""
     vectors = await MiniLM(models).embed(["word " * 254, "word " * 254 + "surprise", "word " * 253 + "surprise"])
@@ -104,6 +147,21 @@ async def test_a_question_does_not_wait_for_a_large_document(models: Path) -> No
     await document
 
 
+async def test_long_texts_are_not_left_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A free thread takes the longest that is left, so that none works alone at last; rows keep the order of texts."""
+    begun: list[int] = []
+
+    def run(text: str, _outputs: list[str]) -> list[NDArray[np.float32]]:
+        begun.append(len(text))
+        return [np.full(384, len(text), np.float32)]
+
+    monkeypatch.setattr(minilm, "_load", lambda _folder: run)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    vectors = await MiniLM(tmp_path).embed(["a" * length for length in (3, 1, 9, 2)])
+    assert begun == [9, 3, 2, 1]
+    assert vectors[:, 0].tolist() == [3, 1, 9, 2]
+
+
 async def test_a_torn_model_file_is_rebuilt(tmp_path: Path) -> None:
     """Half a file, as a full disk leaves it, gives the same vectors as a whole one, and is whole again."""
     before = await MiniLM(tmp_path).embed(TEXTS)
@@ -117,6 +175,16 @@ async def test_a_whole_model_file_is_used_as_it_is(tmp_path: Path, monkeypatch: 
     built = minilm.quantised_graph(tmp_path)
     monkeypatch.setattr(minilm, "_build", None)
     assert minilm.quantised_graph(tmp_path) == built
+
+
+async def test_the_graph_of_another_version_is_removed(tmp_path: Path) -> None:
+    """One without word pieces, as it was called before, is no use, and 22 MB."""
+    old = tmp_path / "all-MiniLM-L6-v2-int8-0123456789abcdef.onnx"
+    old.write_bytes(b"before there were pieces")
+    (embedded,) = await MiniLM(tmp_path).embed_in_pieces(["one"])
+    assert embedded.pieces is not None
+    assert not old.exists()
+    assert len(contents(tmp_path)) == 1
 
 
 def contents(folder: Path) -> list[bytes]:
@@ -268,7 +336,14 @@ def test_importing_the_model_side_stays_light() -> None:
 
 
 def reference_vector(text: str) -> NDArray[np.float32]:
-    """BERT in 32 bits by the book (arXiv 1810.04805), mean pooling, L2 norm."""
+    """Mean pooling and the L2 norm."""
+    mean = reference_states(text)[-1].mean(0)
+    vector: NDArray[np.float32] = mean / np.linalg.norm(mean)
+    return vector
+
+
+def reference_states(text: str) -> list[NDArray[np.float32]]:
+    """BERT in 32 bits by the book (arXiv 1810.04805): what each word piece is before the first layer and after each."""
     from tokenizers import Tokenizer
 
     folder = minilm._wheel_folder()
@@ -287,6 +362,7 @@ def reference_vector(text: str) -> NDArray[np.float32]:
         weights[f"embeddings.{part}_embeddings.weight"] for part in ("word", "position", "token_type")
     )
     x = norm(words[ids] + places[: len(ids)] + segments[0], "embeddings.LayerNorm")
+    states = [x]
     for layer in range(6):
         name = f"encoder.layer.{layer}"
         query, key, value = (
@@ -299,6 +375,5 @@ def reference_vector(text: str) -> NDArray[np.float32]:
         inner = linear(x, f"{name}.intermediate.dense")
         inner = inner * (1 + np.vectorize(math.erf, otypes=[np.float32])(inner / math.sqrt(2))) / 2
         x = norm(linear(inner, f"{name}.output.dense") + x, f"{name}.output.LayerNorm")
-    mean = x.mean(0)
-    vector: NDArray[np.float32] = mean / np.linalg.norm(mean)
-    return vector
+        states.append(x)
+    return states

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from asissto.ingestion.lexemes import lexemes
-from asissto.retrieval.extractive import Quote, quote_answer, read
+from asissto.retrieval.extractive import Likeness, Quote, quote_answer, read
 from asissto.retrieval.passages import Passage, Scores
 from asissto.retrieval.ranking import idf
 from asissto.retrieval.rewriting import follow_up_terms
@@ -42,8 +42,8 @@ def passage(number: int, text: str, *, start: int = 0, fused: float = 1.0, headi
 def quotes_for(question: str, *found: Passage, cosines: dict[str, float] | None = None) -> tuple[Quote, ...]:
     terms = follow_up_terms(question, [])
     reading = read(question, terms, dict.fromkeys(terms, 1.0), found)
-    given = None if cosines is None else [cosines.get(candidate.text, 0.0) for candidate in reading.candidates]
-    return quote_answer(reading, given)
+    near = None if cosines is None else [cosines.get(candidate.text, 0.0) for candidate in reading.candidates]
+    return quote_answer(reading, None if near is None else Likeness(near))
 
 
 def test_the_sentence_that_covers_the_question_comes_first() -> None:
@@ -67,6 +67,17 @@ def test_cosines_decide_where_words_do_not() -> None:
     refund = "Деньги придут на карту."
     quotes = quotes_for("Куда поступит компенсация?", passage(1, RETURNS), cosines={refund: 0.8})
     assert quotes[0].text == refund
+
+
+def test_word_pieces_go_before_the_meaning_of_the_whole() -> None:
+    """Of two sentences with the same words the one whose pieces agree comes first, and the other is no part of it."""
+    question, terms = "Which bank opened here?", follow_up_terms("Which bank opened here?", [])
+    text = "The bank here was green and steep. A bank opened the first branch here. Ducks slept on the bank."
+    reading = read(question, terms, dict.fromkeys(terms, 1.0), [passage(1, text)])
+    river = [0.5 if "green" in candidate.text else 0.0 for candidate in reading.candidates]
+    opened = [0.9 if "opened" in candidate.text else 0.4 for candidate in reading.candidates]
+    assert quote_answer(reading, Likeness(river, opened))[0].text == "A bank opened the first branch here."
+    assert "green" in quote_answer(reading, Likeness([2 * each for each in river], None))[0].text
 
 
 def test_what_overlapping_passages_and_copies_repeat_is_quoted_once() -> None:

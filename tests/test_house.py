@@ -44,7 +44,7 @@ HEAVY = (
 )
 # The brackets keep this line from finding itself.
 LEAKS = re.compile(
-    r'pyp[i]\.|pythonhoste[d]|npmj[s]|deb\.debia[n]|"resolve[d]":|bash_job[s]|/(?:wor[k]|far[m]|roo[t])/'
+    r'pyp[i]\.|pythonhoste[d]|npmj[s]|deb\.debia[n]|"resolve[d]": *"|bash_job[s]|/(?:wor[k]|far[m]|roo[t])/'
 )
 
 Node = TypeVar("Node", bound=ast.AST)

@@ -19,7 +19,7 @@ from asissto.platform import jobs
 from asissto.platform.entrypoints.worker import make_worker
 from asissto.platform.services import Services
 from asissto.platform.texts import text
-from asissto.retrieval import turns
+from asissto.retrieval import charging
 from asissto.retrieval.answering import answer_in_pieces
 from asissto.retrieval.conversations import find_conversation, read_history
 from asissto.retrieval.generation import Turn
@@ -141,7 +141,7 @@ async def test_an_answer_in_the_making_is_not_delivered(
         async for event in answer_in_pieces(*args):
             yield event
 
-    monkeypatch.setattr(turns, "answer_in_pieces", slowly)
+    monkeypatch.setattr(charging, "answer_in_pieces", slowly)
     async with everything_at_work(private):
         await desk.hear("ann", "Hello!")
         await asyncio.wait_for(begun.acquire(), 10)
@@ -476,7 +476,7 @@ async def test_an_answer_that_fails_again_and_again_goes_to_a_person(
         raise RuntimeError("a fault of ours")
         yield
 
-    monkeypatch.setattr(turns, "answer_in_pieces", broken)
+    monkeypatch.setattr(charging, "answer_in_pieces", broken)
     monkeypatch.setattr(jobs, "MOST_ATTEMPTS", 1)
     settings = {"settings": {"notify": ["team"]}}
     (await desk.alice.client.patch(f"/api/v1/channels/{desk.channel['id']}", json=settings)).raise_for_status()

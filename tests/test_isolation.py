@@ -5,10 +5,10 @@ An operation that has no case here fails `test_every_operation_has_a_case`.
 
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -20,6 +20,7 @@ from pgvector import HalfVector
 from sqlalchemy import select
 
 from asissto.channels.channels import api_channel
+from asissto.channels.privacy_tables import PrivacyRequest
 from asissto.channels.tables import Contact, Outgoing, StoredAttachment, Thread
 from asissto.ingestion.chunking import Chunk
 from asissto.ingestion.documents import newest_version, tenant_number
@@ -38,14 +39,16 @@ from asissto.platform.permissions import PERMISSIONS, ROLES, Need, open_to_all
 from asissto.platform.postgres import EmbeddedPostgres
 from asissto.platform.services import Services
 from asissto.platform.tables import new_id
+from asissto.retrieval.analytics_tables import Turn
 from asissto.retrieval.assistants import first_assistant, hold_assistant, published
 from asissto.retrieval.conversations import Asked, Turned, open_conversation, store_answer, store_message
 from asissto.retrieval.drafts import write_draft
 from asissto.retrieval.gating import put_gate
 from asissto.retrieval.quality_tables import QuestionSet
 from asissto.retrieval.question_sets import CaseIn, SetIn, add_case, create_set
+from asissto.retrieval.reports import ReportIn, create_report
 from asissto.retrieval.set_runs import start_run
-from asissto.retrieval.tables import Citation, Conversation
+from asissto.retrieval.tables import Citation, Conversation, Message
 from asissto.retrieval.topics.tables import AskedQuestion, QuestionGap, Topic, TopicEdit
 from copies import copied, open_at, signed_in
 from people import PASSWORD, People, Person, bearer, make_client
@@ -108,13 +111,19 @@ class World:
     provider_id: UUID
     provider_name: str
     price_id: UUID
+    request_id: UUID
     session_id: UUID
     invitation_id: UUID
     key_id: UUID
     payment_id: UUID
     invoice_id: UUID
+    code_id: UUID
+    payout_id: UUID
+    job_id: UUID
+    report_id: UUID
     token: str = "guessed"
     code: str = "start"
+    view: str = "calls"
 
 
 PRICE: dict[str, Any] = {
@@ -182,7 +191,37 @@ CASES = {
     "payments.settle": Case(403),
     "payments.refund": Case(403, {"amount": 100}),
     "payments.hook": Case(404, content=b"{}", is_open=True),
+    "billing.preview_plan": Case(409),
+    "billing.usage": Case(409),
     "platform.payments": Case(403),
+    # Partners are nobody's members: test_referrals.py tells what they see of each other, and of whom they brought.
+    "referrals.clicks.count": Case(404, {"code": "no-such-code"}, is_open=True),
+    "referrals.overview": Case(403),
+    "referrals.brought": Case(403),
+    "referrals.commissions": Case(403),
+    "referrals.codes.list": Case(403),
+    "referrals.codes.create": Case(403, {"code": "MINE-NOW"}),
+    "referrals.codes.update": Case(403, {"status": "disabled"}),
+    "referrals.details.put": Case(403, {"payout_details": "Account 1"}),
+    "referrals.payouts.list": Case(403),
+    "referrals.payouts.request": Case(403, {"currency": "USD"}),
+    "referrals.payouts.cancel": Case(403),
+    "platform.referrals.programmes.list": Case(403),
+    "platform.referrals.programmes.put": Case(403, {"terms": {"name": "Mine", "rate": {"basis_points": 10_000}}}),
+    "platform.referrals.report": Case(403),
+    "platform.referrals.report_csv": Case(403),
+    "platform.referrals.commissions": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.referrals.codes.list": Case(403),
+    "platform.referrals.codes.create": Case(403, {"user_id": "{user_id}"}),
+    "platform.referrals.codes.update": Case(403, {"status": "disabled"}),
+    "platform.referrals.payouts.list": Case(403),
+    "platform.referrals.payouts.create": Case(403, {"user_id": "{user_id}", "currency": "USD"}),
+    "platform.referrals.payouts.read": Case(403),
+    "platform.referrals.payouts.csv": Case(403),
+    "platform.referrals.payouts.update": Case(403, {"state": "cancelled"}),
+    "platform.referrals.read": Case(403),
+    "platform.referrals.put": Case(403, {"code": "MINE-NOW", "reason": "Because I can."}),
+    "platform.referrals.remove": Case(403, {"reason": "Because I can."}),
     # Without billing everybody is told the same; test_billing.py has it.
     "plans.list": Case(OWN),
     "billing.read": Case(409),
@@ -261,6 +300,25 @@ CASES = {
     "model_prices.list": Case(OWN),
     "model_prices.create": Case(HIDDEN, {"provider_id": "{provider_id}", **PRICE}),
     "model_prices.delete": Case(HIDDEN),
+    "analytics.figures": Case(OWN),
+    "analytics.cards": Case(OWN, query={"assistant": "{assistant_id}"}),
+    "analytics.series": Case(OWN, query={"figure": "questions", "assistant": "{assistant_id}"}),
+    "analytics.breakdown": Case(OWN, query={"figure": "questions", "by": "assistant"}),
+    "analytics.turns": Case(OWN, query={"channel": "{channel_id}"}),
+    "analytics.inquiries": Case(OWN, query={"channel": "{channel_id}"}),
+    "analytics.feedback": Case(OWN, query={"assistant": "{assistant_id}"}),
+    "analytics.calls": Case(OWN, query={"provider": "{provider_name}"}),
+    "analytics.segments": Case(OWN, query={"channel": "{channel_id}"}),
+    "analytics.forecast": Case(OWN, query={"figure": "questions"}),
+    # test_reports.py tells what a link does, and to whom.
+    "reports.list": Case(OWN),
+    "reports.create": Case(503, {"kind": "digest"}),
+    "reports.update": Case(HIDDEN, {"hour": 9}),
+    "reports.delete": Case(HIDDEN),
+    "reports.show_end": Case(200, is_open=True),
+    "reports.end": Case(404, is_open=True),
+    "reports.file": Case(404, is_open=True),
+    "analytics.export": Case(OWN, query={"assistant": "{assistant_id}"}),
     "assistants.list": Case(OWN),
     "assistants.create": Case(201, {"name": "{assistant_name}"}),
     "assistants.read": Case(HIDDEN),
@@ -331,6 +389,7 @@ CASES = {
     "widget.history": Case(403, is_open=True),
     "widget.events": Case(403, query={"token": "guessed"}, is_open=True),
     "widget.citation": Case(403, is_open=True),
+    "widget.feedback": Case(403, {"thumb": "up"}, is_open=True),
     "channels.hook": Case(403, {"conversation": "stolen", "text": "An intruder was here."}, is_open=True),
     "answers.read": Case(404, is_open=True),  # test_answer_pages.py tells what a link opens
     "conversations.list": Case(OWN, query={"assistant_id": "{assistant_id}"}),
@@ -338,6 +397,7 @@ CASES = {
     "conversations.messages": Case(HIDDEN),
     "conversations.receipt": Case(HIDDEN),
     "conversations.citation": Case(HIDDEN),
+    "conversations.feedback": Case(HIDDEN, {"thumb": "up"}),
     "conversations.replay": Case(HIDDEN, {}),
     "conversations.reply": Case(HIDDEN, {"text": "An intruder was here.", "key": "k1"}),
     "conversations.note": Case(HIDDEN, {"text": "An intruder was here."}),
@@ -359,6 +419,16 @@ CASES = {
     "conversations.hand_over": Case(HIDDEN),
     "conversations.return": Case(HIDDEN),
     "conversations.close": Case(HIDDEN),
+    "contacts.export": Case(HIDDEN),
+    "contacts.erase": Case(HIDDEN),
+    "privacy.requests.list": Case(OWN),
+    "privacy.requests.read": Case(HIDDEN),
+    "privacy.retention.read": Case(OWN),
+    "privacy.retention.update": Case(OWN, {"audit_days": 90}),
+    "exports.fetch": Case(404, is_open=True),  # test_privacy.py tells what a link opens
+    "auth.export": Case(202),
+    "auth.export.read": Case(HIDDEN),
+    "auth.erase": Case(400, {"password": "guessed guessed"}),
     "conversations.reopen": Case(HIDDEN),
     # No role on the platform comes with a workspace; test_platform.py tells what administrators and managers see.
     "platform.tenants.list": Case(403),
@@ -367,6 +437,12 @@ CASES = {
     "platform.tenants.suspend": Case(403, {"reason": "An intruder was here."}),
     "platform.tenants.resume": Case(403),
     "platform.tenants.managers": Case(403, {"user_ids": ["{user_id}"]}),
+    "platform.operations.read": Case(403),
+    "platform.jobs.list": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.jobs.retry": Case(403),
+    "platform.jobs.cancel": Case(403),
+    "platform.audit.list": Case(403, query={"tenant_id": "{tenant_id}"}),
+    "platform.audit.export": Case(403, query={"tenant_id": "{tenant_id}"}),
     "platform.users.list": Case(403),
     "platform.users.read": Case(403),
     "platform.users.update": Case(403, {"role": "admin"}),
@@ -533,11 +609,16 @@ async def build_world(services: Services, alice: Person) -> World:
         provider_id=UUID(shop["id"]),
         provider_name=shop["name"],
         price_id=UUID(price.raise_for_status().json()["id"]),
+        request_id=written["request_id"],
         session_id=alice.session_id,
         invitation_id=UUID(invitation.raise_for_status().json()["id"]),
         key_id=UUID(key.raise_for_status().json()["id"]),
         payment_id=paid_and_papered[0],
         invoice_id=paid_and_papered[1],
+        code_id=new_id(),
+        payout_id=new_id(),
+        job_id=new_id(),
+        report_id=await something_counted(services, alice, message_id),
     )
 
 
@@ -550,7 +631,7 @@ async def something_through(
         yield b"alice's secret picture"
 
     stored = await services.files.save(tenant_id, "picture", pieces(), limit_mb=1)
-    ids = {name: new_id() for name in ("part_id", "attachment_id", "contact_id", "other_contact_id")}
+    ids = {name: new_id() for name in ("part_id", "attachment_id", "contact_id", "other_contact_id", "request_id")}
     mine = {"tenant_id": tenant_id, "channel_id": channel_id}
     async with services.database.tenant(tenant_id) as session:
         for name in ("contact_id", "other_contact_id"):
@@ -560,12 +641,28 @@ async def something_through(
         about = {"message_id": message_id, "conversation_id": conversation_id}
         session.add(Outgoing(**mine, **about, id=ids["part_id"], seq=1, part=0, content=content, key=1, state="failed"))
         picture = {"content": {"type": "photo"}, "state": "stored", "file_key": stored.key, "size": stored.bytes}
+        asked = {"kind": "export", "subject": "contact", "subject_id": ids["contact_id"]}
+        session.add(PrivacyRequest(tenant_id=tenant_id, id=ids["request_id"], **asked))
         attachment_id = ids["attachment_id"]
         session.add(StoredAttachment(tenant_id=tenant_id, id=attachment_id, message_id=message_id, **picture))
         await session.flush()
         (await session.get_one(Conversation, (tenant_id, conversation_id))).contact_id = ids["contact_id"]
         (await session.get_one(Thread, (tenant_id, conversation_id))).seq = 1
     return ids
+
+
+async def something_counted(services: Services, alice: Person, message_id: UUID) -> UUID:
+    """What the answer came to, and a report of hers."""
+    async with services.database.tenant(alice.tenant_id) as session:
+        message = await session.get_one(Message, (alice.tenant_id, message_id))
+        conversation = await session.get_one(Conversation, (alice.tenant_id, message.conversation_id))
+        turn = Turn(tenant_id=alice.tenant_id, message_id=message_id, conversation_id=conversation.id, milliseconds=1)
+        turn.assistant_id, turn.channel_id = conversation.assistant_id, conversation.channel_id
+        turn.at = turn.asked_at = message.created_at
+        turn.mode, turn.result, turn.language = "quoted", "answered", "en"
+        session.add(turn)
+        row = await create_report(session, alice.tenant_id, alice.user_id, ReportIn(kind="digest"))
+        return row.id
 
 
 async def something_paid(services: Services, alice: Person) -> tuple[UUID, UUID]:
@@ -723,7 +820,8 @@ async def secrets_of(connection: asyncpg.Connection, tenant_id: UUID, strangers_
 def hidden_operations() -> set[str]:
     """Without the ones that name somebody or a provider whom nobody knows, or bring a link that nobody made."""
     unknown = {"members.add", "answers.read", "second_factor.confirm", "invitations.accept"}
-    unknown |= {"billing.top_up", "payments.hook"}
+    unknown |= {"billing.top_up", "payments.hook", "referrals.clicks.count", "exports.fetch", "auth.export.read"}
+    unknown |= {"reports.end", "reports.file"}
     return {name for name, case in CASES.items() if case.status == HIDDEN} - unknown
 
 
@@ -773,6 +871,21 @@ async def test_a_stranger_gets_nothing_of_alices(
     assert response.status_code == CASES[operation_id].status, response.text
     assert leaked(response, secrets) == set()
     assert await rows_of(superuser, alices_world.tenant_id) == before
+
+
+async def test_what_is_foreign_answers_like_what_is_not_there(alices_world: World, charlie: Person) -> None:
+    """Status and words are the same, so that nobody learns which ids there are."""
+    ids = {name: uuid4() for name, value in asdict(alices_world).items() if isinstance(value, UUID)}
+    nowhere = replace(alices_world, **ids)  # type: ignore[arg-type]
+    names = sorted(hidden_operations())
+    foreign, unknown = [[await told(charlie, name, world) for name in names] for world in (alices_world, nowhere)]
+    assert dict(zip(names, unknown, strict=True)) == dict(zip(names, foreign, strict=True))
+
+
+async def told(person: Person, operation_id: str, world: World) -> tuple[int, dict[str, Any]]:
+    """Without the id of the request, which is another one each time."""
+    response = await call(person.client, operation_id, world)
+    return response.status_code, {**response.json(), "request_id": ""}
 
 
 async def test_a_stranger_streams_nothing_of_alices(

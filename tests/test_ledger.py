@@ -126,7 +126,8 @@ async def test_an_overdraft_goes_as_far_as_the_platform_allows(
 async def test_nobody_changes_what_is_booked(services: Services, tenant_id: UUID, change: str, door: str) -> None:
     """The database refuses it to both runtime roles."""
     database = services.database
-    await book(database, tenant_id, transfer, **TOP_UP, amount=1, key="a")
+    await book(database, tenant_id, transfer, **TOP_UP, amount=3, key="a")
+    await book(database, tenant_id, hold, "b", 2)
     with pytest.raises(DBAPIError, match="permission denied"):
         async with database.tenant(tenant_id) if door == "tenant" else database.system() as session:
             await session.execute(text(change))
@@ -189,3 +190,35 @@ async def test_books_that_are_wrong_are_noticed(
     books = await audit(superuser, tenant_id, done.told[tenant_id])
     assert (books.sum_of_accounts, books.shown_balance_off_by, books.wrongly_charged) == (1, -1, {"0": 1})
     assert books.off_the_journal == {"wallet": 2, "revenue": -1}
+
+
+async def test_what_has_expired_is_set_aside_anew(
+    services: Services, superuser: asyncpg.Connection, tenant_id: UUID
+) -> None:
+    """As often as it takes, for another amount, and only where there is money; it is settled once."""
+    database = services.database
+    await book(database, tenant_id, transfer, **TOP_UP, amount=100, key="payment:1")
+    for amount in (30, 40):
+        assert await book(database, tenant_id, hold, "answer:1", amount) is True
+        await superuser.execute("UPDATE ledger_holds SET expires_at = '2026-01-01'")
+        assert await release_expired(database) == 1
+    with pytest.raises(BalanceTooLow):
+        await book(database, tenant_id, hold, "answer:1", 101)
+    assert await book(database, tenant_id, hold, "answer:1", 50) is True
+    assert await of(database, tenant_id) == Balance(available=50, held=50, currency="USD")
+    assert [await book(database, tenant_id, settle, "answer:1", 20) for _ in range(2)] == [True, False]
+    assert await book(database, tenant_id, hold, "answer:1", 20) is False
+    assert await accounts(superuser, tenant_id) == {"cash:manual": -100, "wallet": 80, "held": 0, "revenue": 20}
+
+
+async def test_a_hold_that_is_renewed_is_not_given_back(
+    services: Services, superuser: asyncpg.Connection, tenant_id: UUID
+) -> None:
+    """Whoever asks again for what is held has it as long again, also while the round of the expired is on its way."""
+    database = services.database
+    await book(database, tenant_id, transfer, **TOP_UP, amount=100, key="payment:1")
+    await book(database, tenant_id, hold, "answer:1", 30)
+    await superuser.execute("UPDATE ledger_holds SET expires_at = '2026-01-01'")
+    assert await book(database, tenant_id, hold, "answer:1", 30) is False
+    assert await book(database, tenant_id, release, "answer:1", expired=True) is False
+    assert await of(database, tenant_id) == Balance(available=70, held=30, currency="USD")

@@ -273,6 +273,29 @@ async def test_an_answer_that_comes_after_its_hold_has_expired_is_charged(
     assert await counted(superuser) == 4
 
 
+async def test_whoever_comes_back_after_the_hold_has_expired_is_asked_again(
+    paying: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """What was set aside for a turn that was killed may be spent by then; where it is not, it is set aside anew."""
+    await choose(paying, alice.tenant_id, structs.replace(PLAN, code="none", answers=0))
+    await top_up(paying, alice.tenant_id, 5)
+    first, second = new_id(), new_id()
+
+    async def may(message_id: UUID) -> bool:
+        async with paying.database.tenant(alice.tenant_id) as session:
+            return (await allowance(session, alice.tenant_id, message_id)).granted
+
+    assert [await may(first), await may(second)] == [True, False]
+    await superuser.execute("UPDATE ledger_holds SET expires_at = '2026-01-01' WHERE state = 'open'")
+    assert [await may(second), await may(first)] == [False, True]  # not given back yet, and renewed by its owner
+    await superuser.execute("UPDATE ledger_holds SET expires_at = '2026-01-01' WHERE state = 'open'")
+    await release_expired(paying.database)
+    assert [await may(second), await may(first)] == [True, False]
+    async with paying.database.tenant(alice.tenant_id) as session:
+        assert await count_answer(session, alice.tenant_id, second, ())
+    assert await books(superuser) == {"wallet": 0, "held": 0, "revenue": 5}
+
+
 async def test_without_billing_nothing_is_asked_of_the_database(services: Services, alice: Person) -> None:
     """Not one statement of an answer, a member or a channel is about money."""
     statements: list[str] = []

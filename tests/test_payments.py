@@ -254,6 +254,17 @@ async def test_a_refused_order_fails_and_a_currency_is_asked_before(shop: Shop, 
     assert absent.status_code == 404
 
 
+async def test_the_first_payment_settles_the_currency(shop: Shop) -> None:
+    """What was ordered in it keeps it; the same request may be sent again."""
+    await shop.database.execute("UPDATE tenants SET currency = 'USD'")
+    first = {"provider": "manual", "amount": 300_000, "currency": "RUB", "key": "first"}
+    made = (await shop.owner.post("/api/v1/billing/top-ups", json=first)).json()
+    again = (await shop.owner.post("/api/v1/billing/top-ups", json=first)).json()
+    assert (made["currency"], again["id"]) == ("RUB", made["id"])
+    other = await shop.owner.post("/api/v1/billing/top-ups", json=first | {"currency": "EUR", "key": "other"})
+    assert (other.status_code, other.json()["code"]) == (409, "currency_differs")
+
+
 async def test_what_no_hook_told_is_found_by_asking(shop: Shop, peer_shop: YooKassaPeer) -> None:
     """A lost notification costs a minute and no money."""
     made = await shop.top_up(900)

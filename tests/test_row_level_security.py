@@ -20,11 +20,17 @@ FOUND_BY_TOKEN = {"refresh_tokens", "one_time_links"}
 OF_PERSONS = {"second_factors", "recovery_codes", "attempts"}
 """Of people and not of workspaces: the application's role may do nothing with them at all."""
 
+OF_PARTNERS = {"referral_programmes", "referral_partners", "referral_codes", "referral_clicks", "referral_payouts"}
+"""Of those who bring workspaces, and of the operator who pays them; the system role alone sees them."""
+
+ABOUT_TENANTS = {"referrals", "commission_entries"}
+"""Who has brought a tenant and what is owed for it is the operator's affair: the application may not even read it."""
+
 OF_NOBODY = {"embedding_spaces", "alembic_version", "payment_events", "invoice_series", "plans"}
 """They hold nothing of anybody: ids that providers have told before anybody knows whose they are, and the last number
 of an invoice; the application may not read either."""
 
-WITHOUT_TENANT = {"tenants", "users", *OF_NOBODY, *OF_PERSONS}
+WITHOUT_TENANT = {"tenants", "users", *OF_NOBODY, *OF_PERSONS, *OF_PARTNERS}
 """Tenants and users have policies of their own."""
 
 
@@ -43,9 +49,14 @@ async def tenant_tables(connection: asyncpg.Connection) -> set[str]:
     return set(await column(connection, query))
 
 
+async def views(connection: asyncpg.Connection) -> set[str]:
+    return set(await column(connection, "SELECT viewname FROM pg_views WHERE schemaname = 'public'"))
+
+
 async def foreign_rows(database: Database, connection: asyncpg.Connection, own: UUID, foreign: UUID) -> dict[str, int]:
     """How many rows of `foreign` a transaction of `own` sees, by table; nothing for tables that it may not read."""
-    keys = dict.fromkeys(await tenant_tables(connection) - FOUND_BY_TOKEN, "tenant_id") | {"tenants": "id"}
+    readable = await tenant_tables(connection) - FOUND_BY_TOKEN - ABOUT_TENANTS
+    keys = dict.fromkeys(readable, "tenant_id") | {"tenants": "id"}
     async with database.tenant(own) as session:
         seen = {
             table: await session.scalar(
@@ -69,16 +80,27 @@ async def test_every_table_is_of_a_tenant_or_known_not_to_be(superuser: asyncpg.
     assert await tables(superuser) - await tenant_tables(superuser) == WITHOUT_TENANT
 
 
+async def test_every_view_asks_as_its_reader(superuser: asyncpg.Connection) -> None:
+    """Else its owner's rights would hold, and everybody would see every workspace."""
+    asks = "SELECT relname FROM pg_class WHERE relkind = 'v' AND 'security_invoker=true' = ANY(reloptions)"
+    assert set(await column(superuser, asks)) == await views(superuser) != set()
+
+
 async def test_every_tenant_table_forces_its_policies(superuser: asyncpg.Connection) -> None:
     """Row-level security holds for the owner as well, with one policy a runtime role."""
     secured = "SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity"
     policies = "SELECT tablename || ' ' || policyname || ' ' || roles::text FROM pg_policies"
-    expected = (await tenant_tables(superuser)) | {"tenants", "users"}
+    expected = (await tenant_tables(superuser)) - (await views(superuser)) | {"tenants", "users"}
     assert set(await column(superuser, secured)) == expected
     assert sorted(await column(superuser, policies)) == sorted(
-        f"{table} {policy}"
-        for table in expected
-        for policy in ("own_tenant {asissto_app}", "whole_platform {asissto_sys}")
+        [
+            *(
+                f"{table} {policy}"
+                for table in expected
+                for policy in ("own_tenant {asissto_app}", "whole_platform {asissto_sys}")
+            ),
+            "audit_log forgetting {asissto_owner}",
+        ]
     )
 
 
@@ -129,25 +151,39 @@ async def test_runtime_role_has_no_way_around_the_policies(
 
 async def test_functions_with_the_rights_of_another_are_known(superuser: asyncpg.Connection) -> None:
     """Each of them has to check the tenant itself."""
-    assert await column(superuser, "SELECT proname FROM pg_proc WHERE prosecdef") == ["search_passages"]
+    assert await column(superuser, "SELECT proname FROM pg_proc WHERE prosecdef ORDER BY 1") == [
+        "forget_audit",
+        "search_passages",
+    ]
 
 
 async def test_without_a_tenant_there_are_no_rows(superuser: asyncpg.Connection, addresses: Addresses) -> None:
     """Whoever forgets to name the tenant sees nothing, instead of everything."""
     address = addresses.app
     connection = await asyncpg.connect(host=address.query["host"], user=address.username, database=address.database)
-    readable = (await tenant_tables(superuser) - FOUND_BY_TOKEN) | {"tenants", "users"}
+    readable = (await tenant_tables(superuser) - FOUND_BY_TOKEN - ABOUT_TENANTS) | {"tenants", "users"}
     counts = {table: await connection.fetchval(f"SELECT count(*) FROM {table}") for table in readable}
     await connection.close()
     assert {table: count for table, count in counts.items() if count} == {}
 
 
-@pytest.mark.parametrize("table", sorted(FOUND_BY_TOKEN | OF_PERSONS))
-async def test_tokens_are_out_of_the_applications_reach(one_connection: Database, people: People, table: str) -> None:
-    """Only sign-in, which runs as the system role, reads them."""
+@pytest.mark.parametrize("table", sorted(FOUND_BY_TOKEN | OF_PERSONS | OF_PARTNERS | ABOUT_TENANTS))
+async def test_some_tables_are_out_of_the_applications_reach(
+    one_connection: Database, people: People, table: str
+) -> None:
+    """Only the system role reads them: sign-in, and the programme of those who bring workspaces."""
     with pytest.raises(DBAPIError, match="permission denied"):
         async with one_connection.tenant(people["alice"].tenant_id) as session:
             await session.execute(text(f"SELECT * FROM {table}"))
+
+
+async def test_hashes_of_passwords_are_out_of_the_applications_reach(one_connection: Database, people: People) -> None:
+    """It sees colleagues by name and address, and nobody's hash."""
+    async with one_connection.tenant(people["alice"].tenant_id) as session:
+        assert len((await session.execute(text("SELECT name, email FROM users"))).all()) == 2
+    with pytest.raises(DBAPIError, match="permission denied"):
+        async with one_connection.tenant(people["alice"].tenant_id) as session:
+            await session.execute(text("SELECT password_hash FROM users"))
 
 
 async def test_a_tenant_sees_none_of_anothers_rows(

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import asyncpg
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asissto.platform.services import Services
@@ -49,7 +49,6 @@ def ids(passages: tuple[Passage, ...] | list[Passage]) -> list[int]:
     return [passage.chunk_id.int for passage in passages]
 
 
-@settings(deadline=None)  # the vocabulary of the tokens loads once
 @given(st.permutations(range(6)), st.lists(st.integers(0, 2), min_size=5, max_size=5))
 def test_neighbours_become_one_cut_of_the_stored_text(order: list[int], gaps: list[int]) -> None:
     """In the place of the best of them, however they overlap; each offset belongs to the chunk that holds it."""

@@ -472,7 +472,7 @@ def answers(draw: st.DrawFn) -> Said:
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(answers(), st.integers(1, 10), st.booleans())
 def test_no_sms_costs_more_than_the_limit(said: Said, most: int, folds: bool) -> None:
     """Whatever is said, in whatever alphabet; and the same again each time."""
@@ -481,7 +481,7 @@ def test_no_sms_costs_more_than_the_limit(said: Said, most: int, folds: bool) ->
     assert written == one_sms(said, most, folds=folds)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(answers())
 def test_no_whatsapp_message_is_longer_than_twilio_takes(said: Said) -> None:
     """1,600 UTF-16 units are the largest body."""

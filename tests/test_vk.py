@@ -684,7 +684,7 @@ TOLD = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.s
 
 
 @given(TOLD)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nothing_that_vk_could_say_is_raised(told: Any) -> None:
     """What is not understood becomes an ignored event."""
     vk = make_vk("https://api.vk.ru")
@@ -776,7 +776,7 @@ WORDS = st.text(st.sampled_from("абв xyz.!?\n-*`[]1😀👩‍🔧é"), min_s
 
 
 @given(st.lists(WORDS, min_size=1, max_size=40), st.booleans(), st.integers(0, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_part_fits_and_nothing_is_left_out(words: list[str], is_markdown: bool, sources: int) -> None:
     """Whatever a model writes: at most 4,000 UTF-16 units each, none empty, all letters in their order."""
     cited = tuple(Cited(number=n + 1, title=f"T{n} " * 40, locator="", quote="") for n in range(sources))

@@ -192,6 +192,13 @@ async def test_text_that_cannot_be_stored_is_bad_input(alice: Person) -> None:
     assert told(await alice.client.patch("/api/v1/tenant", json={"name": "a\0b"})) == (400, "invalid_input", "body")
 
 
+async def test_a_number_that_no_column_holds_is_bad_input(alice: Person) -> None:
+    """And is not said to be about characters of a body that there is not."""
+    assistant = (await alice.client.get("/api/v1/assistants")).json()["items"][0]["id"]
+    answer = await alice.client.get(f"/api/v1/assistants/{assistant}/versions/{10**21}")
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (400, "invalid_input", "request")
+
+
 async def test_a_clash_at_the_end_of_the_transaction_is_told(
     small: httpx.AsyncClient, services: Services, alice: Person
 ) -> None:

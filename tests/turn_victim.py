@@ -43,12 +43,16 @@ def main() -> None:
 
 
 def ask_until_killed(asked: str, folder: str, *addresses: str, chat: Mute | None, billing: bool = False) -> None:
-    services = Services(
-        settings=Settings(data_dir=Path(folder), billing=billing),
+    services = victim_services(folder, *addresses, chat=chat, billing=billing)
+    asyncio.run(ask(services, msgspec.json.decode(asked, type=Asked)))
+
+
+def victim_services(folder: str, *addresses: str, chat: Mute | None, billing: bool) -> Services:
+    return Services(
+        settings=Settings(data_dir=Path(folder), billing=billing, provider_private_addresses=True),
         keys=parse_key_ring("test:" + "A" * 43 + "="),
         database=Database(Addresses(*map(make_url, addresses)), pool_size=2),
         files=LocalFiles(Path(folder) / "files"),
         embedder=WordsEmbedder(),
         chat=chat,
     )
-    asyncio.run(ask(services, msgspec.json.decode(asked, type=Asked)))

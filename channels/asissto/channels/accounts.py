@@ -13,10 +13,13 @@ from asissto.channels.tables import Channel
 from asissto.platform.errors import InvalidInput
 from asissto.platform.keys import KeyRing
 from asissto.platform.problems import from_validation
+from asissto.platform.rotation import Sealed
 from asissto.platform.services import Services
 from asissto.platform.texts import Language, Phrase
 
 HOOKS = "/api/v1/hooks"
+SEALED = (Sealed(Channel, "secrets"),)
+"""What a new key of the ring has to seal anew."""
 
 
 def type_of(name: str) -> type[Connector]:

@@ -15,6 +15,7 @@ from asissto.channels.answer_pages import STYLE, answer_page, sorry_page
 from asissto.channels.contract import Cited, Said
 from asissto.ingestion.tables import Document
 from asissto.platform.languages import language_of
+from asissto.platform.openapi import PROBLEM_PAGES
 from asissto.platform.permissions import open_to_all
 from asissto.platform.services import Services
 from asissto.retrieval.tables import Citation, Message
@@ -33,7 +34,13 @@ class AnswerPageController(Controller):
         """The policy of contents allows no style in the page itself."""
         return Response(STYLE, media_type=MediaType.CSS)
 
-    @get("/{token:str}", operation_id="answers.read", guards=[open_to_all], media_type=MediaType.HTML)
+    @get(
+        "/{token:str}",
+        operation_id="answers.read",
+        guards=[open_to_all],
+        media_type=MediaType.HTML,
+        opt={PROBLEM_PAGES: True},
+    )
     async def read(self, token: FromPath[str], services: Open) -> Response[str]:
         """A page for people, also where the link is not good: 404, or 410 where it has expired."""
         linked = read_token(services.keys, token)

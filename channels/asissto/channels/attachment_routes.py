@@ -22,6 +22,7 @@ from asissto.ingestion.original_routes import begun
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import need
 from asissto.platform.services import Services
 from asissto.platform.texts import TEXTS, Language, text
@@ -82,7 +83,7 @@ class AttachmentController(Controller):
         "/{attachment_id:uuid}/content",
         operation_id="attachments.content",
         guards=[need("conversations.read")],
-        opt={UNCOMPRESSED: True},
+        opt={UNCOMPRESSED: True, MEDIA_TYPES: ("*/*",)},
     )
     async def content(
         self,

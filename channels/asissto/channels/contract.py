@@ -9,12 +9,15 @@ import msgspec
 from msgspec import Meta
 
 from asissto.platform.texts import Language
+from asissto.retrieval.feedback import Asks
 
 SEND_SECONDS = 15.0
 """Within this time `send`, `find_sent` and `check` end, one way or the other."""
 
-Kind = Literal["message", "edit", "delete", "receipt", "blocked", "unblocked", "moved", "echo", "ignored"]
-"""Of an event; an echo is what the owner wrote in the provider's own app, moved is a thread that has a new name."""
+Kind = Literal["message", "edit", "delete", "receipt", "blocked", "unblocked", "moved", "echo", "pressed", "ignored"]
+"""Of an event; an echo is what the owner wrote in the provider's own app, moved is a thread that has a new name.
+
+What was `pressed` is the `value` of one of our buttons, in the event's text."""
 
 Delivery = Literal["delivered", "read", "failed"]
 
@@ -93,6 +96,13 @@ class Cited(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
 
 
+class Button(msgspec.Struct, frozen=True, array_like=True):
+    """`value` comes back when it is pressed; at most 64 bytes, which is what Telegram takes."""
+
+    label: str
+    value: str
+
+
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be sent: an answer with its citations, or a person's words.
 
@@ -107,6 +117,9 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     citations: tuple[Cited, ...] = ()
     notice: str = ""
     link: str = ""
+    asks: Asks = ""
+    """What the reader is asked for, where the channel has buttons; `about` is the message that they are on."""
+    about: UUID | None = None
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -177,6 +190,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Whether what is sent is counted as SMS segments."""
     names: bool = False
     """Whether customers' names have to be asked for, since their messages do not bring them."""
+    rates: bool = False
+    """Whether it can ask what the customer thinks: thumbs below answers, a rating at the end."""
 
 
 class Slot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.channels.marking import assign, note, tag
+from asissto.channels.opinions import ask_at_end
 from asissto.channels.outbox import silence_assistant
 from asissto.channels.replying import MOST_CHARACTERS, ReplyIn, reply
 from asissto.platform.audit import record
@@ -112,6 +113,7 @@ class ConversationMembersController(Controller):
         """Through the API no message is taken in it any more; on other channels the customer's next one opens it."""
         row = await lock_open(session, principal.tenant_id, conversation_id)
         await close(session, row, principal.user_id)
+        await ask_at_end(session, row)
         return await _changed(session, principal, row, "conversations.close", status=row.status)
 
     @post("/reopen", operation_id="conversations.reopen", status_code=200, guards=WRITE)
@@ -137,7 +139,8 @@ class ConversationMembersController(Controller):
         """In the place of those that it has."""
         row = await lock_conversation(session, principal.tenant_id, conversation_id)
         tag(row, data.tags)
-        return await _changed(session, principal, row, "conversations.tag", tags=row.tags)
+        # Their number alone: nobody can take a customer's name out of the audit trail again.
+        return await _changed(session, principal, row, "conversations.tag", tags=len(row.tags))
 
 
 HANDLERS: list[ControllerRouterHandler] = [ConversationMembersController]

@@ -13,7 +13,9 @@ from asissto.channels.channels import API, find_channel
 from asissto.channels.contract import Hook
 from asissto.channels.inbox import take_in
 from asissto.channels.send_errors import ChannelBroken
+from asissto.platform.address_limits import BUCKET
 from asissto.platform.errors import ChannelResting, NotFound
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import open_to_all
 from asissto.platform.services import Services
 
@@ -27,6 +29,7 @@ LARGEST_HOOK = 2_000_000
     guards=[open_to_all],
     tags=["channels"],
     request_max_body_size=LARGEST_HOOK,
+    opt={MEDIA_TYPES: ("*/*",), BUCKET: "hooks"},
 )
 async def take_hook(
     tenant_id: FromPath[UUID],

@@ -13,6 +13,7 @@ from asissto.channels import receipts
 from asissto.channels.contract import Event
 from asissto.channels.limits import may_be_answered
 from asissto.channels.notifying import is_teams
+from asissto.channels.opinions import take_pressed
 from asissto.channels.outbox import cancel_queue, silence_assistant
 from asissto.channels.revisions import delete_message, edit_message
 from asissto.channels.storable import storable
@@ -80,6 +81,8 @@ async def _act(session: AsyncSession, channel: Channel, event: Event, row_id: UU
         await receipts.take_receipt(session, channel, event)
     elif event.kind == "echo":
         await _take_echo(session, channel, event, row_id)
+    elif event.kind == "pressed":
+        await take_pressed(session, channel, event)
     elif event.kind == "moved":
         await move_thread(session, channel, event.thread, event.moved_to)
     elif event.kind in ("blocked", "unblocked"):

@@ -9,21 +9,24 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from asissto.channels import attachments, outbox
+from asissto.channels import attachments, erasing, exporting, leaving, outbox, retention
 from asissto.channels.accounts import connector_of
 from asissto.channels.answer_links import answer_link
 from asissto.channels.contract import Connector, Destination
 from asissto.channels.inbox import ANSWER, FETCH
 from asissto.channels.notifying import NOTIFY, notify, notify_later, notify_team
+from asissto.channels.opinions import HANDLERS as OPINIONS
+from asissto.channels.opinions import ask_for_opinions
 from asissto.channels.saying import said_of
 from asissto.channels.send_errors import SendError
 from asissto.channels.tables import Channel, Thread
 from asissto.channels.telling import language_for, tell
 from asissto.channels.threads import destination
 from asissto.platform import jobs
-from asissto.platform.errors import AsisstoError, AssistantPaused
+from asissto.platform.errors import AnswersPaused, AsisstoError, AssistantPaused
 from asissto.platform.events import announce
 from asissto.platform.jobs import ClaimedJob
+from asissto.platform.metering import may_answer
 from asissto.platform.services import Services
 from asissto.platform.texts import Language
 from asissto.platform.worker import Handler
@@ -37,6 +40,7 @@ from asissto.retrieval.who_said import by_customer
 
 _TYPING_SECONDS = 5.0
 _PAUSED = timedelta(minutes=1)
+_UNPAID = timedelta(minutes=10)
 
 
 async def answer(services: Services, job: ClaimedJob) -> None:
@@ -66,11 +70,19 @@ async def answer(services: Services, job: ClaimedJob) -> None:
             await notify_team(session, channel, handed, services.settings.public_url)
         link = answer_link(services, job.tenant_id, told.message_id)
         said = await said_of(session, job.tenant_id, told.answer, connector.account.settings.hours, link)
+        if connector.capabilities.rates:
+            said = await ask_for_opinions(session, thread, turn.speaker.scope(channel.type, {}).settings, said, told)
         await outbox.put(session, thread, told.message_id, connector.render(said))
 
     try:
         async with typing(connector, destination(thread)):
             told = await collect_turn(services, turn, write_parts)
+    except AnswersPaused as error:  # the customer waits for as long as it takes
+        async with services.database.tenant(job.tenant_id) as session:
+            await jobs.rest(session, job, error.code, _UNPAID)
+            if await may_answer(session, job.tenant_id):  # the money came between the look and this
+                await jobs.wake(session, job.tenant_id, error.code)
+        return
     finally:
         await connector.close()
     if told is None:
@@ -133,5 +145,11 @@ async def _show_typing(connector: Connector, to: Destination) -> None:
 HANDLERS = {
     ANSWER: Handler(answer, hand_to_person, lane="turns"),
     FETCH: Handler(attachments.fetch, attachments.give_up),
+    exporting.EXPORT: Handler(exporting.export, erasing.give_up, lane="slow"),
+    exporting.DROP_EXPORT: Handler(exporting.drop_export),
+    erasing.ERASE: Handler(erasing.erase, erasing.give_up, lane="slow"),
+    leaving.CLOSE: Handler(leaving.close_workspace, lane="slow"),
+    retention.RETAIN: Handler(retention.retain, lane="slow"),
     NOTIFY: Handler(notify),
+    **OPINIONS,
 }

@@ -22,12 +22,14 @@ from asissto.channels import (
     delivery_routes,
     hook_routes,
     inbox_routes,
+    privacy_routes,
     widget_routes,
 )
 from asissto.channels.channels import api_channel
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import AsisstoError
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import need
 from asissto.platform.problems import translate
 from asissto.platform.services import Services
@@ -131,7 +133,12 @@ class AskController(Controller):
     path = "/api/v1/assistants/{assistant_id:uuid}/ask"
     tags = ("assistants",)
 
-    @post(operation_id="assistants.ask", status_code=200, guards=[need("ask")])
+    @post(
+        operation_id="assistants.ask",
+        status_code=200,
+        guards=[need("ask")],
+        opt={MEDIA_TYPES: ("application/json", EVENT_STREAM)},
+    )
     async def ask(
         self,
         assistant_id: FromPath[UUID],
@@ -174,6 +181,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *attachment_routes.HANDLERS,
     *contact_routes.HANDLERS,
     *widget_routes.HANDLERS,
+    *privacy_routes.HANDLERS,
 ]
 
 

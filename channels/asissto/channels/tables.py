@@ -122,6 +122,7 @@ class Outgoing(TenantRow, Base):
             postgresql_where=text("state IN ('pending', 'sending')"),
         ),
         Index("ix_outbox_provider", "tenant_id", "channel_id", "provider_message_id"),
+        Index("ix_outbox_sent", "tenant_id", "channel_id", "finished_at", postgresql_where=text("state = 'sent'")),
     )
 
     channel_id: Mapped[UUID]

@@ -3,11 +3,13 @@
 import hmac
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
+from asissto.channels.buttons import buttons_on, with_buttons
 from asissto.channels.contract import (
     SEND_SECONDS,
     Account,
@@ -21,12 +23,13 @@ from asissto.channels.contract import (
     Health,
     Hook,
     Part,
+    Reply,
     Said,
     Sent,
     Taken,
 )
-from asissto.channels.send_errors import ChannelBroken, Permanent
-from asissto.channels.telegram_events import UPDATES, event_of, external_id, place_of
+from asissto.channels.send_errors import ChannelBroken, Permanent, SendError
+from asissto.channels.telegram_events import UPDATES, event_of, external_id, place_of, presses
 from asissto.channels.telegram_events import Bot as Reader
 from asissto.channels.telegram_html import render_html
 from asissto.platform.errors import HookRefused
@@ -72,7 +75,7 @@ class TelegramSecrets(CommonSecrets, frozen=True, kw_only=True):
 class Telegram(Connector):
     """`thread` is a chat, or `chat:topic`; messages are `chat:message`, since each group counts its own."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(again="none", types=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(again="none", types=True, rates=True)
     Settings: ClassVar[type[CommonSettings]] = TelegramSettings
     Secrets: ClassVar[type[CommonSecrets]] = TelegramSecrets
 
@@ -94,7 +97,8 @@ class Telegram(Connector):
             raise HookRefused
         try:
             update = msgspec.json.decode(hook.body, type=dict[str, Any])
-            return Taken([event_of(update, self._reader(hook.query.removeprefix("bot=")))])
+            event = event_of(update, self._reader(hook.query.removeprefix("bot=")))
+            return Taken([event], _heard(presses([update])))
         except (msgspec.DecodeError, KeyError):
             return Taken([])
 
@@ -114,11 +118,14 @@ class Telegram(Connector):
         if not found:
             return [], cursor
         reader = self._reader(cursor["username"])
+        for press in presses(found):
+            with suppress(SendError):  # the button looks pressed a little longer
+                await self._client.hear(press, _TYPING_SECONDS)
         next_offset = max(update["update_id"] for update in found) + 1
         return [event_of(update, reader) for update in found], cursor | {"offset": next_offset}
 
     def render(self, said: Said) -> list[Part]:
-        return render_html(said)
+        return with_buttons(render_html(said), said)
 
     async def send(self, to: Destination, part: Part, key: int) -> Sent:  # noqa: ARG002 - Telegram knows no keys
         from asissto.channels.telegram_client import SendText
@@ -131,6 +138,7 @@ class Telegram(Connector):
             text=part.text,
             parse_mode="HTML" if part.format == "html" else None,
             link_preview_options={"is_disabled": True},
+            reply_markup=_keyboard(part),
             reply_parameters={"message_id": replied, "allow_sending_without_reply": True} if replied else None,
         )
         return Sent(external_id(chat_id, await self._client.send(message, _IN_TIME)))
@@ -188,3 +196,16 @@ class Telegram(Connector):
         if self.account.hook_url is None or not (hook.url or "").startswith(self.account.hook_url):
             return ("telegram.hook_missing",)
         return ("telegram.hook_fails",) if hook.last_error_message and hook.pending_update_count else ()
+
+
+def _keyboard(part: Part) -> dict[str, Any] | None:
+    row = [{"text": button.label, "callback_data": button.value} for button in buttons_on(part)]
+    return {"inline_keyboard": [row]} if row else None
+
+
+def _heard(presses: Sequence[str]) -> Reply:
+    """The answer to a hook may itself be a call of the Bot API."""
+    if not presses:
+        return Reply()
+    call = {"method": "answerCallbackQuery", "callback_query_id": presses[0]}
+    return Reply(body=msgspec.json.encode(call), media_type="application/json")

@@ -10,6 +10,7 @@ from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.methods import (
+    AnswerCallbackQuery,
     DeleteWebhook,
     GetFile,
     GetMe,
@@ -53,6 +54,10 @@ class Client:
 
     async def type(self, chat_id: int, topic: int | None, seconds: float) -> None:
         await self._call(SendChatAction(chat_id=chat_id, message_thread_id=topic, action="typing"), seconds)
+
+    async def hear(self, callback_query_id: str, seconds: float) -> None:
+        """Ends the waiting of somebody who has pressed a button."""
+        await self._call(AnswerCallbackQuery(callback_query_id=callback_query_id), seconds)
 
     async def webhook(self, seconds: float) -> WebhookInfo:
         return await self._call(GetWebhookInfo(), seconds)
@@ -118,6 +123,7 @@ class SendText(TelegramMethod[dict[str, Any]]):
     message_thread_id: int | None = None
     parse_mode: str | None = None
     reply_parameters: dict[str, Any] | None = None
+    reply_markup: dict[str, Any] | None = None
     link_preview_options: dict[str, Any]
 
 

@@ -1,14 +1,24 @@
 """Updates of Telegram, read as events without its client: a request is answered by a process that has none."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from asissto.channels.contract import Attachment, Event, Kind, Sender
-from asissto.channels.telegram_updates import Contact, Entity, File, Membership, Message, Update, User
+from asissto.channels.telegram_updates import (
+    Contact,
+    Entity,
+    File,
+    Membership,
+    Message,
+    Pressed,
+    Update,
+    User,
+)
 
-UPDATES = ("message", "edited_message", "my_chat_member")
+UPDATES = ("message", "edited_message", "my_chat_member", "callback_query")
 """What we ask Telegram for."""
 
 _FILES = ("voice", "audio", "video", "video_note", "animation", "document", "sticker")
@@ -39,7 +49,15 @@ def event_of(update: dict[str, Any], bot: Bot) -> Event:
         return _said(key, "message", read.message, bot) or nothing
     if read.edited_message is not None:
         return _said(key, "edit", read.edited_message, bot) or nothing
+    if read.callback_query is not None:
+        return _pressed(key, read.callback_query) or nothing
     return nothing if read.my_chat_member is None else _reach(key, read.my_chat_member)
+
+
+def presses(updates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The ids of those that are presses of a button, which Telegram wants to hear an answer to."""
+    pressed = [update.get("callback_query") for update in updates]
+    return [each["id"] for each in pressed if isinstance(each, dict) and isinstance(each.get("id"), str)]
 
 
 def thread_of(chat_id: int, topic: int | None) -> str:
@@ -76,6 +94,15 @@ def _said(key: str, kind: Kind, message: Message, bot: Bot) -> Event | None:
         attachments=attachments,
         at=datetime.fromtimestamp(message.edit_date or message.date, UTC),
     )
+
+
+def _pressed(key: str, pressed: Pressed) -> Event | None:
+    """None for a button of a message that Telegram tells nothing of."""
+    on = pressed.message
+    if on is None:
+        return None
+    topic = on.message_thread_id if on.is_topic_message else None
+    return Event(key=key, kind="pressed", thread=thread_of(on.chat.id, topic), text=pressed.data)
 
 
 def _moved(key: str, message: Message) -> Event:

@@ -96,8 +96,23 @@ class Membership(msgspec.Struct):
     new_chat_member: Member
 
 
+class Place(msgspec.Struct):
+    """The message that a button was on; what is too old to be seen has its place alone."""
+
+    chat: Chat
+    message_thread_id: int | None = None
+    is_topic_message: bool = False
+
+
+class Pressed(msgspec.Struct):
+    id: str
+    message: Place | None = None
+    data: str = ""
+
+
 class Update(msgspec.Struct):
     update_id: int
+    callback_query: Pressed | None = None
     message: Message | None = None
     edited_message: Message | None = None
     my_chat_member: Membership | None = None

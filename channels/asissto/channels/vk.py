@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -9,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta
 
 from asissto.channels.blocks import Block, Span, blocks_of, pack, paragraph
+from asissto.channels.buttons import buttons_on, with_buttons
 from asissto.channels.calling import download
 from asissto.channels.contract import (
     Account,
@@ -30,7 +32,7 @@ from asissto.channels.contract import (
 from asissto.channels.plain_words import plain_blocks, plain_sources
 from asissto.channels.send_errors import ChannelBroken, Permanent, Uncertain
 from asissto.channels.vk_calls import API_VERSION, VkCalls, field
-from asissto.channels.vk_events import FIRST_CHAT, WANTED, decoded, read_update
+from asissto.channels.vk_events import FIRST_CHAT, PRESSED, WANTED, decoded, read_update
 from asissto.channels.vk_polling import PAGE, begin, messages_of, poll
 from asissto.channels.vk_users import names_of
 from asissto.platform.errors import HookRefused
@@ -66,7 +68,7 @@ class Vk(Connector):
     """A key is VK's `random_id`, by which it knows a repetition; a thread is a `peer_id`."""
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        again="idempotent", idempotent_seconds=KEY_SECONDS, lookup_after=0.0, types=True, names=True
+        again="idempotent", idempotent_seconds=KEY_SECONDS, lookup_after=0.0, types=True, names=True, rates=True
     )
     Settings = VkSettings
     Secrets = VkSecrets
@@ -118,7 +120,7 @@ class Vk(Connector):
         if said.citations:
             blocks.append(Block("code", (Span(plain_sources(said)),)))  # code is cut between lines alone
         texts = [plain_blocks(message).strip() for message in pack(blocks, _fits)]
-        return [Part(text=text) for text in texts if text]
+        return with_buttons([Part(text=text) for text in texts if text], said)
 
     async def send(self, to: Destination, part: Part, key: int) -> Sent:
         number = await self._calls.method(
@@ -128,6 +130,7 @@ class Vk(Connector):
             random_id=key,
             dont_parse_links=1,
             disable_mentions=1,
+            **_keyboard(part),
         )
         return Sent(str(number) if number else f"{to.thread}:{key}")  # in chats VK gives messages no number
 
@@ -193,6 +196,15 @@ class Vk(Connector):
 
     async def close(self) -> None:
         await self._calls.close()
+
+
+def _keyboard(part: Part) -> dict[str, Any]:
+    """Below the message; whoever presses a button says its label, with the payload."""
+    row = [
+        {"action": {"type": "text", "label": button.label, "payload": json.dumps({PRESSED: button.value})}}
+        for button in buttons_on(part)
+    ]
+    return {"keyboard": json.dumps({"inline": True, "buttons": [row]})} if row else {}
 
 
 def _peer(to: Destination) -> int:

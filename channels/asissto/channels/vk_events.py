@@ -17,6 +17,8 @@ FIRST_CHAT = 2_000_000_000
 """Conversations of several people have numbers from here on."""
 
 LONGEST_KEY = 200
+PRESSED = "asissto"
+"""The name in the payload of our buttons."""
 LANGUAGES = {0: "ru", 1: "uk", 2: "be", 3: "en"}
 _MENTION = re.compile(r"\[(club|public|event|id)(\d{1,15})\|([^\]]*)\]")
 
@@ -48,6 +50,7 @@ class Message(msgspec.Struct, frozen=True):
     reply_message: Foreign | None = None
     action: dict[str, Any] | None = None
     geo: dict[str, Any] | None = None
+    payload: str = ""
 
     @property
     def name(self) -> str:
@@ -122,6 +125,9 @@ def read_message(message: Message, group_id: int, language: str | None = None, k
     """
     if message.from_id <= 0 or message.out or message.action is not None or not _concerns(message, group_id):
         return None
+    pressed = _pressed(message.payload)
+    if pressed and kind == "message":
+        return Event(key=f"new:{message.name}", kind="pressed", thread=str(message.peer_id), text=pressed)
     return Event(
         key=f"new:{message.name}" if kind == "message" else "",
         kind=kind,
@@ -132,6 +138,16 @@ def read_message(message: Message, group_id: int, language: str | None = None, k
         attachments=attachments_of(message.attachments, message.geo),
         at=datetime.fromtimestamp(message.date, UTC),
     )
+
+
+def _pressed(payload: str) -> str:
+    """The value of one of our buttons; empty for other buttons, and for none."""
+    try:
+        told = json.loads(payload) if payload else None
+    except (ValueError, RecursionError):
+        return ""
+    value = told.get(PRESSED) if isinstance(told, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def read_reply(message: Message) -> Event | None:

@@ -52,7 +52,7 @@ class WebWidgetSecrets(CommonSecrets, frozen=True, kw_only=True):
 class WebWidget(Connector):
     """The row in the outbox is what the stream reads, so that sending it once more changes nothing."""
 
-    capabilities: ClassVar[Capabilities] = Capabilities(again="idempotent")
+    capabilities: ClassVar[Capabilities] = Capabilities(again="idempotent", rates=True)
     Settings = WebWidgetSettings
     Secrets = WebWidgetSecrets
 

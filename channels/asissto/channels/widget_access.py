@@ -1,7 +1,6 @@
 """Who may use a widget's routes: pages of the origins that its owner names, within the limit of their address."""
 
 import hmac
-import ipaddress
 from typing import Any, cast
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -17,6 +16,7 @@ from asissto.channels.send_errors import ChannelBroken
 from asissto.channels.tables import Channel
 from asissto.channels.web_widget import WEB, WebWidgetSettings
 from asissto.channels.widget_sessions import Lock, Visitor, read_session
+from asissto.platform.address_limits import network_of
 from asissto.platform.counting import count
 from asissto.platform.errors import (
     ChannelResting,
@@ -129,14 +129,7 @@ def _origin(connection: AnyConnection, services: Services) -> str:
 
 
 def _reader(keys: KeyRing, connection: AnyConnection) -> str:
-    """Of IPv6 the network: whoever has one address there has them all."""
-    host = connection.client.host if connection.client else ""
-    try:
-        address = ipaddress.ip_address(host)
-        if address.version == 6:
-            host = str(ipaddress.ip_network((address, 64), strict=False))
-    except ValueError:
-        pass
+    host = network_of(connection.client.host if connection.client else "")
     return hmac.digest(keys.derive("widget reader"), host.encode(), "sha256").hex()[:24]
 
 

@@ -18,6 +18,7 @@ from asissto.channels.outbox import IN_QUEUE
 from asissto.channels.tables import InboundEvent, Outgoing, Thread
 from asissto.channels.widget_sessions import Visitor
 from asissto.platform.paging import newest_first
+from asissto.retrieval.feedback import Asks
 from asissto.retrieval.tables import Conversation, Message
 
 MOST_AT_ONCE = 100
@@ -32,7 +33,8 @@ Status = Literal["assistant", "waiting", "person", "closed"]
 class WidgetMessage(msgspec.Struct, frozen=True, kw_only=True):
     """`blocks` are `text` with its shape; `key` is the page's own id of what the visitor wrote, on whichever page.
 
-    `notice` is to be shown below: the offer of a person, or when one will be there.
+    `notice` is to be shown below: the offer of a person, or when one will be there. `asks` is thumb or rating where the
+    visitor is asked what they think of the message.
     """
 
     id: UUID
@@ -44,6 +46,7 @@ class WidgetMessage(msgspec.Struct, frozen=True, kw_only=True):
     citations: list[Cited] = []
     notice: str = ""
     language: str | None = None
+    asks: Asks = ""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -211,4 +214,5 @@ def _shown(message: Message, out: Outgoing | None, key: str | None = None) -> Wi
         citations=msgspec.convert(extra.get("citations", []), list[Cited]),
         notice=extra.get("notice", ""),
         language=extra.get("language"),
+        asks=extra.get("asks", ""),
     )

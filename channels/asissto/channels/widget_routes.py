@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 from litestar.response import ServerSentEvent
@@ -25,6 +25,7 @@ from asissto.channels.widget_stream import MOST_STREAMS, WRITTEN, Stream
 from asissto.platform.authentication import OTHER_SITES
 from asissto.platform.errors import IdentityRefused, NotFound, TooManyRequests
 from asissto.platform.events import Hub, announce
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit
 from asissto.platform.permissions import open_to_all
 from asissto.platform.services import Services
@@ -32,6 +33,7 @@ from asissto.platform.texts import Language
 from asissto.platform.web import UNCOMPRESSED
 from asissto.retrieval.answering import check_question
 from asissto.retrieval.assistants import find_assistant
+from asissto.retrieval.feedback import Opinion, OpinionOut, take_opinion
 from asissto.retrieval.opening import open_citation
 from asissto.retrieval.tables import Citation
 
@@ -168,7 +170,7 @@ class WidgetController(Controller):
         async with services.database.tenant(visitor.tenant_id) as session:
             return await read_history(session, visitor, limit, after)
 
-    @get("/events", operation_id="widget.events", opt={UNCOMPRESSED: True})
+    @get("/events", operation_id="widget.events", opt={UNCOMPRESSED: True, MEDIA_TYPES: ("text/event-stream",)})
     async def events(
         self,
         request: Request[Any, Any, Any],
@@ -198,6 +200,17 @@ class WidgetController(Controller):
         before, after = (opened.before, opened.after) if opened.current else ("", "")
         same = {name: getattr(opened, name) for name in ("number", "title", "locator", "url", "quote")}
         return VisitorCitationOut(**same, before=before, after=after)
+
+    @put("/messages/{message_id:uuid}/feedback", operation_id="widget.feedback")
+    async def feedback(
+        self, message_id: FromPath[UUID], data: JSONBody[Opinion], services: Open, widget: Shown, visitor: Who
+    ) -> OpinionOut:
+        """What the visitor thinks of a message that was sent to them: a thumb, or a rating where it asks for one."""
+        widget.refuse_if_paused()
+        async with services.database.tenant(visitor.tenant_id) as session:
+            if not await is_visible(session, visitor, message_id):
+                raise NotFound(kind="message")
+            return await take_opinion(session, visitor.tenant_id, message_id, data)
 
 
 HANDLERS: list[ControllerRouterHandler] = [WidgetController]

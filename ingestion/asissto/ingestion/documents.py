@@ -24,7 +24,7 @@ from asissto.platform.embedding import Embedder
 from asissto.platform.errors import DocumentBusy, DocumentEmpty, DocumentTypeUnknown, NotFound
 from asissto.platform.events import announce
 from asissto.platform.jobs import enqueue
-from asissto.platform.plan_limits import check_room
+from asissto.platform.plan_limits import Kept, check_room
 from asissto.platform.services import Services
 from asissto.platform.stored_files import StoredFile
 from asissto.platform.tables import Tenant, new_id
@@ -71,14 +71,15 @@ async def upload(services: Services, tenant_id: UUID, what: Upload, pieces: Asyn
         if not stored.bytes:
             raise DocumentEmpty(name=what.name)
         async with services.database.tenant(tenant_id) as session:
-            document_id, wanted = await _receive(session, tenant_id, what, stored)
-            await check_room(session, services.settings, tenant_id, "documents", "storage_mb")
+            document_id, taken = await _receive(session, tenant_id, what, stored)
+            if taken:
+                await check_room(session, services.settings, tenant_id, *taken)
             actor = what.by or Actor(tenant_id=tenant_id, kind="system")
             await record(session, actor, "documents.upload", "document", document_id, file_name=what.name)
     except BaseException:
         await services.files.delete(stored.key)
         raise
-    if not wanted:
+    if not taken:
         await services.files.delete(stored.key)
     return document_id
 
@@ -265,15 +266,17 @@ def chunk_sizes(collection: Collection) -> ChunkSizes:
     return msgspec.convert(collection.settings.get("chunks", {}), ChunkSizes)
 
 
-async def _receive(session: AsyncSession, tenant_id: UUID, what: Upload, stored: StoredFile) -> tuple[UUID, bool]:
-    """The document's id, and whether there is anything to do."""
+async def _receive(
+    session: AsyncSession, tenant_id: UUID, what: Upload, stored: StoredFile
+) -> tuple[UUID, tuple[Kept, ...]]:
+    """The document's id, and of what it takes room; of nothing where there is nothing to do."""
     collection = await find_collection(session, tenant_id, what.collection_id)
     pipeline = pipeline_sha(chunk_sizes(collection))
     document_id = await _document(session, tenant_id, what)
     write_labels(await find_document(session, tenant_id, document_id), what.labels)
     newest = await newest_version(session, tenant_id, document_id)
     if newest is not None and newest.state != "failed" and _same_work(newest, stored.sha, pipeline):
-        return document_id, False
+        return document_id, ()
     version = DocumentVersion(
         document_id=document_id,
         file_name=what.name,
@@ -285,7 +288,7 @@ async def _receive(session: AsyncSession, tenant_id: UUID, what: Upload, stored:
         created_by=what.by and what.by.user_id,
     )
     await _queue(session, version, tenant_id)
-    return document_id, True
+    return document_id, ("storage_mb",) if newest else ("documents", "storage_mb")
 
 
 def _same_work(version: DocumentVersion, content_sha: bytes, pipeline: bytes) -> bool:

@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 
 from asissto.ingestion.documents import find_document, newest_version
 from asissto.platform.authentication import Principal
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import need
 from asissto.platform.services import Services
 from asissto.platform.web import UNCOMPRESSED
@@ -23,7 +24,7 @@ from asissto.platform.web import UNCOMPRESSED
     operation_id="documents.original",
     guards=[need("documents.read")],
     tags=["documents"],
-    opt={UNCOMPRESSED: True},
+    opt={UNCOMPRESSED: True, MEDIA_TYPES: ("*/*",)},
 )
 async def original(
     document_id: FromPath[UUID],

@@ -158,7 +158,7 @@ class PairTableController(Controller):
         table = await export_pairs(session, principal.tenant_id, collection_id)
         # Excel takes CSV for UTF-8 only with a mark in front.
         headers = {"content-disposition": 'attachment; filename="pairs.csv"'}
-        return Response(f"\ufeff{table}", media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(f"\ufeff{table}", media_type="text/csv", headers=headers)
 
 
 HANDLERS: list[ControllerRouterHandler] = [PairController, PairTableController]

@@ -14,6 +14,7 @@ from asissto.platform.services import Services
 from asissto.platform.stored_files import FoundFile
 
 _ATTACHMENTS = table("attachments", column("tenant_id"), column("file_key"))
+_EXPORTS = table("privacy_requests", column("tenant_id"), column("file_key"))
 """Of channels, which this component does not import: their files are nobody's leftovers either."""
 
 
@@ -36,7 +37,12 @@ async def _unknown(services: Services, tenant_id: UUID, files: Sequence[FoundFil
     keys = [file.key for file in files]
     version, attached = DocumentVersion, _ATTACHMENTS.c
     documents = select(version.storage_key).where(version.tenant_id == tenant_id, version.storage_key.in_(keys))
+    exported = select(_EXPORTS.c.file_key).where(_EXPORTS.c.tenant_id == tenant_id, _EXPORTS.c.file_key.in_(keys))
     messages = select(attached.file_key).where(attached.tenant_id == tenant_id, attached.file_key.in_(keys))
     async with services.database.tenant(tenant_id) as session:
-        known = {*await session.scalars(documents), *await session.scalars(messages)}
+        known = {
+            *await session.scalars(documents),
+            *await session.scalars(messages),
+            *await session.scalars(exported),
+        }
     return [file for file in files if file.key not in known]

@@ -17,8 +17,11 @@ from asissto.platform.permissions import WITHHELD, Permission, Role
 from asissto.platform.tables import Membership, Tenant, User
 
 PREFIX = "ast_"
-NOT_FOR_KEYS: frozenset[Permission] = WITHHELD | {"me.read", "me.write", "me.sign_out"}
-"""What is for people alone: accounts, keys, members and their roles, money."""
+NOT_FOR_KEYS: frozenset[Permission] = (WITHHELD - {"privacy.write"}) | {"me.read", "me.write", "me.sign_out"}
+"""What is for people alone: accounts, keys, members and their roles, money.
+
+A program that hears of a customer who wants to be forgotten may see to it.
+"""
 
 _KEY = re.compile(r"ast_([a-z0-9]{8})_[A-Za-z0-9_-]{43}")
 _TOUCH_AFTER = timedelta(minutes=1)

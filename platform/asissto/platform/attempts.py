@@ -16,7 +16,7 @@ from asissto.platform.keys import KeyRing
 from asissto.platform.people_tables import Attempt
 from asissto.platform.services import Services
 
-Door = Literal["login", "address", "register", "mail", "link"]
+Door = Literal["login", "address", "register", "mail", "link", "click"]
 WINDOW = timedelta(minutes=15)
 MOST: dict[Door, int] = {
     "login": 10,
@@ -24,6 +24,7 @@ MOST: dict[Door, int] = {
     "register": 20,
     "mail": 3,
     "link": 50,
+    "click": 60,
 }
 """Tries within the window that begins with the first of them; one more is refused until it ends."""
 

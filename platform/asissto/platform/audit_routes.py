@@ -10,8 +10,18 @@ from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 from litestar.types import ControllerRouterHandler
 
-from asissto.platform.audit_reading import MEDIA_TYPES, AuditOut, Format, Sought, entries, export
+from asissto.platform.audit_reading import (
+    TYPES,
+    AuditOut,
+    Format,
+    PlatformAuditOut,
+    Sought,
+    entries,
+    export,
+    export_all,
+)
 from asissto.platform.given import Caller, Open, Session
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need
 from asissto.platform.tables import AuditEntry
@@ -64,7 +74,13 @@ class AuditController(Controller):
         found = await newest_first(session, entries(principal.tenant_id, sought), AuditEntry.id, limit, after)
         return found.map(AuditOut.of)
 
-    @get("/export", operation_id="audit.export", guards=[need("audit.read")], dependencies=_SOUGHT)
+    @get(
+        "/export",
+        operation_id="audit.export",
+        guards=[need("audit.read")],
+        dependencies=_SOUGHT,
+        opt={MEDIA_TYPES: tuple(TYPES.values())},
+    )
     async def export(
         self,
         principal: Caller,
@@ -75,7 +91,45 @@ class AuditController(Controller):
         """Oldest first, as a file."""
         rows = export(services.database, principal.tenant_id, sought, format)
         headers = {"content-disposition": f'attachment; filename="audit.{format}"'}
-        return Stream(rows, media_type=MEDIA_TYPES[format], headers=headers)
+        return Stream(rows, media_type=TYPES[format], headers=headers)
 
 
-HANDLERS: list[ControllerRouterHandler] = [AuditController]
+class PlatformAuditController(Controller):
+    path = "/api/v1/platform/audit"
+    tags = ("platform",)
+
+    @get(operation_id="platform.audit.list", guards=[need("platform.audit.read")], dependencies=_SOUGHT)
+    async def list(
+        self,
+        services: Open,
+        sought: NamedDependency[Sought],
+        tenant_id: FromQuery[UUID | None] = None,
+        limit: Limit = DEFAULT_LIMIT,
+        after: After = None,
+    ) -> Page[PlatformAuditOut]:
+        """What was done in all tenants or in one, newest first; also in one that is gone."""
+        async with services.database.system() as session:
+            found = await newest_first(session, entries(tenant_id, sought), AuditEntry.id, limit, after)
+        return found.map(PlatformAuditOut.of)
+
+    @get(
+        "/export",
+        operation_id="platform.audit.export",
+        guards=[need("platform.audit.read")],
+        dependencies=_SOUGHT,
+        opt={MEDIA_TYPES: tuple(TYPES.values())},
+    )
+    async def export(
+        self,
+        services: Open,
+        sought: NamedDependency[Sought],
+        tenant_id: FromQuery[UUID | None] = None,
+        format: FromQuery[Format] = "csv",  # noqa: A002 - the name of the parameter
+    ) -> Stream:
+        """Oldest first, as a file."""
+        rows = export_all(services.database, tenant_id, sought, format)
+        headers = {"content-disposition": f'attachment; filename="platform-audit.{format}"'}
+        return Stream(rows, media_type=TYPES[format], headers=headers)
+
+
+HANDLERS: list[ControllerRouterHandler] = [AuditController, PlatformAuditController]

@@ -1,6 +1,5 @@
 """Who is calling: a program by its bearer token, or a browser by its cookie and the CSRF header."""
 
-import hmac
 from typing import Any, Self
 from uuid import UUID
 
@@ -13,9 +12,10 @@ from litestar.types import ASGIApp
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import aliased
 
+from asissto.platform.address_limits import check_address
 from asissto.platform.api_key_access import NOT_FOR_KEYS, PREFIX, holder_of
 from asissto.platform.audit import Actor
-from asissto.platform.credentials import Claims, csrf_token, read_access_token
+from asissto.platform.credentials import Claims, is_csrf_token, read_access_token
 from asissto.platform.database import Database
 from asissto.platform.errors import CsrfMissing, NotSignedIn, TenantSuspended, TokenInvalid
 from asissto.platform.keys import KeyRing
@@ -73,7 +73,7 @@ class Principal(Actor, frozen=True, kw_only=True):
 class Authentication(AbstractAuthenticationMiddleware):
     """Leaves a Principal in `request.user` on every route that is not open to all.
 
-    Raises NotSignedIn, TokenExpired, TokenInvalid, CsrfMissing and TenantSuspended.
+    Raises NotSignedIn, TokenExpired, TokenInvalid, CsrfMissing and TenantSuspended; on open routes TooManyRequests.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -82,6 +82,7 @@ class Authentication(AbstractAuthenticationMiddleware):
     async def authenticate_request(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AuthenticationResult:
         _refuse_other_sites(connection)
         if is_open(connection.route_handler):
+            check_address(connection)
             return AuthenticationResult(user=None, auth=None)
         services: Services = connection.app.state.services
         key = _api_key(connection)
@@ -129,7 +130,7 @@ def _claims(connection: ASGIConnection[Any, Any, Any, Any], keys: KeyRing) -> Cl
         raise NotSignedIn
     claims = read_access_token(keys, cookie)
     sent = connection.headers.get(CSRF_HEADER, "")
-    if _is_unsafe(connection) and not _equal(sent, csrf_token(keys, claims.sid)):
+    if _is_unsafe(connection) and not is_csrf_token(keys, claims.sid, sent):
         raise CsrfMissing
     return claims
 
@@ -193,7 +194,3 @@ def _refuse_other_sites(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
 
 def _is_unsafe(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
     return connection.scope.get("method") not in ("GET", "HEAD", "OPTIONS")
-
-
-def _equal(sent: str, expected: str) -> bool:
-    return hmac.compare_digest(sent.encode(), expected.encode())

@@ -11,10 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform import ledger
-from asissto.platform.errors import Conflict
+from asissto.platform.errors import AnswersPaused, Conflict
 from asissto.platform.events import Topic
+from asissto.platform.jobs import wake
 from asissto.platform.metering import AtZero, used
 from asissto.platform.money_tables import LedgerAccount, LedgerEntry, LedgerHold, QuotaWarning, Subscription
+from asissto.platform.plan_changes import LeftOut, OverOut, left_out, over
 from asissto.platform.plan_limits import levels
 from asissto.platform.plans import Code, Terms
 from asissto.platform.settings import Settings
@@ -54,7 +56,8 @@ class HoldOut(msgspec.Struct, frozen=True, kw_only=True):
 class BillingOut(msgspec.Struct, frozen=True, kw_only=True):
     """Amounts in minor units of `currency`; `limits` are those of `usage`, null where there is none.
 
-    `next_plan` is the plan from the end of the period on, where another one was chosen.
+    `next_plan` is the plan from the end of the period on, where another one was chosen. `over` and `left_out` are what
+    a larger plan has left behind.
     """
 
     plan: Terms
@@ -64,6 +67,8 @@ class BillingOut(msgspec.Struct, frozen=True, kw_only=True):
     next_plan: str | None
     usage: dict[str, int]
     limits: dict[str, int | None]
+    over: list[OverOut]
+    left_out: list[LeftOut]
     warnings: list[WarningOut]
     balance: int
     held: int
@@ -110,6 +115,8 @@ async def show_billing(session: AsyncSession, tenant_id: UUID) -> BillingOut:
         next_plan=subscription.next_plan,
         usage=counted,
         limits={name: getattr(terms, name) for name in LIMITED},
+        over=over(terms, counted),
+        left_out=await left_out(session, tenant_id, terms),
         warnings=await _warnings(session, subscription),
         balance=money.available,
         held=money.held,
@@ -128,6 +135,8 @@ async def change_billing(session: AsyncSession, tenant_id: UUID, what: BillingPa
     for name, value in changes.items():
         setattr(subscription, name, value)
     await session.flush()
+    if "at_zero" in changes:
+        await wake(session, tenant_id, AnswersPaused.code)
     return changes
 
 

@@ -24,9 +24,11 @@ from asissto.platform.given import Caller, Open, Session
 from asissto.platform.money_tables import LedgerEntry
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need
+from asissto.platform.plan_changes import PlanChangeOut, preview
 from asissto.platform.plans import Terms, offered
 from asissto.platform.platform_money import AdjustmentIn, MoneyOut, OverdraftIn, PlanIn
 from asissto.platform.subscriptions import change_plan
+from asissto.platform.usage import UsageOut, show_usage
 
 Kind = Annotated[str | None, QueryParameter(max_length=40, description="Only entries of this kind.")]
 
@@ -81,6 +83,18 @@ class BillingController(Controller):
         await session.flush()
         return await show_billing(session, principal.tenant_id)
 
+    @get("/usage", operation_id="billing.usage", guards=[need("billing.read")])
+    async def usage(self, services: Open, principal: Caller, session: Session) -> UsageOut:
+        """Of the period that runs, against the plan, with a forecast for its end, and by model."""
+        check_billing(services.settings)
+        return await show_usage(session, principal.tenant_id)
+
+    @get("/plan/{code:str}", operation_id="billing.preview_plan", guards=[need("billing.read")])
+    async def preview(self, code: FromPath[str], services: Open, principal: Caller, session: Session) -> PlanChangeOut:
+        """What changing to the plan would cost, when it would begin, and what would be more than it includes."""
+        check_billing(services.settings)
+        return await preview(session, principal.tenant_id, code)
+
     @get("/ledger", operation_id="ledger.list", guards=[need("billing.read")])
     async def ledger(
         self,
@@ -90,8 +104,9 @@ class BillingController(Controller):
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
     ) -> Page[EntryOut]:
-        """Newest first."""
+        """Newest first; what the operator owes to whoever brought the workspace is no business of the reader's."""
         mine = select(LedgerEntry).where(LedgerEntry.tenant_id == principal.tenant_id)
+        mine = mine.where(~LedgerEntry.kind.startswith("commission"))
         if kind is not None:
             mine = mine.where(LedgerEntry.kind == kind)
         return (await newest_first(session, mine, LedgerEntry.id, limit, after)).map(EntryOut.of)

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from copy import copy
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +20,6 @@ from asissto.platform.tokens import count_tokens
 
 if TYPE_CHECKING:
     from openai import AsyncStream
-    from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 FIRST_TOKEN_SECONDS = 15.0
 ANSWER_SECONDS = 45.0
@@ -195,19 +194,23 @@ class OpenAIChat:
             attempt.tokens = await asyncio.to_thread(_estimate, request, attempt.answer)
         yield ChatEnd(_usage(self.name, attempt.tokens), finish)
 
-    async def _open(self, request: "_Request", deadline: float) -> "AsyncStream[ChatCompletionChunk]":
+    async def _open(self, request: "_Request", deadline: float) -> "AsyncStream[object]":
+        """Chunks as plain objects: the SDK's own would be made for each of them, and read once."""
+        from openai import AsyncStream
+
         with provider_errors():
             async with asyncio.timeout_at(deadline):
                 client = await self._endpoint.client()
-                parameters: Any = self._parameters(request)
-                opened: AsyncStream[ChatCompletionChunk] = await client.chat.completions.create(**parameters)
-                return opened
+                body = self._parameters(request)
+                return await client.post(
+                    "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
+                )
 
     def _parameters(self, request: "_Request") -> dict[str, Any]:
         """Models that think take no temperature."""
         parameters = {
             "model": self.name,
-            "messages": cast("list[ChatCompletionMessageParam]", msgspec.to_builtins(request.messages)),
+            "messages": msgspec.to_builtins(request.messages),
             "stream": True,
             "stream_options": {"include_usage": True},
         }
@@ -261,7 +264,7 @@ class _Attempt(Struct):
         self.answer += text
 
 
-async def _next(chunks: "AsyncStream[ChatCompletionChunk]", deadline: float) -> Chunk | None:
+async def _next(chunks: "AsyncStream[object]", deadline: float) -> Chunk | None:
     with provider_errors(streaming=True):
         async with asyncio.timeout_at(deadline):
             received = await anext(chunks, None)

@@ -104,4 +104,4 @@ class Chunk(Struct):
 
 def read_chunk(received: object) -> Chunk:
     """Raises ValueError for what no chunk looks like."""
-    return msgspec.convert(received, Chunk, from_attributes=True)
+    return msgspec.convert(received, Chunk)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from copy import copy
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -17,6 +17,7 @@ from asissto.platform.minilm import MODEL, MiniLM
 from asissto.platform.model_calls import ModelCall, Outcome, Purpose, Tokens, call_of
 from asissto.platform.settings import Settings
 from asissto.platform.tokens import count_tokens
+from asissto.platform.word_pieces import Embedded
 
 LOCAL = "local"
 """What settings and API call the built-in model."""
@@ -37,6 +38,22 @@ class Embedder(Protocol):
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """One L2-normalised row per text, in their order: (len(texts), dimensions); raises ProviderError."""
         ...
+
+
+@runtime_checkable
+class InPieces(Protocol):
+    """What an embedder has that tells the meaning of each word piece; endpoints give vectors of whole texts alone."""
+
+    async def embed_in_pieces(self, texts: Sequence[str]) -> list[Embedded]:
+        """As `embed`."""
+        ...
+
+
+async def embed_in_pieces(embedder: Embedder, texts: Sequence[str]) -> list[Embedded]:
+    """With word pieces where the embedder has them; raises ProviderError."""
+    if isinstance(embedder, InPieces):
+        return await embedder.embed_in_pieces(texts)
+    return [Embedded(vector.copy()) for vector in await embedder.embed(texts)]
 
 
 def make_embedder(settings: Settings) -> "MiniLM | OpenAIEmbedder":

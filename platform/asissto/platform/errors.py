@@ -6,7 +6,7 @@ AsisstoError
 │   ├── CalibrationUnsupported  too few questions for the budget of false answers
 │   ├── AddressUnusable, AddressRefused  an address of the web that may not be fetched
 │   └── DocumentRefused     the file's own fault: empty, encrypted, corrupt, garbled, scanned, a bomb, unknown type
-├── PaymentNeeded           402 (BalanceTooLow, PlanLimit, AnswersPaused)
+├── PaymentNeeded           402 (BalanceTooLow, PlanLimit, ModelNotIncluded, AnswersUsedUp, AnswersPaused)
 ├── NotSignedIn             401 (SignInFailed, SecondFactorRequired, SecondFactorWrong, TokenExpired, TokenReused)
 ├── Forbidden               403 (CsrfMissing, RegistrationClosed, TenantSuspended, LinkSpent, HookRefused,
 │                               PaymentHookRefused, …)
@@ -210,7 +210,7 @@ class BalanceTooLow(PaymentNeeded):
 
 
 class PlanLimit(PaymentNeeded):
-    """`what` is the part of the plan that is used up: a name in `plan_limits.Kept`."""
+    """`what` is the part of `plan` that is used up: a name in `plan_limits.Kept`."""
 
     code = "plan_limit"
 
@@ -218,6 +218,18 @@ class PlanLimit(PaymentNeeded):
         return text(
             "error.plan_limit", language, **{**self.params, "what": text(f"quota.{self.params['what']}", language)}
         )
+
+
+class ModelNotIncluded(PaymentNeeded):
+    """`models` are those that `plan` includes."""
+
+    code = "model_not_included"
+
+
+class AnswersUsedUp(PaymentNeeded):
+    """For whoever tries an assistant: neither an included answer nor the price of one more is left."""
+
+    code = "answers_used_up"
 
 
 class AnswersPaused(PaymentNeeded):
@@ -402,7 +414,7 @@ class RunsDiffer(Conflict):
 
 
 class CurrencyDiffers(Conflict):
-    """The workspace's money is of another currency than the plan."""
+    """The workspace's money is of another currency than the plan or the payment."""
 
     code = "currency_differs"
 

@@ -15,6 +15,7 @@ from asissto.platform.authentication import Principal, current_standing
 from asissto.platform.database import Database
 from asissto.platform.errors import DatabaseDown, Forbidden, InvalidInput
 from asissto.platform.events import Change, Hub, Topics, Watcher
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import Permission, need
 from asissto.platform.texts import Language, Phrase
 from asissto.platform.web import UNCOMPRESSED
@@ -41,7 +42,7 @@ class Reader(msgspec.Struct, frozen=True):
     operation_id="events.stream",
     guards=[need("me.read")],
     tags=["events"],
-    opt={UNCOMPRESSED: True},
+    opt={UNCOMPRESSED: True, MEDIA_TYPES: ("text/event-stream",)},
 )
 async def stream(
     hub: SkipValidation[NamedDependency[Hub]],

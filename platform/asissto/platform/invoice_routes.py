@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from asissto.platform.given import Caller, Reader, Session
 from asissto.platform.invoices import find_invoice, shown_number
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.paper_rendering import invoice_page, invoice_table, statement_page, statement_table
 from asissto.platform.payment_tables import Invoice
@@ -58,7 +59,12 @@ class InvoiceController(Controller):
     async def read(self, invoice_id: FromPath[UUID], principal: Caller, session: Session) -> InvoiceOut:
         return InvoiceOut.of(await find_invoice(session, principal.tenant_id, invoice_id))
 
-    @get("/{invoice_id:uuid}/html", operation_id="invoices.html", guards=[need("billing.read")])
+    @get(
+        "/{invoice_id:uuid}/html",
+        operation_id="invoices.html",
+        guards=[need("billing.read")],
+        opt={MEDIA_TYPES: ("text/html",)},
+    )
     async def html(
         self, invoice_id: FromPath[UUID], principal: Caller, session: Session, language: Reader
     ) -> Response[str]:
@@ -66,7 +72,12 @@ class InvoiceController(Controller):
         invoice = await find_invoice(session, principal.tenant_id, invoice_id)
         return Response(invoice_page(invoice, language), media_type=MediaType.HTML)
 
-    @get("/{invoice_id:uuid}/csv", operation_id="invoices.csv", guards=[need("billing.read")])
+    @get(
+        "/{invoice_id:uuid}/csv",
+        operation_id="invoices.csv",
+        guards=[need("billing.read")],
+        opt={MEDIA_TYPES: ("text/csv",)},
+    )
     async def csv(self, invoice_id: FromPath[UUID], principal: Caller, session: Session) -> Response[str]:
         invoice = await find_invoice(session, principal.tenant_id, invoice_id)
         return _spreadsheet(invoice_table(invoice), shown_number(invoice.kind, invoice.number))
@@ -76,13 +87,23 @@ class StatementController(Controller):
     path = "/api/v1/billing/statement"
     tags = ("payments",)
 
-    @get("/html", operation_id="statements.html", guards=[need("billing.read")])
+    @get(
+        "/html",
+        operation_id="statements.html",
+        guards=[need("billing.read")],
+        opt={MEDIA_TYPES: ("text/html",)},
+    )
     async def html(self, month: Month, principal: Caller, session: Session, language: Reader) -> Response[str]:
         """What moved the balance within a month, to be printed."""
         statement = await read_statement(session, principal.tenant_id, month)
         return Response(statement_page(statement, language), media_type=MediaType.HTML)
 
-    @get("/csv", operation_id="statements.csv", guards=[need("billing.read")])
+    @get(
+        "/csv",
+        operation_id="statements.csv",
+        guards=[need("billing.read")],
+        opt={MEDIA_TYPES: ("text/csv",)},
+    )
     async def csv(self, month: Month, principal: Caller, session: Session) -> Response[str]:
         statement = await read_statement(session, principal.tenant_id, month)
         return _spreadsheet(statement_table(statement), f"statement-{month}")
@@ -90,7 +111,7 @@ class StatementController(Controller):
 
 def _spreadsheet(table: str, name: str) -> Response[str]:
     headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
-    return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(table, media_type="text/csv", headers=headers)
 
 
 HANDLERS: list[ControllerRouterHandler] = [InvoiceController, StatementController]

@@ -93,9 +93,15 @@ async def enqueue_all(
 
 
 _ABANDONED = """
-    SELECT j.tenant_id, j.id FROM jobs j JOIN tenants ON tenants.id = j.tenant_id AND tenants.status = 'active'
+    SELECT j.tenant_id, j.id FROM jobs j JOIN tenants ON tenants.id = j.tenant_id
     WHERE j.kind = ANY(:kinds) AND j.state = 'doing' AND j.lease_until < now()
+        AND (tenants.status = 'active' OR starts_with(j.kind, 'privacy.'))
     ORDER BY j.lease_until LIMIT :most FOR UPDATE OF j SKIP LOCKED
+"""
+_DUE_BY_LAW = """
+    SELECT j.tenant_id, j.id FROM jobs j JOIN tenants ON tenants.id = j.tenant_id AND tenants.status <> 'active'
+    WHERE j.kind = ANY(:kinds) AND starts_with(j.kind, 'privacy.') AND j.state = 'todo' AND j.run_at <= now()
+    ORDER BY j.run_at LIMIT :most FOR UPDATE OF j SKIP LOCKED
 """
 # Walks the tenants that have jobs by the index, not the jobs: a hundred thousand of one tenant cost as much as one.
 _DUE = """
@@ -122,7 +128,7 @@ _DUE = """
 """
 """The tenant with the fewest running jobs comes first, of those the one that was served longest ago: a bulk upload
 keeps nobody else waiting, even where one job runs at a time. Of several that are claimed at once each tenant has its
-share. Jobs of suspended tenants rest."""
+share. Jobs of suspended tenants rest, but for `privacy.` ones: what has to be erased is erased also there."""
 
 _TAKE = """
     WITH next AS ({next}), served AS (
@@ -133,7 +139,9 @@ _TAKE = """
     FROM next WHERE jobs.tenant_id = next.tenant_id AND jobs.id = next.id
     RETURNING jobs.tenant_id, jobs.id, jobs.kind, jobs.key, jobs.payload, jobs.attempts, jobs.worker, jobs.waiting_since
 """
-_TAKE_ABANDONED, _TAKE_DUE = (text(_TAKE.format(next=query)) for query in (_ABANDONED, _DUE))
+_TAKE_ABANDONED, _TAKE_DUE_BY_LAW, _TAKE_DUE = (
+    text(_TAKE.format(next=query)) for query in (_ABANDONED, _DUE_BY_LAW, _DUE)
+)
 
 
 async def claim(session: AsyncSession, worker: UUID, kinds: list[str], most: int) -> list[ClaimedJob]:
@@ -142,8 +150,11 @@ async def claim(session: AsyncSession, worker: UUID, kinds: list[str], most: int
 
 
 async def claim_abandoned(session: AsyncSession, worker: UUID, kinds: list[str], most: int) -> list[ClaimedJob]:
-    """Takes at most so many jobs whose worker died."""
-    return await _take(session, _TAKE_ABANDONED, worker, kinds, most)
+    """Takes at most so many jobs whose worker died, and those of suspended tenants that do not rest."""
+    found = await _take(session, _TAKE_ABANDONED, worker, kinds, most)
+    if any(kind.startswith("privacy.") for kind in kinds) and len(found) < most:
+        found += await _take(session, _TAKE_DUE_BY_LAW, worker, kinds, most - len(found))
+    return found
 
 
 async def _take(
@@ -192,6 +203,22 @@ async def postpone(session: AsyncSession, job: ClaimedJob, error: str, at_least:
     since = job.waiting_since or now
     await _requeue(session, job, error=error, run_at=run_at, attempts=job.attempts - 1, waiting_since=since)
     return run_at
+
+
+async def rest(session: AsyncSession, job: ClaimedJob, until: str, at_most: timedelta) -> None:
+    """Back into the queue until somebody calls `wake` with the same `until`; does not count as an attempt.
+
+    It is tried again after `at_most`, for what it waits for may have come while it lay down.
+    """
+    await _requeue(session, job, error=until, run_at=datetime.now(UTC) + at_most, attempts=job.attempts - 1)
+
+
+async def wake(session: AsyncSession, tenant_id: UUID, until: str) -> None:
+    """What rests until this is due now."""
+    mine = (Job.tenant_id == tenant_id, Job.state == "todo", Job.error == until)
+    kinds = await session.scalars(update(Job).where(*mine).values(run_at=func.now()).returning(Job.kind))
+    for kind in set(kinds):
+        await _tell(session, kind)
 
 
 async def _requeue(session: AsyncSession, job: ClaimedJob, **values: Any) -> None:

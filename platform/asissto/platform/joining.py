@@ -25,6 +25,7 @@ from asissto.platform.errors import Conflict, InvitationForAnother, LinkSpent, N
 from asissto.platform.passwords import Password
 from asissto.platform.people_tables import Invitation
 from asissto.platform.permissions import Role, holders
+from asissto.platform.plan_limits import check_room
 from asissto.platform.second_factor import Code
 from asissto.platform.services import Services
 from asissto.platform.tables import Membership, Tenant, User
@@ -88,7 +89,7 @@ async def show_invitation(services: Services, token: str, visitor: Visitor) -> I
 
 
 async def join_as_new(services: Services, what: NewPerson, visitor: Visitor) -> OpenedSession:
-    """Raises LinkSpent, RegistrationClosed, WeakPassword, EmailTaken, TooManyRequests."""
+    """Raises LinkSpent, RegistrationClosed, WeakPassword, EmailTaken, PlanLimit, TooManyRequests."""
     if services.settings.registration == "closed":
         raise RegistrationClosed
     await knock(services, ("register", network_of(visitor.ip)))
@@ -97,22 +98,22 @@ async def join_as_new(services: Services, what: NewPerson, visitor: Visitor) -> 
     async with services.database.system() as session:
         invitation = await _accept(session, what.token)
         await add_user(session, person)
-        return await _join(session, person, invitation, visitor)
+        return await _join(services, session, person, invitation, visitor)
 
 
 async def join_as_known(services: Services, what: KnownPerson, visitor: Visitor) -> OpenedSession:
-    """Raises LinkSpent, Conflict for a member, and what signing in does."""
+    """Raises LinkSpent, Conflict for a member, PlanLimit, and what signing in does."""
     invited = await show_invitation(services, what.token, visitor)
     signing_in = SignIn(email=invited.email, password=what.password, code=what.code)
     user_id = await prove_password(services, signing_in.email, signing_in.password, visitor)
     async with services.database.system() as session:
         await prove_rest(session, services, user_id, signing_in, visitor)
         invitation = await _accept(session, what.token)
-        return await _join(session, await session.get_one(User, user_id), invitation, visitor)
+        return await _join(services, session, await session.get_one(User, user_id), invitation, visitor)
 
 
 async def join_signed_in(services: Services, principal: Principal, token: str, visitor: Visitor) -> OpenedSession:
-    """Raises NotFound for a link that is spent, InvitationForAnother, Conflict for a member."""
+    """Raises NotFound for a link that is spent, InvitationForAnother, Conflict for a member, PlanLimit."""
     async with services.database.system() as session:
         person = await session.get_one(User, principal.user_id)
         try:
@@ -121,7 +122,7 @@ async def join_signed_in(services: Services, principal: Principal, token: str, v
             raise NotFound(kind="invitation") from None
         if invitation.email != person.email:
             raise InvitationForAnother
-        return await _join(session, person, invitation, visitor)
+        return await _join(services, session, person, invitation, visitor)
 
 
 async def _accept(session: AsyncSession, token: str) -> _Open:
@@ -138,14 +139,21 @@ async def _accept(session: AsyncSession, token: str) -> _Open:
     return msgspec.convert(row._asdict(), _Open)
 
 
-async def _join(session: AsyncSession, person: User, invitation: _Open, visitor: Visitor) -> OpenedSession:
-    """The link came to the address, so whoever follows it reads its mail."""
+async def _join(
+    services: Services, session: AsyncSession, person: User, invitation: _Open, visitor: Visitor
+) -> OpenedSession:
+    """The link came to the address, so whoever follows it reads its mail.
+
+    Raises PlanLimit where the seat that was kept is gone: the plan has become a smaller one.
+    """
     if await session.get(Membership, (invitation.tenant_id, person.id)) is not None:
         raise Conflict(field="token", detail=Phrase("conflict.member"))
     if invitation.mailed and person.confirmed_at is None:
         person.confirmed_at = datetime.now(UTC)
     joins = (invitation.tenant_id, invitation.role)
-    return await join_and_sign_in(session, person, joins, "invitations.accept", visitor)
+    opened = await join_and_sign_in(session, person, joins, "invitations.accept", visitor)
+    await check_room(session, services.settings, invitation.tenant_id, "members")
+    return opened
 
 
 def _followed(token: str) -> tuple[ColumnElement[bool], ...]:

@@ -3,11 +3,11 @@
 A transfer takes `amount` minor units out of the account `debit` and puts them into the account `credit`: a balance is
 what came in less what went out. `wallet` is what the tenant has paid and not used, `held` what is set aside of it;
 neither goes below its floor. `revenue` is what the operator has earned, `cash:<provider>` goes below zero by what came
-in through a provider, `adjustment` by what was given, `commission:<user id>` is owed to a referrer. Whatever is
-booked, the accounts of a tenant add up to zero.
+in through a provider, `adjustment` by what was given, `commission:<user id>` is owed to a referrer at the expense of
+`cost:commission`. Whatever is booked, the accounts of a tenant add up to zero.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -17,7 +17,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.database import Database
-from asissto.platform.errors import BalanceTooLow
+from asissto.platform.errors import AnswersPaused, BalanceTooLow
+from asissto.platform.jobs import wake
 from asissto.platform.money_tables import LedgerAccount, LedgerEntry, LedgerHold
 from asissto.platform.tables import Tenant, new_id
 
@@ -70,17 +71,27 @@ async def transfer(  # noqa: PLR0913 - a line of the journal
     await _open_accounts(session, tenant_id, debit, credit)
     row = {"tenant_id": tenant_id, "id": new_id(), "kind": kind, "debit": debit, "credit": credit, "amount": amount}
     await session.execute(_BOOK, {**row, "currency": currency, "key": key, "about": about, "note": note})
+    if credit == "wallet":
+        await wake(session, tenant_id, AnswersPaused.code)
     return True
 
 
 async def hold(session: AsyncSession, tenant_id: UUID, key: str, amount: int, *, about: UUID | None = None) -> bool:
-    """Sets `amount` aside for HOLD_SECONDS; False where `key` was held before. Raises BalanceTooLow."""
+    """Sets `amount` aside for HOLD_SECONDS. Raises BalanceTooLow.
+
+    False where `key` is held, which it is from now on as long again, or was settled. What was given back, because it
+    expired for one, is set aside anew.
+    """
     await lock(session, tenant_id)
-    if await _find_hold(session, tenant_id, key) is not None:
+    found = await find_hold(session, tenant_id, key)
+    if found is not None and found.state != "released":
+        if found.state == "open":
+            found.expires_at = await _now(session) + timedelta(seconds=HOLD_SECONDS)
         return False
-    await _transfer(session, tenant_id, _Leg("hold", "wallet", "held", amount), key, about)
-    until = func.now() + timedelta(seconds=HOLD_SECONDS)
-    await session.execute(insert(LedgerHold).values(tenant_id=tenant_id, key=key, amount=amount, expires_at=until))
+    times = 1 if found is None else found.times + 1
+    await _transfer(session, tenant_id, _Leg("hold", "wallet", "held", amount, times), key, about)
+    row = insert(LedgerHold).values(tenant_id=tenant_id, key=key, times=times, amount=amount)
+    await session.execute(row.values(expires_at=func.now() + timedelta(seconds=HOLD_SECONDS)))
     return True
 
 
@@ -90,30 +101,31 @@ async def settle(session: AsyncSession, tenant_id: UUID, key: str, amount: int, 
     What is not held, because it was too little or has expired, comes out of the wallet. Raises BalanceTooLow.
     """
     await lock(session, tenant_id)
-    found = await _find_hold(session, tenant_id, key)
+    found = await find_hold(session, tenant_id, key)
     if found is not None and found.state == "settled":
         return False
     held = found.amount if found is not None and found.state == "open" else 0
+    times = 1 if found is None else found.times
     more = max(amount - held, 0)
     await _need(session, tenant_id, "wallet", more)
     for leg in (
         _Leg("settle", "held", "revenue", min(amount, held)),
         _Leg("spend", "wallet", "revenue", more),
-        _Leg("release", "held", "wallet", max(held - amount, 0)),
+        _Leg("release", "held", "wallet", max(held - amount, 0), times),
     ):
         await _transfer(session, tenant_id, leg, key, about)
-    await _close(session, tenant_id, key, "settled")
+    await _close(session, tenant_id, key, found, "settled")
     return True
 
 
-async def release(session: AsyncSession, tenant_id: UUID, key: str) -> bool:
-    """Gives all that is held by `key` back to the wallet; False where nothing is."""
+async def release(session: AsyncSession, tenant_id: UUID, key: str, *, expired: bool = False) -> bool:
+    """Gives all that is held by `key` back to the wallet; False where nothing is, or nothing that has `expired`."""
     await lock(session, tenant_id)
-    found = await _find_hold(session, tenant_id, key)
-    if found is None or found.state != "open":
+    found = await find_hold(session, tenant_id, key)
+    if found is None or found.state != "open" or (expired and found.expires_at > await _now(session)):
         return False
-    await _transfer(session, tenant_id, _Leg("release", "held", "wallet", found.amount), key, None)
-    await _close(session, tenant_id, key, "released")
+    await _transfer(session, tenant_id, _Leg("release", "held", "wallet", found.amount, found.times), key, None)
+    await _close(session, tenant_id, key, found, "released")
     return True
 
 
@@ -127,7 +139,7 @@ async def release_expired(database: Database) -> int:
     released = 0
     for tenant_id, key in found:
         async with database.tenant(tenant_id) as session:
-            released += await release(session, tenant_id, key)
+            released += await release(session, tenant_id, key, expired=True)  # it may have been renewed meanwhile
     return released
 
 
@@ -139,16 +151,26 @@ async def balance(session: AsyncSession, tenant_id: UUID) -> Balance:
 
 
 class _Leg(msgspec.Struct, frozen=True):
+    """`times`: how often it was done by the same key, this time included."""
+
     kind: str
     debit: str
     credit: str
     amount: int
+    times: int = 1
 
 
 async def _transfer(session: AsyncSession, tenant_id: UUID, leg: _Leg, key: str, about: UUID | None) -> None:
     """A part of what is done with the hold `key`; nothing where it is of nothing."""
+    sides = structs.asdict(leg)
+    times = sides.pop("times")
     if leg.amount:
-        await transfer(session, tenant_id, **structs.asdict(leg), key=f"{leg.kind}:{key}", about=about)
+        booked = f"{leg.kind}:{key}" if times == 1 else f"{leg.kind}.{times}:{key}"
+        await transfer(session, tenant_id, **sides, key=booked, about=about)
+
+
+async def _now(session: AsyncSession) -> datetime:
+    return (await session.execute(select(func.now()))).scalar_one()
 
 
 async def lock(session: AsyncSession, tenant_id: UUID) -> str:
@@ -177,13 +199,16 @@ async def _open_accounts(session: AsyncSession, tenant_id: UUID, *names: str) ->
     await session.execute(insert(LedgerAccount).values(rows).on_conflict_do_nothing())
 
 
-async def _find_hold(session: AsyncSession, tenant_id: UUID, key: str) -> LedgerHold | None:
+async def find_hold(session: AsyncSession, tenant_id: UUID, key: str) -> LedgerHold | None:
+    """The last time that something was set aside by the key."""
     wanted = select(LedgerHold).where(LedgerHold.tenant_id == tenant_id, LedgerHold.key == key)
-    return await session.scalar(wanted.execution_options(populate_existing=True))
+    last = wanted.order_by(LedgerHold.times.desc()).limit(1)
+    return await session.scalar(last.execution_options(populate_existing=True))
 
 
-async def _close(session: AsyncSession, tenant_id: UUID, key: str, state: str) -> None:
+async def _close(session: AsyncSession, tenant_id: UUID, key: str, found: LedgerHold | None, state: str) -> None:
     closed = {"state": state, "closed_at": func.now()}
     # What had no hold gets one that is closed, so that it is charged once.
-    row = insert(LedgerHold).values(tenant_id=tenant_id, key=key, amount=0, expires_at=func.now(), **closed)
-    await session.execute(row.on_conflict_do_update(index_elements=["tenant_id", "key"], set_=closed))
+    row = insert(LedgerHold).values(tenant_id=tenant_id, key=key, times=1 if found is None else found.times, amount=0)
+    row = row.values(expires_at=func.now(), **closed)
+    await session.execute(row.on_conflict_do_update(index_elements=["tenant_id", "key", "times"], set_=closed))

@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform import jobs
 from asissto.platform.errors import BadSetting, MailFailed, MailMissing
 from asissto.platform.jobs import ClaimedJob
+from asissto.platform.keys import KeyRing
 from asissto.platform.services import Services
 from asissto.platform.settings import Settings
-from asissto.platform.tables import new_id
+from asissto.platform.tables import Json, new_id
 from asissto.platform.worker import Handler
 
 if TYPE_CHECKING:
@@ -27,17 +28,24 @@ if TYPE_CHECKING:
 SMTP_SECONDS = 20.0
 """For each answer of the server."""
 
+SEALED = "sealed"
+"""The field of a job's payload that has a sealed letter, in base64."""
+
 
 class Letter(msgspec.Struct, frozen=True):
-    """Worth nothing after `until`, as a link that has expired by then."""
+    """Worth nothing after `until`, as a link that has expired by then.
+
+    `unsubscribe` is where a POST ends letters of this kind, for the button of mail programs (RFC 8058).
+    """
 
     to: str
     subject: str
     text: str
     until: datetime
+    unsubscribe: str = ""
 
 
-async def send_mail(services: Services, to: str, subject: str, text: str) -> None:
+async def send_mail(services: Services, to: str, subject: str, text: str, unsubscribe: str = "") -> None:
     """Holds no connection to the database meanwhile. Raises MailMissing, BadSetting, MailFailed."""
     settings = services.settings
     if settings.smtp_host is None:
@@ -45,7 +53,7 @@ async def send_mail(services: Services, to: str, subject: str, text: str) -> Non
     import aiosmtplib
 
     try:
-        await aiosmtplib.send(_written(settings, to, subject, text), **_server(settings))
+        await aiosmtplib.send(_written(settings, to, subject, text, unsubscribe), **_server(settings))
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         raise _failed(error) from error
 
@@ -71,17 +79,22 @@ async def mail_later(session: AsyncSession, services: Services, tenant_id: UUID,
     """
     if not services.settings.has_mail:
         raise MailMissing
-    sealed = services.keys.encrypt(msgspec.json.encode(letter).decode(), about=_about(tenant_id))
-    payload = {"sealed": base64.b64encode(sealed).decode()}
+    sealed = services.keys.encrypt(msgspec.json.encode(letter).decode(), about=about_letter(tenant_id))
+    payload = {SEALED: base64.b64encode(sealed).decode()}
     await jobs.enqueue(session, tenant_id, "mail", str(new_id()), payload)
 
 
+def opened_letter(keys: KeyRing, tenant_id: UUID, payload: Json) -> Letter:
+    """Of a job's payload; raises InvalidTag and KeyError where the ring does not open it."""
+    opened = keys.decrypt(base64.b64decode(payload[SEALED]), about=about_letter(tenant_id))
+    return msgspec.json.decode(opened, type=Letter)
+
+
 async def _deliver(services: Services, job: ClaimedJob) -> None:
-    sealed = base64.b64decode(job.payload["sealed"])
-    letter = msgspec.json.decode(services.keys.decrypt(sealed, about=_about(job.tenant_id)), type=Letter)
+    letter = opened_letter(services.keys, job.tenant_id, job.payload)
     if letter.until > datetime.now(UTC):
         try:
-            await send_mail(services, letter.to, letter.subject, letter.text)
+            await send_mail(services, letter.to, letter.subject, letter.text, letter.unsubscribe)
         except MailFailed as error:
             if not error.permanent:
                 raise
@@ -107,7 +120,7 @@ def sender_of(settings: Settings) -> tuple[str, str]:
     return name, address
 
 
-def _written(settings: Settings, to: str, subject: str, text: str) -> EmailMessage:
+def _written(settings: Settings, to: str, subject: str, text: str, unsubscribe: str) -> EmailMessage:
     mail = EmailMessage(policy=SMTP_POLICY)
     name, address = sender_of(settings)
     local, _, domain = to.rpartition("@")
@@ -117,6 +130,9 @@ def _written(settings: Settings, to: str, subject: str, text: str) -> EmailMessa
     mail["Date"] = format_datetime(datetime.now(UTC))
     mail["Message-ID"] = make_msgid(domain=address.rpartition("@")[2])
     mail["Auto-Submitted"] = "auto-generated"
+    if unsubscribe:
+        mail["List-Unsubscribe"] = f"<{unsubscribe}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail.set_content(text)
     return mail
 
@@ -151,5 +167,6 @@ def _words(error: "aiosmtplib.SMTPResponseException") -> str:
     return f"{error.code} {error.message}"
 
 
-def _about(tenant_id: UUID) -> str:
+def about_letter(tenant_id: UUID) -> str:
+    """What it is bound to when it is sealed."""
     return f"{tenant_id}|jobs|mail|payload"

@@ -1,11 +1,11 @@
 """A workspace and who is in it: joining, roles, leaving, and the people behind the members."""
 
 from datetime import datetime
-from typing import Self, cast
+from typing import Annotated, Self, cast
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -46,6 +46,7 @@ class TenantOut(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     status: str
     language: str
+    timezone: str
     plan: str
     balance: int
     currency: str
@@ -57,8 +58,11 @@ class TenantOut(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`timezone` is a name of the IANA list, as Europe/Moscow: days and hours of the figures are told in it."""
+
     name: Name | UnsetType = UNSET
     language: Language | UnsetType = UNSET
+    timezone: Annotated[str, Meta(min_length=1, max_length=60)] | UnsetType = UNSET
 
 
 class MemberOut(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform import ledger
 from asissto.platform.errors import BalanceTooLow
 from asissto.platform.events import announce
+from asissto.platform.jobs import enqueue
 from asissto.platform.model_calls import ModelCall
 from asissto.platform.money_tables import LedgerHold, QuotaWarning, Subscription, UsageEvent, UsageTotal
 from asissto.platform.plans import Terms
@@ -25,6 +26,7 @@ AtZero = Literal["hand_over", "pause", "overdraft"]
 """What happens to customers' messages once answers and money are used up; with `overdraft` the wallet goes below zero
 as far as the platform allows."""
 
+WARNING = "billing.warning"
 WARN_AT = (80, 100)
 """Percents of what a period includes."""
 
@@ -42,17 +44,25 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
 async def allowance(session: AsyncSession, tenant_id: UUID, message_id: UUID) -> Allowance:
     """Sets the price of an answer to the message aside, or a place among those included; the same message once.
 
-    Whoever is granted one calls `count_answer` for it; of whom nothing more is heard, the hold expires.
+    Whoever is granted one calls `count_answer` for it; of whom nothing more is heard, the hold expires. Whoever comes
+    back with the message after that is asked like anybody else: what was theirs may be gone.
     """
+    return await set_aside(session, tenant_id, _key(message_id), about=message_id)
+
+
+async def set_aside(session: AsyncSession, tenant_id: UUID, key: str, *, about: UUID | None = None) -> Allowance:
+    """The same for whatever answer `key` stands for; `charge` and `ledger.release` end it."""
     subscription = await find_subscription(session, tenant_id, locks=True)
     at_zero: AtZero = subscription.at_zero  # type: ignore[assignment]
-    terms, key = terms_of(subscription), _key(message_id)
-    if await _is_held(session, tenant_id, key):
+    terms = terms_of(subscription)
+    await ledger.release(session, tenant_id, key, expired=True)
+    if await _is_taken(session, tenant_id, key):
+        await ledger.hold(session, tenant_id, key, 0)  # as long again
         return Allowance(granted=True)
     price = 0 if await _has_place(session, subscription, terms, key) else terms.overage_price
     if price is not None and await _may_spend(session, tenant_id, price, at_zero):
         try:
-            await ledger.hold(session, tenant_id, key, price, about=message_id)
+            await ledger.hold(session, tenant_id, key, price, about=about)
         except BalanceTooLow:
             log.info("an answer is not paid for", tenant=str(tenant_id))
         else:
@@ -60,22 +70,45 @@ async def allowance(session: AsyncSession, tenant_id: UUID, message_id: UUID) ->
     return Allowance(granted=False, at_zero=at_zero, text=subscription.zero_text)
 
 
+async def may_answer(session: AsyncSession, tenant_id: UUID) -> bool:
+    """Whether the next message would not have to wait; nothing that this depends on changes before the commit."""
+    subscription = await find_subscription(session, tenant_id, locks=True)
+    await ledger.lock(session, tenant_id)
+    if subscription.at_zero != "pause":
+        return True
+    terms = terms_of(subscription)
+    if await _has_place(session, subscription, terms, ""):
+        return True
+    return terms.overage_price is not None and await _may_spend(session, tenant_id, terms.overage_price, "pause")
+
+
 async def count_answer(
     session: AsyncSession, tenant_id: UUID, message_id: UUID, calls: Sequence[ModelCall], *, about: UUID | None = None
 ) -> bool:
     """In the transaction that stores the answer `about`; the answer to a message is counted and charged once."""
-    tokens = {
+    return await charge(session, tenant_id, _key(message_id), {"answers": 1, **tokens_of(calls)}, about=about)
+
+
+def tokens_of(calls: Sequence[ModelCall]) -> dict[str, int]:
+    return {
         "prompt_tokens": sum(call.prompt_tokens for call in calls),
         "completion_tokens": sum(call.completion_tokens for call in calls),
     }
-    key = _key(message_id)
+
+
+async def charge(
+    session: AsyncSession, tenant_id: UUID, key: str, quantities: Mapping[str, int], *, about: UUID | None = None
+) -> bool:
+    """Counts the quantities and takes what was set aside by the key; once."""
     subscription = await find_subscription(session, tenant_id)
     price = await _price(session, subscription, key)
-    if not await count(session, tenant_id, key, {"answers": 1, **tokens}, about=about):
+    if not await count(session, tenant_id, key, quantities, about=about):
         return False
     try:
         await ledger.settle(session, tenant_id, key, price, about=about)
-    except BalanceTooLow:  # its hold had expired and the wallet is empty by now: the answer is given all the same
+    except BalanceTooLow:
+        # The hold of this very turn has expired, as on a server that slept, and the wallet is empty by now: whoever
+        # waits gets the answer all the same.
         await ledger.settle(session, tenant_id, key, 0)
         log.warning("an answer was given that nobody pays for", tenant=str(tenant_id), price=price)
     return True
@@ -110,26 +143,30 @@ async def used(session: AsyncSession, subscription: Subscription) -> dict[str, i
 
 
 async def warn(session: AsyncSession, subscription: Subscription, name: str, before: int, now: int) -> None:
-    """Where a level of WARN_AT was reached: stored and announced, once a period."""
+    """Where a level of WARN_AT was reached: stored, announced and written to the owners, once a period."""
     limit = getattr(terms_of(subscription), name, None)
     if limit is None:
         return
-    for percent in WARN_AT:
-        if before * 100 < limit * percent <= now * 100:
-            mine = {"tenant_id": subscription.tenant_id, "period": subscription.period}
-            await session.execute(
-                insert(QuotaWarning).values(**mine, name=name, percent=percent).on_conflict_do_nothing()
-            )
-            await announce(session, subscription.tenant_id, TOPIC, subscription.tenant_id)
+    tenant_id, mine = subscription.tenant_id, {"tenant_id": subscription.tenant_id, "period": subscription.period}
+    reached = [percent for percent in WARN_AT if before * 100 < limit * percent <= now * 100]
+    rows = [{**mine, "name": name, "percent": percent} for percent in reached]
+    if not rows:
+        return
+    stored = insert(QuotaWarning).values(rows).on_conflict_do_nothing().returning(QuotaWarning.percent)
+    percent = max(await session.scalars(stored), default=None)
+    if percent is not None:
+        await announce(session, tenant_id, TOPIC, tenant_id)
+        about = {"plan": terms_of(subscription).name, "name": name, "percent": percent, "used": now, "limit": limit}
+        await enqueue(session, tenant_id, WARNING, f"{subscription.period}:{name}:{percent}", about)
 
 
 def _key(message_id: UUID) -> str:
     return f"answer:{message_id}"
 
 
-async def _is_held(session: AsyncSession, tenant_id: UUID, key: str) -> bool:
-    """By a turn that was killed, or that began anew."""
-    mine = (LedgerHold.tenant_id == tenant_id, LedgerHold.key == key, LedgerHold.state == "open")
+async def _is_taken(session: AsyncSession, tenant_id: UUID, key: str) -> bool:
+    """Held by a turn that was killed, or that began anew; or charged already."""
+    mine = (LedgerHold.tenant_id == tenant_id, LedgerHold.key == key, LedgerHold.state != "released")
     return await session.scalar(select(LedgerHold.key).where(*mine)) is not None
 
 
@@ -155,7 +192,7 @@ async def _may_spend(session: AsyncSession, tenant_id: UUID, price: int, at_zero
 
 async def _price(session: AsyncSession, subscription: Subscription, key: str) -> int:
     """As it was set aside; where that has expired, by what is used up now."""
-    found = await session.get(LedgerHold, (subscription.tenant_id, key), populate_existing=True)
+    found = await ledger.find_hold(session, subscription.tenant_id, key)
     if found is not None and found.state == "open":
         return found.amount
     terms = terms_of(subscription)

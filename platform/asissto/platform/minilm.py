@@ -6,13 +6,15 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from asissto.platform.word_pieces import Embedded, pack
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -23,6 +25,12 @@ WORD_PIECES = 256
 # 7 of the 8 bits: x86 processors without VNNI add pairs of 8-bit products in 16 bits and would overflow, so that
 # vectors would differ from machine to machine. Cosine to 32 bits: 0.9940 with 7, 0.9950 with 8 (XQuAD passages).
 WEIGHT_LIMIT = 63
+
+COMPARED_LAYER = 4
+"""After it a word piece knows what it means here, and still which word it is: DECISIONS.md has the other layers."""
+
+GRAPH = f"{MODEL}-pieces"
+"""What files of the graph are called; a graph with other outputs needs another name."""
 
 
 class MiniLM:
@@ -40,27 +48,49 @@ class MiniLM:
         """`folder` keeps the built graph from one start to the next."""
         self._folder = folder
         self._loading = threading.Lock()
-        self._vector: Callable[[str], Floats] | None = None
+        self._run: _Run | None = None
 
     async def embed(self, texts: Sequence[str]) -> Floats:
         vectors = np.empty((len(texts), WIDTH), np.float32)
-        threads = min(os.cpu_count() or 1, 4, len(texts))
-        await asyncio.gather(
-            *(asyncio.to_thread(self._fill, vectors[i::threads], texts[i::threads]) for i in range(threads))
-        )
+
+        def keep(at: int, run: _Run) -> None:
+            (vectors[at],) = run(texts[at], ["embedding"])
+
+        await self._for_each(texts, keep)
         return vectors
 
+    async def embed_in_pieces(self, texts: Sequence[str]) -> list[Embedded]:
+        """The same vectors; the pieces come from the same runs, without the marks around the text."""
+        embedded: dict[int, Embedded] = {}
+
+        def keep(at: int, run: _Run) -> None:
+            vector, states = run(texts[at], ["embedding", "states"])
+            embedded[at] = Embedded(vector, pack(states[1:-1]))
+
+        await self._for_each(texts, keep)
+        return [embedded[at] for at in range(len(texts))]
+
     async def close(self) -> None:
-        self._vector = None
+        self._run = None
 
-    def _fill(self, rows: Floats, texts: Sequence[str]) -> None:
+    async def _for_each(self, texts: Sequence[str], keep: "Callable[[int, _Run], None]") -> None:
+        """Long ones first, each by the thread that is free: none is left with a long one while the others rest."""
+        longest_first = iter(sorted(range(len(texts)), key=lambda at: -len(texts[at])))
+        threads = min(os.cpu_count() or 1, 4, len(texts))
+        await asyncio.gather(*(asyncio.to_thread(self._work, longest_first, keep) for _ in range(threads)))
+
+    def _work(self, left: Iterator[int], keep: "Callable[[int, _Run], None]") -> None:
+        """`left` is shared by the threads: the interpreter's lock lets one at a time take from a list."""
         with self._loading:
-            vector = self._vector = self._vector or _load(self._folder)
-        for row, text in zip(rows, texts, strict=True):
-            row[:] = vector(text)
+            run = self._run = self._run or _load(self._folder)
+        for at in left:
+            keep(at, run)
 
 
-def _load(folder: Path) -> Callable[[str], Floats]:
+_Run: TypeAlias = Callable[[str, list[str]], list[Floats]]
+
+
+def _load(folder: Path) -> _Run:
     import onnxruntime  # type: ignore[import-untyped]
     from tokenizers import Tokenizer
 
@@ -71,30 +101,37 @@ def _load(folder: Path) -> Callable[[str], Floats]:
     tokenizer.enable_truncation(WORD_PIECES)
     tokenizer.no_padding()
 
-    def vector(text: str) -> Floats:
+    def run(text: str, outputs: list[str]) -> list[Floats]:
         pieces = np.array(tokenizer.encode(text).ids, np.int64)
-        result: Floats = session.run(["embedding"], {"pieces": pieces})[0]
-        return result
+        results: list[Floats] = session.run(outputs, {"pieces": pieces})
+        return results
 
-    return vector
+    return run
 
 
 def quantised_graph(folder: Path) -> bytes:
     """The ONNX graph kept in `folder`; built anew where it is missing or its content does not match its name."""
-    for path in folder.glob(f"{MODEL}-*.onnx"):
+    for path in folder.glob(f"{GRAPH}-*.onnx"):
         content = path.read_bytes()
         if path.stem == _name(content):
             return content
     content = _build(_read_weights(_wheel_folder() / "model.safetensors"))
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_others(folder)
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".part", delete=False) as part:
         part.write(content)
     Path(part.name).replace(folder / f"{_name(content)}.onnx")
     return content
 
 
+def _remove_others(folder: Path) -> None:
+    for path in folder.glob(f"{MODEL}-*.onnx"):
+        if not path.stem.startswith(GRAPH):
+            path.unlink(missing_ok=True)
+
+
 def _name(content: bytes) -> str:
-    return f"{MODEL}-{hashlib.sha256(content).hexdigest()[:16]}"
+    return f"{GRAPH}-{hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def _wheel_folder() -> Path:
@@ -118,7 +155,10 @@ def _read_weights(path: Path) -> dict[str, Floats]:
 
 
 def _build(weights: dict[str, Floats]) -> bytes:
-    """One text without padding: word pieces (n,) -> embedding (384,), BERT with mean pooling (arXiv 1810.04805)."""
+    """One text without padding: word pieces (n,) -> embedding (384,), states (n, 384) after COMPARED_LAYER.
+
+    BERT with mean pooling (arXiv 1810.04805).
+    """
     graph = _Graph(weights)
     x = graph.embeddings()
     for layer in range(LAYERS):
@@ -126,6 +166,8 @@ def _build(weights: dict[str, Floats]) -> bytes:
         x = graph.norm(graph.add(x, graph.attention(x, f"{name}.attention")), f"{name}.attention.output.LayerNorm")
         inner = graph.node("Gelu", graph.linear(x, f"{name}.intermediate.dense"))
         x = graph.norm(graph.add(x, graph.linear(inner, f"{name}.output.dense")), f"{name}.output.LayerNorm")
+        if layer + 1 == COMPARED_LAYER:
+            graph.node("Identity", x, output="states")
     mean = graph.node("ReduceMean", x, graph.constant(np.array([0])), keepdims=0)
     graph.node("LpNormalization", mean, output="embedding", axis=0, p=2)
     return graph.serialised()
@@ -196,7 +238,8 @@ class _Graph:
 
         pieces = helper.make_tensor_value_info("pieces", TensorProto.INT64, ["n"])
         embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [WIDTH])
-        graph = helper.make_graph(self._nodes, MODEL, [pieces], [embedding], self._constants)
+        states = helper.make_tensor_value_info("states", TensorProto.FLOAT, ["n", WIDTH])
+        graph = helper.make_graph(self._nodes, MODEL, [pieces], [embedding, states], self._constants)
         versions = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
         content: bytes = helper.make_model(graph, opset_imports=versions, ir_version=9).SerializeToString()
         return content

@@ -17,6 +17,7 @@ from asissto.platform.errors import InvalidInput, ProviderError
 from asissto.platform.model_calls import ModelCall, Purpose, price_by_own
 from asissto.platform.model_tables import ModelProvider
 from asissto.platform.own_prices import price_book
+from asissto.platform.plan_models import included_models
 from asissto.platform.prices import PriceBook
 from asissto.platform.providers import usable_connections
 from asissto.platform.services import Services
@@ -74,7 +75,8 @@ def chain_for(
         return Chain(services, tenant_id, choices, calls)
     if services.chat is None:
         return None
-    return Chain(services, tenant_id, [ModelChoice(model=model or services.chat.name)], calls)
+    choice = ModelChoice(model=model or services.chat.name)
+    return Chain(services, tenant_id, [choice], calls, is_default=model is None)
 
 
 class Chain:
@@ -86,8 +88,13 @@ class Chain:
         tenant_id: UUID,
         choices: Sequence[ModelChoice],
         calls: list[ModelCall] | None = None,
+        *,
+        is_default: bool = False,
     ) -> None:
         self.name = choices[0].model
+        self.left_out: tuple[str, ...] = ()
+        """Models that were chosen and that the plan does not include, once the chain was asked."""
+        self._is_default = is_default
         self.calls: list[ModelCall] = [] if calls is None else calls
         self._services = services
         self._tenant_id = tenant_id
@@ -152,14 +159,24 @@ class Chain:
         services = self._services
         wanted = {choice.provider_id for choice in self._choices if choice.provider_id is not None}
         async with services.database.tenant(self._tenant_id) as session:
+            choices = self._within(await included_models(session, services.settings, self._tenant_id))
             self._book = await price_book(session, self._tenant_id)
             connections: dict[UUID, Connection] = {}
             if wanted:
                 connections = await usable_connections(
                     session, services.keys, services.settings, self._tenant_id, wanted
                 )
-        self._links = [await self._link(choice, connections) for choice in self._choices]
+        self._links = [await self._link(choice, connections) for choice in choices]
         self._deadline = asyncio.get_running_loop().time() + TURN_SECONDS
+
+    def _within(self, included: Sequence[str]) -> Sequence[ModelChoice]:
+        """Without the server's models that the plan does not include; its first one stands in for them."""
+        kept = [choice for choice in self._choices if _is_within(choice, included)]
+        left_out = [choice.model for choice in self._choices if not _is_within(choice, included)]
+        if left_out and all(choice.provider_id is not None for choice in kept):
+            kept.append(ModelChoice(model=included[0]))
+        self.left_out = () if self._is_default else tuple(left_out)
+        return kept
 
     async def _link(self, choice: ModelChoice, connections: Mapping[UUID, Connection]) -> Link:
         if choice.provider_id is None:
@@ -204,6 +221,10 @@ class Chain:
         self.calls += priced
         if calls is not None and calls is not self.calls:
             calls += priced
+
+
+def _is_within(choice: ModelChoice, included: Sequence[str]) -> bool:
+    return not included or choice.provider_id is not None or choice.model in included
 
 
 class _Request(Struct, frozen=True):

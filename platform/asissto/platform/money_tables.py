@@ -50,13 +50,14 @@ class LedgerAccount(Base):
 
 
 class LedgerHold(Base):
-    """Money set aside for something that is being done."""
+    """Money set aside for something that is being done; by a key whose money went back, it can be set aside again."""
 
     __tablename__ = "ledger_holds"
     __table_args__ = (Index("ix_ledger_holds_open", "expires_at", postgresql_where=text("state = 'open'")),)
 
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
+    times: Mapped[int] = mapped_column(primary_key=True, server_default="1", comment="which time it is by this key")
     amount: Mapped[int]
     state: Mapped[str] = mapped_column(server_default="open", comment="open, settled or released")
     expires_at: Mapped[datetime]

@@ -1,6 +1,7 @@
 """The description of the API, OpenAPI 3.1 as JSON; no page that would load its scripts from elsewhere."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
@@ -19,6 +20,13 @@ from asissto.platform.permissions import Need, Permission, holders, is_open, ope
 from asissto.platform.problems import MEDIA_TYPE, Problem
 
 ADDRESS = "/api/v1/openapi.json"
+
+MEDIA_TYPES = "media_types"
+"""In the `opt` of a route: of which kinds its content may be, where its signature does not tell; `*/*` is any."""
+
+PROBLEM_PAGES = "problem_pages"
+"""In the `opt` of a route that shows people a page also where something is wrong."""
+_JSON, _EMPTY = "application/json", ("204", "304")
 _BEARER = SecurityScheme(type="http", scheme="bearer", description="An access token, or an API key (`ast_…`).")
 _COOKIE = SecurityScheme(type="apiKey", name=ACCESS_COOKIE, security_scheme_in="cookie")
 
@@ -40,7 +48,19 @@ def openapi_config() -> OpenAPIConfig:
 class _Description(JsonRenderPlugin):
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         description = msgspec.json.encode(_with_problems(openapi_schema, _operations(request.app)))
-        return re.sub(rb"Page_[\w.]+\.(\w+)_", rb"\1Page", description)
+        return _short_names(description)
+
+
+def _short_names(description: bytes) -> bytes:
+    """`AnswerOutPage` for a page of `AnswerOut`; where two components have one of a name, it begins with theirs."""
+    pages = set(re.findall(rb"Page_asissto\.(\w+)\.[\w.]*?(\w+)_(?=\")", description))
+    often = Counter(item for _, item in pages)
+
+    def short(found: re.Match[bytes]) -> bytes:
+        component, item = found.groups()
+        return b"%s%sPage" % (component.title() if often[item] > 1 else b"", item)
+
+    return re.sub(rb"Page_asissto\.(\w+)\.[\w.]*?(\w+)_(?=\")", short, description)
 
 
 def _with_problems(description: dict[str, Any], handlers: dict[str, HTTPRouteHandler]) -> dict[str, Any]:
@@ -60,13 +80,61 @@ def _with_problems(description: dict[str, Any], handlers: dict[str, HTTPRouteHan
                 operation["x-permission"], operation["x-roles"] = permission, holders(permission)
                 operation["description"] = _with_roles(operation.get("description"), permission)
                 errors |= {"401": "Not signed in", "403": "Not permitted"}
-            operation["responses"] |= {status: _problem(text) for status, text in sorted(errors.items())}
+            _describe_content(operation["responses"], handler)
+            problems = {status: _problem(text) for status, text in sorted(errors.items())}
+            if PROBLEM_PAGES in handler.opt:
+                for problem in problems.values():
+                    problem["content"] |= _content(("text/html",))
+            operation["responses"] |= problems
+    _close_inputs(description)
     return description
+
+
+def _close_inputs(description: dict[str, Any]) -> None:
+    """Litestar does not say that a body with a field nobody knows is refused."""
+    schemas: dict[str, Any] = description["components"]["schemas"]
+    closed = {each.__name__ for each in _structs(msgspec.Struct) if each.__struct_config__.forbid_unknown_fields}
+    operations = (each for path in description["paths"].values() for each in path.values())
+    names, seen = [name for each in operations for name in _names_in(each.get("requestBody"))], set[str]()
+    while names:
+        name = names.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        names += _names_in(schemas[name])
+        if name.rpartition("_")[2] in closed and schemas[name].get("type") == "object":
+            schemas[name]["additionalProperties"] = False
+
+
+def _structs(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _structs(each)
+
+
+def _names_in(schema: Any) -> list[str]:
+    """Of the components that it refers to."""
+    return [found.decode() for found in re.findall(rb'"#/components/schemas/([^"]+)"', msgspec.json.encode(schema))]
 
 
 def _problem(description: str) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {"description": description, "content": content}
+
+
+def _describe_content(responses: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    """Litestar takes what is streamed for JSON, and nothing for `null`."""
+    for status, response in responses.items():
+        if status in _EMPTY:
+            response.pop("content", None)
+        elif status.startswith("2") and MEDIA_TYPES in handler.opt:
+            kinds: tuple[str, ...] = handler.opt[MEDIA_TYPES]
+            known = response.get("content", {})
+            response["content"] = _content(kinds) | {kind: known[kind] for kind in kinds if kind == _JSON}
+
+
+def _content(kinds: tuple[str, ...]) -> dict[str, Any]:
+    return {kind: {"schema": {"type": "string"}} for kind in kinds}
 
 
 def _operations(app: Litestar) -> dict[str, HTTPRouteHandler]:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import select
 
 from asissto.platform.attempts import forgive, knock
 from asissto.platform.audit import record
@@ -22,7 +23,8 @@ class PasswordChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 async def check_own_password(services: Services, user_id: UUID, password: str, field: str) -> None:
     """A page that was left open is not enough to take an account over; raises PasswordWrong, TooManyRequests."""
     async with services.database.system() as session:
-        user = await session.get_one(User, user_id)
+        wanted = select(User.email, User.password_hash).where(User.id == user_id)
+        user = (await session.execute(wanted)).one()
     await knock(services, ("login", user.email))
     if not await verify_password(password, user.password_hash):
         raise PasswordWrong(field=field)

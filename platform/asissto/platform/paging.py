@@ -1,14 +1,14 @@
 """Lists in pages: `?limit=1..200&after=<cursor>`, where the cursor is the last id of the page before."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
 from litestar.params import QueryParameter
-from sqlalchemy import Select, tuple_
+from sqlalchemy import ColumnElement, Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -69,6 +69,19 @@ async def latest_first(
     last = rows[limit - 1] if more else None
     at = None if last is None else getattr(last, at_column.key)
     return Page(rows[:limit], _moment_cursor(at, getattr(last, id_column.key)) if at is not None else None)
+
+
+async def latest_rows(
+    session: AsyncSession, query: Select[Any], by: tuple[ColumnElement[Any], ColumnElement[Any]], limit: int, after: Any
+) -> Page[Mapping[str, Any]]:
+    """The same for rows of a view, whose columns are `at` and `id`."""
+    at_column, id_column = by
+    if after is not None:
+        query = query.where(tuple_(at_column, id_column) < tuple_(*_read_moment(after)))
+    ordered = query.order_by(at_column.desc(), id_column.desc()).limit(limit + 1)
+    rows = (await session.execute(ordered)).mappings().all()
+    more = len(rows) > limit
+    return Page(list(rows[:limit]), _moment_cursor(rows[limit - 1]["at"], rows[limit - 1]["id"]) if more else None)
 
 
 async def _cut(session: AsyncSession, query: Select[T], id_column: InstrumentedAttribute[UUID], limit: int) -> Page[T]:

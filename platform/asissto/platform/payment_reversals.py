@@ -153,6 +153,8 @@ async def _finish(
     if before == "settled":  # a bank sent the refund back: the payment is ours again
         payment.refunded -= reversal.amount
         await issue_invoice(session, payment, "invoice", reversal.amount, seller)
+        for hook in REFUNDED:
+            await hook(session, payment, -reversal.amount)
 
 
 async def _state(session: AsyncSession, payment: Payment) -> str:

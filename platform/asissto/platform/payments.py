@@ -19,7 +19,9 @@ from asissto.platform.ledger import transfer
 from asissto.platform.members import find_user
 from asissto.platform.payment_contract import Order, PaymentProvider, Placed
 from asissto.platform.payment_tables import Payment
+from asissto.platform.plans import Currency
 from asissto.platform.services import Services
+from asissto.platform.subscriptions import agree_on_currency
 from asissto.platform.tables import Tenant, new_id
 from asissto.platform.texts import Phrase, known_language, text
 
@@ -30,7 +32,8 @@ SETTLED: list[Settled] = []
 """Called in the transaction that books a payment, once for each; filled where the application is built."""
 
 REFUNDED: list[Refunded] = []
-"""The same for money that went back, by a refund or a lost dispute, with its minor units."""
+"""The same for money that went back, by a refund or a lost dispute, with its minor units; below zero where a bank
+sent a refund back after all. `payment.refunded` is what it comes to by then."""
 
 FIRST_CHECK = timedelta(minutes=1)
 KEPT = timedelta(hours=20)
@@ -41,13 +44,15 @@ LARGEST = 10_000_000_000
 
 
 class TopUpIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`amount` in minor units of the workspace's currency; `key` makes the same request safe to send again.
+    """`amount` in minor units; `key` makes the same request safe to send again.
 
+    The first payment settles the workspace's `currency`; left out, it is the one that the workspace has.
     `payer` is the name and the details that the invoice is made out to.
     """
 
     provider: Annotated[str, Meta(max_length=40)]
     amount: Annotated[int, Meta(ge=1, le=LARGEST)]
+    currency: Currency | None = None
     key: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
     payer: Annotated[str, Meta(max_length=1000)] | None = None
 
@@ -55,8 +60,8 @@ class TopUpIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 async def top_up(services: Services, principal: Principal, what: TopUpIn) -> Payment:
     """Where to pay stands in the payment. No connection is held while the provider is asked.
 
-    Raises NotFound, InvalidInput, PaymentKeyReused, PaymentNotOpen, PaymentRefused, PaymentUnanswered; after the last
-    the same request with the same key goes on where this one was left.
+    Raises NotFound, InvalidInput, CurrencyDiffers, PaymentKeyReused, PaymentNotOpen, PaymentRefused,
+    PaymentUnanswered; after the last the same request with the same key goes on where this one was left.
     """
     provider = services.payments.of(services.settings, what.provider)
     async with services.database.tenant(principal.tenant_id) as session:
@@ -134,6 +139,8 @@ async def _open_payment(
     session: AsyncSession, principal: Principal, provider: PaymentProvider, what: TopUpIn
 ) -> Payment:
     """A new row, or the one that the key already has."""
+    if what.currency is not None:
+        await agree_on_currency(session, principal.tenant_id, what.currency)
     tenant = await session.get_one(Tenant, principal.tenant_id)
     if provider.currencies is not None and tenant.currency not in provider.currencies:
         raise InvalidInput(field="provider", detail=Phrase("invalid.payment_currency"))

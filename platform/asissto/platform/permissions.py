@@ -55,6 +55,9 @@ Permission = Literal[
     "platform.payments.read",
     "platform.payments.write",
     "platform.impersonate",
+    "platform.operations.read",
+    "platform.operations.write",
+    "platform.audit.read",
     "platform.referrals.own",
     "platform.referrals.read",
     "platform.referrals.write",
@@ -95,7 +98,7 @@ TABLE: dict[Permission, frozenset[AnyRole]] = {
     "conversations.write": _OPERATOR,
     "quality.read": _MEMBER,
     "quality.write": _EDITOR,
-    "analytics.read": _MEMBER,
+    "analytics.read": _ANALYST,
     "topics.write": _ANALYST,
     "ask": _OPERATOR,
     "audit.read": _OWNER,
@@ -110,6 +113,9 @@ TABLE: dict[Permission, frozenset[AnyRole]] = {
     "platform.payments.read": _ADMIN,
     "platform.payments.write": _ADMIN,
     "platform.impersonate": _SUPPORT,
+    "platform.operations.read": _ADMIN,
+    "platform.operations.write": _ADMIN,
+    "platform.audit.read": _ADMIN,
     "platform.referrals.own": _PARTNER,
     "platform.referrals.read": _ADMIN,
     "platform.referrals.write": _ADMIN,
@@ -117,7 +123,7 @@ TABLE: dict[Permission, frozenset[AnyRole]] = {
 """Who holds what; a manager holds it for the tenants assigned to them alone."""
 
 WITHHELD: frozenset[Permission] = frozenset(
-    ("me.write", "members.write", "invitations.write", "keys.read", "keys.write", "billing.write")
+    ("me.write", "members.write", "invitations.write", "keys.read", "keys.write", "billing.write", "privacy.write")
 )
 """What somebody who has signed in as a tenant may not do, whatever the role that they act in."""
 

@@ -35,7 +35,8 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     documents: Amount | None = None
     storage_mb: Amount | None = None
     channels: Amount | None = None
-    seats: Amount | None = None
+    seats: Annotated[int, Meta(ge=1, le=10**12)] | None = None
+    """One at least: a workspace has an owner."""
     models: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
     """Names of the models that may answer; empty: any."""
     overage_price: Amount | None = None

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.platform import ledger
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
-from asissto.platform.errors import BalanceTooLow, InvalidInput
+from asissto.platform.errors import AnswersPaused, BalanceTooLow, InvalidInput
 from asissto.platform.events import announce
+from asissto.platform.jobs import wake
 from asissto.platform.money_tables import LedgerAccount, Plan
 from asissto.platform.plans import FREE, Amount, Terms, put_plan
 from asissto.platform.platform_tenants import Reason, find_tenant
@@ -101,6 +102,7 @@ async def allow_overdraft(session: AsyncSession, principal: Principal, tenant_id
     wallet = {"tenant_id": tenant_id, "name": "wallet"}
     await session.execute(insert(LedgerAccount).values(**wallet).on_conflict_do_nothing())
     await session.execute(update(LedgerAccount).filter_by(**wallet).values(overdraft=what.amount))
+    await wake(session, tenant_id, AnswersPaused.code)
     told = {"before": before.overdraft, "after": what.amount}
     await record(session, principal.within(tenant_id), "platform.overdraft.put", "tenant", tenant_id, **told)
     return await _show(session, tenant_id)

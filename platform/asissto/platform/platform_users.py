@@ -88,7 +88,7 @@ async def change_user(session: AsyncSession, actor: Actor, user_id: UUID, what: 
     before = {name: getattr(user, name) for name in changes}
     stays = changes.get("role", user.role) == "admin" and changes.get("status", user.status) == "active"
     if user.role == "admin" and user.status == "active" and not stays:
-        await _check_other_admin(session, user_id)
+        await check_other_admin(session, user_id)
     for name, value in changes.items():
         setattr(user, name, value)
     if user.role != "manager":
@@ -122,8 +122,8 @@ async def _find(session: AsyncSession, user_id: UUID) -> User:
     return user
 
 
-async def _check_other_admin(session: AsyncSession, user_id: UUID) -> None:
-    """Two administrators who dismiss each other at once wait for one another here."""
+async def check_other_admin(session: AsyncSession, user_id: UUID) -> None:
+    """Raises LastAdmin; two administrators who dismiss each other at once wait for one another here."""
     admins = select(User.id).where(User.role == "admin", User.status == "active").order_by(User.id)
     if set(await session.scalars(admins.with_for_update())) <= {user_id}:
         raise LastAdmin

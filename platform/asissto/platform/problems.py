@@ -26,6 +26,8 @@ from asissto.platform.texts import Language, Phrase, known_language
 
 MEDIA_TYPE = "application/problem+json"
 _INVALID_TEXT, _UNIQUE_VIOLATION = "22", "23505"
+_TOO_LARGE_NUMBER = "value out of int"
+"""The driver's words for a number in an address that no column could hold."""
 
 log = structlog.get_logger()
 
@@ -145,6 +147,8 @@ def _from_database(raised: DBAPIError) -> AsisstoError | None:
     state = getattr(raised.orig, "sqlstate", None) or ""
     if state == _UNIQUE_VIOLATION:
         return Conflict(detail=Phrase("conflict.exists"))
+    if _TOO_LARGE_NUMBER in str(raised.orig):
+        return InvalidInput(field="request", detail=Phrase("invalid.form"))
     if state.startswith(_INVALID_TEXT):
         return InvalidInput(field="body", detail=Phrase("invalid.characters"))
     return None

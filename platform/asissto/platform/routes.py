@@ -25,11 +25,15 @@ from asissto.platform.invitation_routes import HANDLERS as INVITATIONS
 from asissto.platform.invoice_routes import HANDLERS as INVOICES
 from asissto.platform.members import MemberIn, MemberOut, MemberPatch, TenantOut, TenantPatch, UserOut, UserPatch
 from asissto.platform.model_call_routes import HANDLERS as CALLS
+from asissto.platform.moments import check_timezone
+from asissto.platform.operations_routes import HANDLERS as OPERATIONS
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, page
 from asissto.platform.payment_routes import HANDLERS as PAYMENTS
 from asissto.platform.permissions import need, open_to_all
+from asissto.platform.platform_referral_routes import HANDLERS as PARTNERS
 from asissto.platform.platform_routes import HANDLERS as PLATFORM
 from asissto.platform.provider_routes import HANDLERS as PROVIDERS
+from asissto.platform.referral_routes import HANDLERS as REFERRALS
 from asissto.platform.sign_in_routes import AuthController
 from asissto.platform.tables import Membership, Tenant, User
 
@@ -87,6 +91,8 @@ class TenantController(Controller):
         session: Session,
     ) -> TenantOut:
         tenant = await session.get_one(Tenant, principal.tenant_id)
+        if data.timezone is not UNSET:
+            await check_timezone(session, data.timezone)
         changes = {name: value for name, value in msgspec.structs.asdict(data).items() if value is not UNSET}
         for name, value in changes.items():
             setattr(tenant, name, value)
@@ -175,8 +181,11 @@ HANDLERS: list[ControllerRouterHandler] = [
     *PROVIDERS,
     *CALLS,
     *PLATFORM,
+    *OPERATIONS,
     *PAYMENTS,
     *INVOICES,
+    *REFERRALS,
+    *PARTNERS,
     show_page,
     create_static_files_router("/page", directories=[PAGE], guards=[open_to_all], include_in_schema=False),
 ]

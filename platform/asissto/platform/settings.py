@@ -37,6 +37,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         str | None, setting("Address by which customers reach the server, without a slash at the end.")
     ] = None
+    trusted_proxies: Annotated[
+        str, setting("Addresses and networks of proxies, by commas, whose `X-Forwarded-For` is believed.")
+    ] = "127.0.0.1,::1"
+    open_calls_per_minute: Annotated[
+        int, setting("Calls without sign-in that one address may make in a minute.", ge=1)
+    ] = 600
+    hook_calls_per_minute: Annotated[
+        int, setting("Calls that one address of a provider may make to the hooks of channels in a minute.", ge=1)
+    ] = 12_000
     keys: Annotated[
         str | None,
         setting(

@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.database import Database
-from asissto.platform.errors import BalanceTooLow, CurrencyDiffers, DatabaseDown, NotFound
+from asissto.platform.errors import AnswersPaused, BalanceTooLow, CurrencyDiffers, DatabaseDown, NotFound
 from asissto.platform.events import announce
+from asissto.platform.jobs import wake
 from asissto.platform.ledger import release_expired, transfer
 from asissto.platform.money_tables import LedgerEntry, Subscription, UsageTotal
 from asissto.platform.payment_tables import Payment
@@ -59,13 +60,29 @@ async def change_plan(session: AsyncSession, tenant_id: UUID, code: str, now: da
         subscription.next_plan = None
         return subscription
     wanted, current = await find_plan(session, code), terms_of(subscription)
-    await _agree_on_currency(session, tenant_id, wanted)
+    if wanted.price:
+        await agree_on_currency(session, tenant_id, wanted.currency)
     if is_dearer(wanted, current) or not current.price:
         await _begin_at_once(session, subscription, wanted, now)
     else:
         subscription.next_plan = code
     await announce(session, tenant_id, TOPIC, tenant_id)
     return subscription
+
+
+async def agree_on_currency(session: AsyncSession, tenant_id: UUID, wanted: str) -> None:
+    """The currency is that of the first payment or paid plan; once something was booked or ordered it stays.
+
+    Raises CurrencyDiffers.
+    """
+    currency = await session.scalar(select(Tenant.currency).where(Tenant.id == tenant_id).with_for_update())
+    if currency == wanted:
+        return
+    booked = select(LedgerEntry.id).where(LedgerEntry.tenant_id == tenant_id)
+    ordered = select(Payment.id).where(Payment.tenant_id == tenant_id)
+    if await session.scalar(select(or_(booked.exists(), ordered.exists()))):
+        raise CurrencyDiffers(currency=currency, wanted=wanted)
+    await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(currency=wanted))
 
 
 async def renew(session: AsyncSession, tenant_id: UUID, now: datetime) -> bool:
@@ -127,18 +144,6 @@ async def _begin_free(session: AsyncSession, tenant_id: UUID) -> None:
     await session.execute(row.on_conflict_do_nothing())
 
 
-async def _agree_on_currency(session: AsyncSession, tenant_id: UUID, wanted: Terms) -> None:
-    """The currency is that of the first plan that is paid for; it stays once something was booked or is being paid."""
-    currency = await session.scalar(select(Tenant.currency).where(Tenant.id == tenant_id))
-    if currency == wanted.currency or not wanted.price:
-        return
-    booked = select(LedgerEntry.id).where(LedgerEntry.tenant_id == tenant_id)
-    ordered = select(Payment.id).where(Payment.tenant_id == tenant_id)
-    if await session.scalar(select(or_(booked.exists(), ordered.exists()))):
-        raise CurrencyDiffers(currency=currency, wanted=wanted.currency)
-    await session.execute(update(Tenant).where(Tenant.id == tenant_id).values(currency=wanted.currency))
-
-
 async def _begin_at_once(session: AsyncSession, subscription: Subscription, wanted: Terms, now: datetime) -> None:
     subscription.anchor = now
     if wanted.trial_days and not subscription.has_tried:
@@ -153,14 +158,9 @@ async def _begin_at_once(session: AsyncSession, subscription: Subscription, want
 
 
 async def _credit(session: AsyncSession, subscription: Subscription, now: datetime) -> None:
-    """Gives back what the old period has left: by its days or by its answers, whichever share is the smaller.
-
-    By days alone, whoever uses up the answers of a month in a day would get nearly all of its price back.
-    """
-    terms = terms_of(subscription)
-    left = min(_days_left(subscription, now), await _answers_left(session, subscription, terms))
-    amount = terms.price * left // 10_000
-    if amount > 0 and subscription.status == "active":
+    """Gives back what the old period has left."""
+    amount = await worth_left(session, subscription, now)
+    if amount > 0:
         await transfer(
             session,
             subscription.tenant_id,
@@ -169,8 +169,20 @@ async def _credit(session: AsyncSession, subscription: Subscription, now: dateti
             credit="wallet",
             amount=amount,
             key=f"plan_credit:{subscription.period}",
-            note=terms.name,
+            note=terms_of(subscription).name,
         )
+
+
+async def worth_left(session: AsyncSession, subscription: Subscription, now: datetime) -> int:
+    """Of what the period has left by its days or by its answers, whichever share is the smaller; minor units.
+
+    By days alone, whoever uses up the answers of a month in a day would get nearly all of its price back.
+    """
+    if subscription.status != "active":
+        return 0
+    terms = terms_of(subscription)
+    left = min(_days_left(subscription, now), await _answers_left(session, subscription, terms))
+    return terms.price * left // 10_000
 
 
 def _days_left(subscription: Subscription, now: datetime) -> int:
@@ -214,6 +226,7 @@ async def _begin(session: AsyncSession, subscription: Subscription, wanted: Term
     await session.flush()
     mine = update(Tenant).where(Tenant.id == subscription.tenant_id)
     await session.execute(mine.values(plan=wanted.code))
+    await wake(session, subscription.tenant_id, AnswersPaused.code)
 
 
 async def _next_terms(session: AsyncSession, subscription: Subscription) -> Terms:

@@ -79,6 +79,7 @@ class Tenant(Base):
     status: Mapped[str] = mapped_column(server_default="active")
     suspended_reason: Mapped[str | None]
     language: Mapped[str] = mapped_column(server_default="en")
+    timezone: Mapped[str] = mapped_column(server_default="UTC", comment="in which its days and hours are told")
     plan: Mapped[str] = mapped_column(server_default="free")
     balance: Mapped[int] = mapped_column(server_default="0", comment="minor units of `currency`")
     currency: Mapped[str] = mapped_column(server_default="USD")
@@ -97,7 +98,8 @@ class User(Base):
     role: Mapped[str] = mapped_column(server_default="user", comment="user, admin, referral or manager")
     status: Mapped[str] = mapped_column(server_default="active")
     language: Mapped[str] = mapped_column(server_default="en")
-    password_hash: Mapped[str]
+    # Row-level security leaves colleagues to be seen; this column is granted to the system role alone.
+    password_hash: Mapped[str] = mapped_column(deferred=True, deferred_raiseload=True)
     referrer_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     manager_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     created_at: Mapped[CreatedAt]
@@ -171,6 +173,11 @@ class Job(TenantRow, Base):
     __table_args__ = (
         Index("ix_jobs_open_key", "tenant_id", "kind", "key", unique=True, postgresql_where=text("state = 'todo'")),
         Index("ix_jobs_due", "tenant_id", "run_at", postgresql_where=text("state = 'todo'")),
+        Index(
+            "ix_jobs_by_law",
+            "run_at",
+            postgresql_where=text("state = 'todo' AND starts_with(kind, 'privacy.')"),
+        ),
         Index("ix_jobs_lease", "lease_until", postgresql_where=text("state = 'doing'")),
     )
 
@@ -216,8 +223,10 @@ class AuditEntry(TenantRow, Base):
     """Who did what to what; the application may add and read rows, nobody changes them."""
 
     __tablename__ = "audit_log"
-    __table_args__ = (Index("ix_audit_log_at", "tenant_id", "at"),)
+    __table_args__ = (Index("ix_audit_log_at", "tenant_id", "at"), Index("ix_audit_log_id", "id"))
 
+    # No foreign key: what was done in a tenant stays known when the tenant is gone.
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True, sort_order=-2)
     at: Mapped[CreatedAt]
     actor_id: Mapped[UUID | None]
     actor_kind: Mapped[str] = mapped_column(comment="user, api key, system or command line")

@@ -59,6 +59,70 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Здравствуйте!\n\n{inviter} приглашает вас в рабочее пространство «{workspace}» в Asissto. Чтобы присоединиться, перейдите по ссылке в течение 72 часов:\n\n"
         "{link}\n\nЕсли вы не понимаете, о чём речь, ничего не делайте.\n",
     ),
+    "report.digest.subject": (
+        "{workspace}: figures from {since} to {until}",
+        "{workspace}: показатели с {since} по {until}",
+    ),
+    "report.digest.text": (
+        "The workspace “{workspace}” from {since} to {until}, and as long before:\n",
+        "Рабочее пространство «{workspace}» с {since} по {until} и за такой же срок до этого:\n",
+    ),
+    "report.csv.subject": ("{workspace}: rows from {since} to {until}", "{workspace}: строки с {since} по {until}"),
+    "report.csv.text": (
+        "The rows from {since} to {until} are ready. The link is good for 14 days:\n\n{link}",
+        "Строки с {since} по {until} готовы. Ссылка действует 14 дней:\n\n{link}",
+    ),
+    "report.before": ("before:", "до этого:"),
+    "report.significant": ("- a real change", "- это не случайность"),
+    "report.who.assistant": (
+        "greatest part of the change, in points: assistant “{name}”, {points}",
+        "наибольшая часть изменения, в пунктах: ассистент «{name}», {points}",
+    ),
+    "report.who.channel": (
+        "greatest part of the change, in points: channel “{name}”, {points}",
+        "наибольшая часть изменения, в пунктах: канал «{name}», {points}",
+    ),
+    "report.end": (
+        "You asked for this report. To end it, without signing in: {link}",
+        "Вы подписались на этот отчёт. Отписаться, не входя в систему: {link}",
+    ),
+    "report.end_question": ("Do you want to end this report?", "Отписаться от этого отчёта?"),
+    "report.end_button": ("End the report", "Отписаться"),
+    "report.ended": ("This report has ended. No more letters come.", "Вы отписаны: этот отчёт больше не приходит."),
+    "report.unknown_link": ("There is no such report.", "Такого отчёта нет."),
+    "figure.questions": ("Questions", "Вопросы"),
+    "figure.answered_share": ("Answered", "Отвечено"),
+    "figure.resolved_share": ("Resolved without a person", "Решено без человека"),
+    "figure.durable_share": ("Resolved for good (7 days)", "Решено окончательно (7 дней)"),
+    "figure.hand_over_share": ("Handed over to a person", "Передано человеку"),
+    "figure.first_reply_p50": ("Time to the first reply, median", "Время до первого ответа, медиана"),
+    "figure.first_reply_p95": ("Time to the first reply, 95th percentile", "Время до первого ответа, 95-й процентиль"),
+    "figure.thumbs_up_share": ("Thumbs up", "Палец вверх"),
+    "figure.csat": ("Satisfied customers (4 and 5 of 5)", "Довольные клиенты (4 и 5 из 5)"),
+    "figure.cost": ("Models cost", "Стоимость моделей"),
+    "figure.sms_segments": ("SMS segments", "Сегменты SMS"),
+    "conflict.report_exists": ("you have this report already", "этот отчёт у вас уже есть"),
+    "kind.report": ("report", "отчёт"),
+    "mail.quota_near.subject": (
+        "“{workspace}” has used {percent} % of its plan: {what}",
+        "«{workspace}»: израсходовано {percent} % тарифа, {what}",
+    ),
+    "mail.quota_near.text": (
+        "Hello,\n\nthe workspace “{workspace}” has used {used} of the {limit} that its plan «{plan}» includes: {what}.\n\n"
+        "Nothing has changed yet. A larger plan or a higher balance keeps it so; you find both under “Plan and balance”.\n",
+        "Здравствуйте!\n\nРабочее пространство «{workspace}» израсходовало {used} из {limit}, входящих в тариф «{plan}»: {what}.\n\n"
+        "Пока всё работает как раньше. Чтобы так и осталось, выберите тариф побольше или пополните баланс в разделе «Тариф и баланс».\n",
+    ),
+    "mail.quota_full.subject": (
+        "“{workspace}” has used all of its plan: {what}",
+        "«{workspace}»: тариф израсходован полностью, {what}",
+    ),
+    "mail.quota_full.text": (
+        "Hello,\n\nthe workspace “{workspace}” has used {used} of the {limit} that its plan «{plan}» includes: {what}.\n\n"
+        "What is there goes on working; for more a larger plan is needed, or, for answers, balance. You find both under “Plan and balance”.\n",
+        "Здравствуйте!\n\nРабочее пространство «{workspace}» израсходовало {used} из {limit}, входящих в тариф «{plan}»: {what}.\n\n"
+        "Всё, что уже есть, продолжает работать; для большего нужен тариф побольше, а для ответов подойдёт и баланс. И то и другое — в разделе «Тариф и баланс».\n",
+    ),
     # Errors: what is wrong, then what to do.
     "error.internal": (
         "Something went wrong on our side. Try again; if it happens again, tell support the request id.",
@@ -284,16 +348,24 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Это нужно сначала оплатить. Выберите тариф или пополните баланс.",
     ),
     "error.plan_limit": (
-        "The plan includes no more than {limit}: {what}. Choose a larger one.",
-        "Предел тарифа: {what} — не больше {limit}. Выберите тариф побольше.",
+        "The plan «{plan}» includes no more than {limit}: {what}. Choose a larger plan, or remove what is not needed.",
+        "Предел тарифа «{plan}»: {what} — не больше {limit}. Выберите тариф побольше или уберите лишнее.",
+    ),
+    "error.model_not_included": (
+        "The plan «{plan}» does not include the model {model}. Choose one of these, or a larger plan: {models}.",
+        "В тариф «{plan}» не входит модель {model}. Выберите тариф побольше или одну из этих: {models}.",
+    ),
+    "error.answers_used_up": (
+        "The answers of the plan are used up, and the balance is too low for more. Top it up or choose a larger plan.",
+        "Ответы тарифа закончились, а на балансе не хватает средств. Пополните его или выберите тариф побольше.",
     ),
     "error.answers_paused": (
         "The answers of this workspace are used up, and messages wait. Top up the balance or choose a larger plan.",
         "Ответы этого рабочего пространства закончились, сообщения ждут. Пополните баланс или выберите тариф побольше.",
     ),
     "error.currency_differs": (
-        "The balance is kept in {currency}, the plan costs {wanted}. Choose a plan in {currency}.",
-        "Баланс ведётся в {currency}, а тариф стоит {wanted}. Выберите тариф в {currency}.",
+        "The balance is kept in {currency}, and this is in {wanted}. Choose what is in {currency}.",
+        "Баланс ведётся в {currency}, а здесь {wanted}. Выберите то, что в {currency}.",
     ),
     "error.balance_too_low": (
         "The balance is too low for this. Top it up and try again.",
@@ -543,6 +615,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     # What is wrong with a value, within error.invalid_input.
     "invalid.missing": ("it is missing", "оно не указано"),
+    "invalid.no_dimension": (
+        "the figure cannot be divided by it",
+        "показатель так не делится",
+    ),
+    "invalid.period": (
+        "the period must begin before it ends and be no longer than {limit} days",
+        "период должен начинаться раньше, чем кончается, и быть не длиннее {limit} дней",
+    ),
+    "invalid.timezone": ("it is no time zone, as Europe/Moscow", "это не часовой пояс, как Europe/Moscow"),
     "invalid.unknown": ("there is no such field", "такого поля нет"),
     "invalid.too_short": ("it is shorter than {limit}", "оно короче {limit}"),
     "invalid.too_long": ("it is longer than {limit}", "оно длиннее {limit}"),
@@ -562,7 +643,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "a topic cannot become a part of itself",
         "тема не может стать частью самой себя",
     ),
-    "invalid.period": ("the period ends before it begins", "период заканчивается раньше, чем начинается"),
     "invalid.cursor": ("no list has given it out", "ни один список его не выдавал"),
     "invalid.empty_passage": (
         "a passage cannot be empty; switch it off instead",
@@ -674,6 +754,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.assistant": ("assistant", "ассистент"),
     "kind.attachment": ("attachment", "вложение"),
     "kind.channel": ("channel", "канал"),
+    "kind.privacy_request": ("request about personal data", "запрос о персональных данных"),
+    "kind.export": (
+        "export: the link was used, or has expired",
+        "выгрузка: ссылка уже использована или устарела",
+    ),
     "kind.citation": ("citation", "цитата"),
     "kind.collection": ("collection", "коллекция"),
     "kind.contact": ("contact", "контакт"),
@@ -691,6 +776,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.session": ("session", "сеанс"),
     "kind.passage": ("passage", "фрагмент"),
     "kind.pair": ("question/answer pair", "пара «вопрос — ответ»"),
+    "conflict.job": (
+        "it is at work, was done, or another one for the same thing waits already",
+        "оно выполняется, уже выполнено, или такое же уже ждёт",
+    ),
     "conflict.billing_off": ("this server has neither plans nor limits", "на этом сервере нет ни тарифов, ни лимитов"),
     "invalid.plan_code": ("it is not the one of the address", "не совпадает с адресом"),
     "invalid.free_plan": (
@@ -698,6 +787,37 @@ TEXTS: dict[str, tuple[str, str]] = {
         "бесплатный тариф ничего не стоит и доступен всегда",
     ),
     "invalid.adjustment": ("it is zero", "равно нулю"),
+    "invalid.standard_programme": ("the standard programme stays in use", "стандартная программа остаётся в работе"),
+    "invalid.programme": ("there is no such programme in use", "такой действующей программы нет"),
+    "invalid.rate": (
+        "a rate has either basis_points or fixed",
+        "у ставки есть либо basis_points, либо fixed",
+    ),
+    "invalid.own_referral": (
+        "its partner belongs to the workspace",
+        "его партнёр сам из этого рабочего пространства",
+    ),
+    "invalid.payout_reference": (
+        "a payout that was paid has the reference of the transfer and paid_on, its date",
+        "у проведённой выплаты есть номер перевода и дата, paid_on",
+    ),
+    "conflict.code_taken": (
+        "this code is taken, or looks like one that is",
+        "этот код занят или похож на занятый",
+    ),
+    "conflict.most_codes": ("a partner has {limit} codes at most", "у партнёра не больше {limit} кодов"),
+    "conflict.payout_state": (
+        "the payout does not stand so that this could follow",
+        "в нынешнем состоянии выплаты это невозможно",
+    ),
+    "conflict.payout_minimum": (
+        "less than {limit} is payable, in the smallest unit of the currency",
+        "к выплате меньше {limit} в наименьших единицах валюты",
+    ),
+    "kind.partner": ("partner", "партнёр"),
+    "kind.payout": ("payout", "выплата"),
+    "kind.referral": ("referral", "привлечение"),
+    "kind.referral_code": ("referral code", "партнёрский код"),
     "kind.plan": ("plan", "тариф"),
     "kind.price": ("price", "цена"),
     "kind.provider": ("model provider", "поставщик моделей"),
@@ -777,6 +897,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.set_run": ("run", "прогон"),
     "kind.source": ("source", "источник"),
     "kind.sync": ("sync", "синхронизация"),
+    "kind.job": ("job", "задание"),
     "kind.tenant": ("workspace", "рабочее пространство"),
     "kind.impersonation": ("session", "сеанс"),
     "kind.user": ("user", "пользователь"),
@@ -828,6 +949,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reason.repeated_failure": ("several failures in a row", "несколько неудач подряд"),
     "reason.provider_down": ("the model is not available", "модель недоступна"),
     "reason.quota": ("the quota is used up", "исчерпана квота"),
+    "quota.answers": ("answers", "ответы"),
     "quota.documents": ("documents", "документы"),
     "quota.storage_mb": ("MB of files", "МБ файлов"),
     "quota.channels": ("channels", "каналы"),
@@ -846,6 +968,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "channel.closed_now": (
         "Nobody is here at the moment; a person will answer as soon as the working hours begin.",
         "Сейчас нерабочее время; сотрудник ответит, как только начнётся рабочий день.",
+    ),
+    "csat.question": (
+        "How did we do? Please rate this conversation from 1 (poor) to 5 (great).",
+        "Помогли ли мы вам? Оцените разговор от 1 (плохо) до 5 (отлично).",
     ),
     "channel.only_text": (
         "I have received it, but I can read only text so far. Please write your question in words.",
@@ -955,6 +1081,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "delivery.cancelled": ("A member cancelled it.", "Отменено сотрудником."),
     # Why an attachment is not there.
     "attachment.too_large": ("It is larger than 20 MB.", "Вложение больше 20 МБ."),
+    "attachment.expired": (
+        "The workspace keeps attachments no longer than this.",
+        "Срок хранения вложений истёк.",
+    ),
     "attachment.mail_too_large": (
         "The mail is larger than the channel takes (max_mb); only its beginning was read. It lies in the mailbox.",
         "Письмо больше, чем принимает канал (max_mb): прочитано только его начало. Само письмо лежит в ящике.",
@@ -1035,4 +1165,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.calibration_not_saved": ("Not saved: add --save.", "Не сохранено: добавьте --save."),
     "cli.reading": ("Reading files", "Чтение файлов"),
+    "demo.name": ("Demo workspace", "Демонстрационное пространство"),
+    "demo.person": ("Demo owner", "Владелец для показа"),
+    "demo.bank": ("Example Bank, account 00000000", "Банк «Пример», счёт 00000000"),
+    "demo.owner": ("Sign in as {email} with {password}", "Вход: {email}, пароль {password}"),
+    "demo.plan": (
+        "Plan {plan}, {price} {currency} a period; balance {balance} {currency}",
+        "Тариф «{plan}», {price} {currency} за период; на балансе {balance} {currency}",
+    ),
+    "demo.usage": ("Used, and included", "Использовано и включено"),
+    "demo.ledger": ("Ledger: out of, into, amount", "Книга проводок: откуда, куда, сумма"),
+    "demo.invoices": ("Invoices", "Счета"),
+    "demo.partner": ("Demo partner", "Партнёр для показа"),
+    "demo.referral": (
+        "Brought by a partner with the code {code}, who has earned {amount} {currency}",
+        "Привлёк партнёр с кодом {code}, ему начислено {amount} {currency}",
+    ),
 }

@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, S
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.accounts import TenantHooks
+from asissto.platform.address_limits import AddressLimits
 from asissto.platform.authentication import Authentication, Principal
 from asissto.platform.errors import NotSignedIn
 from asissto.platform.events import Hub, Topics
@@ -48,6 +49,8 @@ _SECURITY_HEADERS = {
     b"referrer-policy": b"no-referrer",
     b"cross-origin-opener-policy": b"same-origin",
 }
+_STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+"""Where customers reach the server by HTTPS: a browser that was here never speaks plain HTTP to it again."""
 
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST"),
@@ -91,8 +94,12 @@ def open_app(
     app = copy(compiled)
     services = services.impatient(STATEMENT_SECONDS)
     hub = Hub(services.database, topics or {})
-    app.state = State({"services": services, "tenant_hooks": tenant_hooks, "hub": hub}, deep_copy=False)
-    app.asgi_handler = _Envelope(compiled.asgi_handler)
+    limits = AddressLimits(services.settings)
+    held = {"services": services, "tenant_hooks": tenant_hooks, "hub": hub, "limits": limits}
+    app.state = State(held, deep_copy=False)
+    app.asgi_handler = _Envelope(
+        compiled.asgi_handler, is_https=(services.settings.public_url or "").startswith("https:")
+    )
     return app
 
 
@@ -134,8 +141,9 @@ async def provide_session(
 class _Envelope:
     """Around everything, also around what no route answers: request id, security headers, one line in the log."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
+        self._always = list(_SECURITY_HEADERS.items()) + ([_STRICT_TRANSPORT] if is_https else [])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -149,7 +157,7 @@ class _Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_headers(scope, request_id)]
+                message["headers"] = [*message["headers"], *self._always, *_headers(scope, request_id)]
             await send(message)
 
         try:
@@ -166,7 +174,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
-    headers = [(b"x-request-id", request_id.encode()), *_SECURITY_HEADERS.items()]
+    headers = [(b"x-request-id", request_id.encode())]
     if scope["path"].startswith("/api/"):
         headers.append((b"cache-control", b"no-store"))
     if origin := scope["state"].get(PAGE_ORIGIN):

@@ -84,7 +84,7 @@ async def answer_in_pieces(
     try:
         async with aclosing(_steps(task)) as events:
             async for event in events:
-                yield event if isinstance(event, Piece) else with_calls(event, made)
+                yield event if isinstance(event, Piece) else with_calls(event, made, chat.left_out if chat else ())
     finally:
         if chat is not None:
             await chat.close()
@@ -170,9 +170,10 @@ async def _find(task: _Task, question: str, language: Language, watch: Stopwatch
     watch.lap("select")
     reading = read(question, found.as_read(sought.terms), found.idf(), shortened.passages)
     watch.lap("read")
-    cosines = await dense.cosines(reading, vector)
+    likeness = await dense.likeness(reading)
+    cosines = None if likeness is None else likeness.cosines
     judged = judge(gather(reading, cosines, found.passages), settings.calibration, settings.least_confidence)
-    quotes = quote_answer(reading, cosines)
+    quotes = quote_answer(reading, likeness)
     watch.lap("weigh")
     nothing = Answer(
         text=settings.unknown_text or text("answer.unknown", language),

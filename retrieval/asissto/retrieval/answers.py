@@ -114,7 +114,12 @@ def refused_answer(at: int, rule: RefuseTopic, language: Language, timings: dict
     )
 
 
-def with_calls(answer: Answer, calls: Sequence[ModelCall]) -> Answer:
+def with_calls(answer: Answer, calls: Sequence[ModelCall], left_out: Sequence[str]) -> Answer:
+    """`left_out` are the models that the plan does not include."""
+    if left_out:
+        notes = (*answer.notes, "model_not_included")
+        details = {**answer.details, "not_included": list(left_out)}
+        answer = msgspec.structs.replace(answer, notes=notes, details=details)
     if not calls:
         return answer
     told = msgspec.to_builtins(calls)

@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.labels import DocumentFilter, LabelList
 from asissto.platform.errors import InvalidInput, NameTaken, NotFound
 from asissto.platform.model_chain import ModelChoice, check_choices
+from asissto.platform.plan_models import check_models
 from asissto.platform.problems import from_validation
+from asissto.platform.settings import Settings
 from asissto.platform.tables import Json, new_id
 from asissto.platform.texts import Phrase
 from asissto.retrieval.confidence import Calibration
@@ -82,6 +84,12 @@ class AssistantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """What it says to thanks and farewells; None: our own words in the customer's language."""
     burst_seconds: Annotated[float, Meta(ge=0, le=10)] = 1.0
     """Messages that come within so many seconds of each other get one answer."""
+    ask_thumbs: bool = False
+    """Whether answers have a thumb up and one down below them, where the channel can show buttons."""
+    ask_rating: bool = False
+    """Whether a customer is asked for a rating from 1 to 5, once in a conversation, when it is over."""
+    rating_after_minutes: Annotated[int, Meta(ge=1, le=10_080)] = 60
+    """How long it is to be silent after an answer to be over; one that a member closes is over at once."""
     hand_over: HandOverPolicy = msgspec.field(default_factory=HandOverPolicy)
     """When a person takes the conversation over."""
 
@@ -163,6 +171,20 @@ async def check_snapshot(session: AsyncSession, tenant_id: UUID, snapshot: Json)
     for channel in settings.channels:
         path = f"settings.channels.{channel}"
         await check_choices(session, tenant_id, on_channel(settings, channel, path).models, f"{path}.models")
+
+
+async def check_included(session: AsyncSession, settings: Settings, tenant_id: UUID, snapshot: Json) -> None:
+    """For what somebody has just written: raises ModelNotIncluded for a model that the plan does not include."""
+    read = read_snapshot(snapshot)
+    everywhere = {"settings": read.settings}
+    for channel in read.settings.channels:
+        path = f"settings.channels.{channel}"
+        everywhere[path] = on_channel(read.settings, channel, path)
+    if read.model is not None:
+        await check_models(session, settings, tenant_id, [read.model], "model")
+    for path, meant in everywhere.items():
+        names = [choice.model for choice in meant.models if choice.provider_id is None]
+        await check_models(session, settings, tenant_id, names, f"{path}.models")
 
 
 def read_snapshot(snapshot: Json) -> Snapshot:

@@ -13,17 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.ingestion.tables import Document
 from asissto.platform import jobs
-from asissto.platform.errors import AsisstoError
+from asissto.platform.errors import AnswersUsedUp, AsisstoError
 from asissto.platform.events import announce
 from asissto.platform.jobs import ClaimedJob
 from asissto.platform.services import Services
+from asissto.platform.trying import Tried
 from asissto.retrieval.answering import answer_question
 from asissto.retrieval.answers import Answer
 from asissto.retrieval.assistants import read_snapshot
 from asissto.retrieval.case_import import case_of
+from asissto.retrieval.charging import may_try, tried
 from asissto.retrieval.generation import Turn
 from asissto.retrieval.judging import Judged, cites, judge
-from asissto.retrieval.kept_calls import calls_kept
 from asissto.retrieval.publishing import Chosen
 from asissto.retrieval.quality_tables import QuestionCase, SetResult, SetRun
 from asissto.retrieval.question_sets import CaseIn, Expected, cases_of
@@ -31,6 +32,7 @@ from asissto.retrieval.run_figures import figures_of
 from asissto.retrieval.scopes import Scope, scope_of
 from asissto.retrieval.set_runs import ENDED, RUN_SET, TOPIC, hold_run, results_of
 
+KIND: Tried = "test_answers"
 AT_ONCE = 4
 """Questions at a time: a model answers one in seconds, and its provider takes some side by side."""
 
@@ -42,11 +44,15 @@ Row = dict[str, Any]
 
 
 class Begun(msgspec.Struct, frozen=True):
-    """A run that goes on: what it is of, the cases that have no result yet, the documents behind the keys they name."""
+    """A run that goes on: what it is of, the cases that have no result yet, the documents behind the keys they name.
+
+    `origins` are the conversations of which cases were made.
+    """
 
     chosen: Chosen
     cases: Sequence[tuple[UUID, CaseIn]]
     keys: Keys
+    origins: dict[UUID, UUID | None]
 
 
 async def run_set(services: Services, job: ClaimedJob) -> None:
@@ -59,8 +65,14 @@ async def run_set(services: Services, job: ClaimedJob) -> None:
     scope = await scope_of(services, job.tenant_id, snapshot, made_by=begun.chosen.made_by)
     for start in range(0, len(begun.cases), AT_ONCE):
         part = begun.cases[start : start + AT_ONCE]
-        rows = await asyncio.gather(*(_ask(services, scope, begun.keys, *each) for each in part))
+        paid = await may_try(services, job.tenant_id, KIND, *(_key(job, case_id) for case_id, _ in part))
+        asked = [each for each in part if _key(job, each[0]) in paid]
+        rows = await asyncio.gather(*(_ask(services, scope, begun.keys, job, each) for each in asked))
+        rows = [{**row, "conversation_id": begun.origins[row["case_id"]]} for row in rows]
         if not await _store(services, job, rows):
+            return
+        if len(asked) < len(part):
+            await _end_unpaid(services, job)
             return
         if time.monotonic() > until:
             await _queue_rest(services, job)
@@ -95,7 +107,8 @@ async def _begin(services: Services, job: ClaimedJob) -> Begun | None:
         left = [(case.id, case_of(case)) for case in cases if case.id not in have]
         await announce(session, job.tenant_id, TOPIC, run.id)
         chosen = Chosen(snapshot=run.snapshot, version=run.version, draft_revision=run.draft_revision)
-        return Begun(chosen, left, await _keys(session, job.tenant_id, cases))
+        origins = {case.id: case.conversation_id for case in cases}
+        return Begun(chosen, left, await _keys(session, job.tenant_id, cases), origins)
 
 
 async def _keys(session: AsyncSession, tenant_id: UUID, cases: Sequence[QuestionCase]) -> Keys:
@@ -107,9 +120,21 @@ async def _keys(session: AsyncSession, tenant_id: UUID, cases: Sequence[Question
     return keys
 
 
-async def _ask(services: Services, scope: Scope, keys: Keys, case_id: UUID, case: CaseIn) -> Row:
+def _key(job: ClaimedJob, case_id: UUID) -> str:
+    """Of the answer to a case in a run, so that it is paid for once."""
+    return f"{job.key}:{case_id}"
+
+
+async def _end_unpaid(services: Services, job: ClaimedJob) -> None:
+    async with services.database.tenant(job.tenant_id) as session:
+        await mark_run_failed(session, job, AnswersUsedUp())
+        await jobs.finish(session, job)
+
+
+async def _ask(services: Services, scope: Scope, keys: Keys, job: ClaimedJob, asked: tuple[UUID, CaseIn]) -> Row:
+    case_id, case = asked
     history = [Turn(said.role, said.text) for said in case.history]
-    async with calls_kept(services, scope.tenant_id) as calls:
+    async with tried(services, scope.tenant_id, KIND, _key(job, case_id)) as calls:
         answer = await answer_question(services, scope, case.question, history, calls)
     return {"case_id": case_id, **_result(case, answer, keys)}
 
@@ -147,7 +172,8 @@ async def _store(services: Services, job: ClaimedJob, rows: Sequence[Row]) -> bo
         run = await _hold(session, job)
         if run is None:
             return False
-        await session.execute(insert(SetResult).on_conflict_do_nothing(), [mine | row for row in rows])
+        if rows:
+            await session.execute(insert(SetResult).on_conflict_do_nothing(), [mine | row for row in rows])
         have = select(func.count(), func.count().filter(SetResult.passed)).where(
             SetResult.tenant_id == job.tenant_id, SetResult.run_id == run.id
         )

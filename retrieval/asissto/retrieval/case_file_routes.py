@@ -1,6 +1,7 @@
 """The routes by which many cases come and go: files, and answers that were given."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from asissto.ingestion.import_reports import ImportOut, audited, takes
 from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import need
 from asissto.platform.texts import Language
 from asissto.retrieval.case_files import read_lines, read_table, write_lines, write_table
 from asissto.retrieval.case_import import CasePlan, carry_out_cases, case_of, plan_cases, plan_of
 from asissto.retrieval.past_cases import cases_from
-from asissto.retrieval.question_sets import cases_of, find_set
+from asissto.retrieval.question_sets import CaseIn, cases_of, find_set
 
 LARGEST_FILE = 5_000_000
 """Bytes."""
@@ -70,7 +72,12 @@ class CaseFileController(Controller):
             await _carry_out(session, principal, "question_cases.import", plan)
         return ImportOut.of(plan, language)
 
-    @get("/export", operation_id="question_cases.export", guards=[need("quality.read")])
+    @get(
+        "/export",
+        operation_id="question_cases.export",
+        guards=[need("quality.read")],
+        opt={MEDIA_TYPES: ("application/jsonl", "text/csv")},
+    )
     async def give(
         self,
         set_id: FromPath[UUID],
@@ -85,7 +92,7 @@ class CaseFileController(Controller):
         if file_format == "jsonl":
             return Response(write_lines(cases), media_type="application/jsonl", headers=headers)
         # Excel takes CSV for UTF-8 only with a mark in front.
-        return Response(f"\ufeff{write_table(cases)}", media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(f"\ufeff{write_table(cases)}", media_type="text/csv", headers=headers)
 
     @post(
         "/from-messages", operation_id="question_cases.from_messages", status_code=200, guards=[need("quality.write")]
@@ -100,14 +107,20 @@ class CaseFileController(Controller):
     ) -> ImportOut:
         """What was answered then is expected from now on: the documents that it cited, or that it did not know."""
         cases = await cases_from(session, principal.tenant_id, data.message_ids)
-        plan = await plan_cases(session, principal.tenant_id, set_id, plan_of(cases))
-        await _carry_out(session, principal, "question_cases.from_messages", plan)
+        plan = await plan_cases(session, principal.tenant_id, set_id, plan_of([case for case, _ in cases]))
+        await _carry_out(session, principal, "question_cases.from_messages", plan, cases)
         return ImportOut.of(plan, language)
 
 
 HANDLERS: list[ControllerRouterHandler] = [CaseFileController]
 
 
-async def _carry_out(session: AsyncSession, principal: Principal, action: str, plan: CasePlan) -> None:
-    await carry_out_cases(session, plan)
+async def _carry_out(
+    session: AsyncSession,
+    principal: Principal,
+    action: str,
+    plan: CasePlan,
+    origins: Sequence[tuple[CaseIn, UUID]] = (),
+) -> None:
+    await carry_out_cases(session, plan, origins)
     await record(session, principal, action, "question_set", plan.row.id, **audited(plan))

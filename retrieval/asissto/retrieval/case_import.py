@@ -41,9 +41,13 @@ async def plan_cases(session: AsyncSession, tenant_id: UUID, set_id: UUID, file:
     return plan
 
 
-async def carry_out_cases(session: AsyncSession, plan: CasePlan) -> None:
-    """All of it in the caller's transaction."""
-    session.add_all(make_case(plan.row, case) for case in plan.new)
+async def carry_out_cases(session: AsyncSession, plan: CasePlan, origins: Sequence[tuple[CaseIn, UUID]] = ()) -> None:
+    """All of it in the caller's transaction; new cases go with the conversations that `origins` names."""
+    conversations = {_key(case): conversation_id for case, conversation_id in origins}
+    for case in plan.new:
+        row = make_case(plan.row, case)
+        row.conversation_id = conversations.get(_key(case))
+        session.add(row)
     for row, case in plan.changed:
         write_case(row, case)
     if plan.new or plan.changed:

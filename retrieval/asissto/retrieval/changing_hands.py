@@ -11,6 +11,7 @@ from asissto.platform.tables import new_id
 from asissto.retrieval.bursts import withdraw
 from asissto.retrieval.conversations import lock_conversation
 from asissto.retrieval.handing_over import HandOverReason
+from asissto.retrieval.remembering import remember_end, remember_hand_over
 from asissto.retrieval.tables import Conversation, Message
 
 Happening = Literal["handed_over", "taken_over", "returned", "closed", "reopened", "assigned"]
@@ -29,6 +30,7 @@ async def hand_over(session: AsyncSession, conversation: Conversation, reason: H
     conversation.status, conversation.failures = "pending", 0
     conversation.handed_over_reason, conversation.handed_over_at = str(reason), func.now()
     await mark(session, conversation, "handed_over", None, reason=str(reason))
+    await remember_hand_over(session, conversation, str(reason))
 
 
 async def take_over(session: AsyncSession, conversation: Conversation, by: UUID | None) -> None:
@@ -39,6 +41,7 @@ async def take_over(session: AsyncSession, conversation: Conversation, by: UUID 
     await withdraw(session, conversation)
     if conversation.status != "human":
         await mark(session, conversation, "taken_over", by)
+        await remember_hand_over(session, conversation, None)
     conversation.status = "human"
     if conversation.handed_over_at is None:
         conversation.handed_over_at = func.now()
@@ -56,6 +59,7 @@ async def close(session: AsyncSession, conversation: Conversation, by: UUID) -> 
     """Where a channel allows it, the customer's next message opens it again."""
     await withdraw(session, conversation)
     await mark(session, conversation, "closed", by)
+    await remember_end(session, conversation)
     conversation.status = "closed"
 
 

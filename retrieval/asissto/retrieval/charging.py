@@ -1,18 +1,20 @@
 """Answers that are paid for: asked before a model is, charged with the answer; nothing of it where billing is off."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from uuid import UUID
 
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from asissto.platform import trying
 from asissto.platform.errors import AnswersPaused
 from asissto.platform.languages import language_of
 from asissto.platform.metering import Allowance, allowance, count_answer, forgive
-from asissto.platform.model_calls import ModelCall
+from asissto.platform.model_calls import ModelCall, store_calls
 from asissto.platform.services import Services
 from asissto.platform.texts import Language, text
+from asissto.platform.trying import Tried
 from asissto.retrieval.answering import answer_in_pieces
 from asissto.retrieval.answers import Answer, Piece
 from asissto.retrieval.at_once import MODE as CANNED
@@ -57,6 +59,28 @@ async def spare(session: AsyncSession, services: Services, burst: Burst) -> None
     """A person has taken the conversation over: there is no answer to pay for."""
     if services.settings.billing:
         await forgive(session, burst.place.tenant_id, burst.message_ids[0])
+
+
+async def may_try(services: Services, tenant_id: UUID, kind: Tried, *keys: str) -> list[str]:
+    """Those of the answers by these keys that may be tried, in a transaction of its own; all where billing is off."""
+    if not services.settings.billing:
+        return list(keys)
+    async with services.database.tenant(tenant_id) as session:
+        return [key for key in keys if await trying.may_try(session, tenant_id, kind, key)]
+
+
+@asynccontextmanager
+async def tried(services: Services, tenant_id: UUID, kind: Tried, key: str) -> AsyncIterator[list[ModelCall]]:
+    """A list for the calls of the block; they are stored without a message, and charged as that answer."""
+    calls: list[ModelCall] = []
+    try:
+        yield calls
+    finally:
+        if calls or services.settings.billing:
+            async with services.database.tenant(tenant_id) as session:
+                await store_calls(session, tenant_id, calls, None)
+                if services.settings.billing:
+                    await trying.count_try(session, tenant_id, kind, key, calls)
 
 
 def _refused(allowed: Allowance, scope: Scope, question: str) -> Answer:

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter, SkipValidation
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, UnsetType
 from sqlalchemy import select
@@ -17,17 +17,19 @@ from asissto.platform.authentication import Principal
 from asissto.platform.errors import InvalidInput
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need
+from asissto.platform.services import Services
 from asissto.platform.tables import Json
 from asissto.platform.texts import Phrase
-from asissto.retrieval.assistants import AssistantIn, Name, create_assistant, find_assistant, published
+from asissto.retrieval.assistants import AssistantIn, Name, check_included, create_assistant, find_assistant, published
 from asissto.retrieval.diffing import Difference, differences
-from asissto.retrieval.drafts import DraftPatch, discard_draft, edit_draft
+from asissto.retrieval.drafts import DraftPatch, discard_draft, draft_of, edit_draft
 from asissto.retrieval.publishing import Note, Which, choose, find_version, roll_back
 from asissto.retrieval.shown_assistants import AssistantOut, DraftOut, VersionOut
 from asissto.retrieval.tables import AssistantVersion
 
 Session = NamedDependency[AsyncSession]
 Caller = NamedDependency[Principal]
+Open = SkipValidation[NamedDependency[Services]]
 Revision = Annotated[int | None, QueryParameter(description="That of the assistant when it was loaded.")]
 Side = Annotated[str, QueryParameter(pattern="^([1-9][0-9]{0,8}|published|draft)$")]
 
@@ -65,10 +67,16 @@ class DraftController(Controller):
 
     @patch(operation_id="assistants.draft.update", guards=[need("assistants.write")])
     async def update(
-        self, assistant_id: FromPath[UUID], data: JSONBody[DraftPatch], principal: Caller, session: Session
+        self,
+        assistant_id: FromPath[UUID],
+        data: JSONBody[DraftPatch],
+        services: Open,
+        principal: Caller,
+        session: Session,
     ) -> DraftOut:
         """Begins a draft where there is none; nothing of it is seen before it is published."""
         row = await edit_draft(session, principal.tenant_id, assistant_id, data, principal.user_id)
+        await check_included(session, services.settings, principal.tenant_id, draft_of(row))
         fields = sorted(msgspec.to_builtins(data).keys() - {"revision"})
         await record(session, principal, "assistants.draft.update", "assistant", row.id, fields=fields)
         return DraftOut.of(row)
@@ -136,12 +144,13 @@ class VersionController(Controller):
 
     @post("/copy", operation_id="assistants.copy", guards=[need("assistants.write")])
     async def copy(
-        self, assistant_id: FromPath[UUID], data: JSONBody[CopyIn], principal: Caller, session: Session
+        self, assistant_id: FromPath[UUID], data: JSONBody[CopyIn], services: Open, principal: Caller, session: Session
     ) -> AssistantOut:
         """Of what is published, under another name."""
         source = await find_assistant(session, principal.tenant_id, assistant_id)
         what = msgspec.convert({**published(source), "name": data.name}, AssistantIn)
         row = await create_assistant(session, principal.tenant_id, what, principal.user_id)
+        await check_included(session, services.settings, principal.tenant_id, published(row))
         await record(session, principal, "assistants.copy", "assistant", row.id, name=row.name, source=source.id)
         return AssistantOut.of(row)
 
@@ -161,13 +170,16 @@ class AssistantFileController(Controller):
     tags = ("assistants",)
 
     @post(operation_id="assistants.import", guards=[need("assistants.write")])
-    async def take(self, data: JSONBody[AssistantFileIn], principal: Caller, session: Session) -> AssistantOut:
+    async def take(
+        self, data: JSONBody[AssistantFileIn], services: Open, principal: Caller, session: Session
+    ) -> AssistantOut:
         """A new assistant, published at once."""
         if data.assistant.settings.collections is not None:
             raise InvalidInput(field="assistant.settings.collections", detail=Phrase("invalid.unknown"))
         name = data.assistant.name if data.name is UNSET else data.name
         what = msgspec.structs.replace(data.assistant, name=name)
         row = await create_assistant(session, principal.tenant_id, what, principal.user_id)
+        await check_included(session, services.settings, principal.tenant_id, published(row))
         await record(session, principal, "assistants.import", "assistant", row.id, name=row.name)
         return AssistantOut.of(row)
 

@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, delete, get, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.openapi import ResponseSpec
+from litestar.params import FromPath, JSONBody, SkipValidation
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,8 +17,9 @@ from asissto.platform.audit import record
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import InvalidInput, NotFound
 from asissto.platform.permissions import need
+from asissto.platform.services import Services
 from asissto.platform.texts import Phrase
-from asissto.retrieval.assistants import find_assistant, hold_assistant
+from asissto.retrieval.assistants import check_included, find_assistant, hold_assistant
 from asissto.retrieval.drafts import check_revision, draft_of
 from asissto.retrieval.gating import Verdict, check_draft, find_gate, put_gate, refusal, start_runs, take_gate_away
 from asissto.retrieval.publishing import Note, publish_draft
@@ -28,6 +30,7 @@ from asissto.retrieval.tables import Assistant
 
 Session = NamedDependency[AsyncSession]
 Caller = NamedDependency[Principal]
+Open = SkipValidation[NamedDependency[Services]]
 
 
 class PublishIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,14 +76,24 @@ class PublishController(Controller):
     path = "/api/v1/assistants/{assistant_id:uuid}/publish"
     tags = ("assistants",)
 
-    @post(operation_id="assistants.publish", status_code=200, guards=[need("assistants.write")])
+    @post(
+        operation_id="assistants.publish",
+        status_code=200,
+        guards=[need("assistants.write")],
+        responses={202: ResponseSpec(PublishOut, generate_examples=False, description="The gate asks first")},
+    )
     async def publish(
-        self, assistant_id: FromPath[UUID], data: JSONBody[PublishIn], principal: Caller, session: Session
+        self,
+        assistant_id: FromPath[UUID],
+        data: JSONBody[PublishIn],
+        services: Open,
+        principal: Caller,
+        session: Session,
     ) -> Response[PublishOut]:
         """202 where the gate has to ask its questions first: the runs are started, and a later call decides."""
         row = await hold_assistant(session, principal.tenant_id, assistant_id)
         check_revision(row, data.revision)
-        draft_of(row)
+        await check_included(session, services.settings, principal.tenant_id, draft_of(row))
         gate = await find_gate(session, principal.tenant_id, assistant_id)
         said: dict[str, Any] = {"note": data.note}
         if gate is not None:

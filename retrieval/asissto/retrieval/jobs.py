@@ -2,6 +2,7 @@
 
 from asissto.platform.worker import Handler
 from asissto.retrieval.batch_runs import mark_run_failed, run_set
+from asissto.retrieval.report_letters import HANDLERS as REPORTS
 from asissto.retrieval.set_runs import RUN_SET
 from asissto.retrieval.summaries import SUMMARISE, summarise
 from asissto.retrieval.topics.approving import REPLAY, replay
@@ -17,4 +18,5 @@ HANDLERS = {
     REFRESH: Handler(refresh_topics, lane="slow"),
     FIND_GAPS: Handler(find_gaps, lane="slow"),
     REPLAY: Handler(replay, lane="slow"),
+    **REPORTS,
 }

@@ -14,8 +14,11 @@ from asissto.retrieval.tables import Citation, Message, Receipt
 from asissto.retrieval.who_said import SAID, turn_of
 
 
-async def cases_from(session: AsyncSession, tenant_id: UUID, message_ids: Sequence[UUID]) -> list[CaseIn]:
-    """Of an answer its citations are expected, of an abstention that it abstains. Raises NotFound."""
+async def cases_from(session: AsyncSession, tenant_id: UUID, message_ids: Sequence[UUID]) -> list[tuple[CaseIn, UUID]]:
+    """With the conversations that their words are from; raises NotFound.
+
+    Of an answer its citations are expected, of an abstention that it abstains.
+    """
     return [await _case_from(session, tenant_id, message_id) for message_id in dict.fromkeys(message_ids)]
 
 
@@ -39,13 +42,13 @@ async def history_before(session: AsyncSession, message: Message) -> list[Turn]:
     return within_budget(said[::-1])
 
 
-async def _case_from(session: AsyncSession, tenant_id: UUID, message_id: UUID) -> CaseIn:
+async def _case_from(session: AsyncSession, tenant_id: UUID, message_id: UUID) -> tuple[CaseIn, UUID]:
     message, receipt = await find_answer(session, tenant_id, message_id)
     mine = select(Citation.document_id, Citation.title).where(Citation.tenant_id == tenant_id)
     rows = await session.execute(mine.where(Citation.message_id == message_id).order_by(Citation.number))
     titles = {row.document_id: row.title for row in rows}
     answered = receipt.outcome == "answered"
-    return CaseIn(
+    case = CaseIn(
         question=receipt.question,
         history=[
             SaidIn("assistant" if turn.role == "assistant" else "user", turn.text)
@@ -55,3 +58,4 @@ async def _case_from(session: AsyncSession, tenant_id: UUID, message_id: UUID) -
         must_cite=[CitedDocument(document_id=document_id) for document_id in titles] if answered else [],
         note=", ".join(titles.values()),
     )
+    return case, message.conversation_id

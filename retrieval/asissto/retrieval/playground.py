@@ -9,19 +9,23 @@ import msgspec
 from msgspec import Meta
 
 from asissto.ingestion.labels import DocumentFilter, LabelList
+from asissto.platform.errors import AnswersUsedUp
 from asissto.platform.services import Services
+from asissto.platform.tables import new_id
 from asissto.platform.texts import Language
+from asissto.platform.trying import Tried
 from asissto.retrieval.answering import answer_in_pieces, answer_question, check_question
 from asissto.retrieval.answers import Answer, Piece
-from asissto.retrieval.assistants import ChannelType, Variables, read_snapshot, with_other
+from asissto.retrieval.assistants import ChannelType, Variables, check_included, read_snapshot, with_other
+from asissto.retrieval.charging import may_try, tried
 from asissto.retrieval.generation import Turn
-from asissto.retrieval.kept_calls import calls_kept
 from asissto.retrieval.passages import Citation
 from asissto.retrieval.publishing import Chosen, Which, choose
 from asissto.retrieval.question_sets import SaidIn
 from asissto.retrieval.scopes import Scope, scope_of
 
 Other = dict[str, Any]
+KIND: Tried = "playground_answers"
 
 
 class Circumstances(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -92,37 +96,55 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[dict[str, Any]] | None
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """What is asked, and by which `key` the answer is paid for."""
+
+    chosen: Chosen
+    scope: Scope
+    key: str
+
+
 async def play(services: Services, tenant_id: UUID, assistant_id: UUID, what: PlayIn) -> tuple[Chosen, Answer]:
     """The whole answer at once. Raises what `prepare` does."""
-    chosen, scope = await prepare(services, tenant_id, assistant_id, what)
-    async with calls_kept(services, tenant_id) as calls:
-        return chosen, await answer_question(services, scope, what.question, turns(what.history), calls)
+    ready = await prepare(services, tenant_id, assistant_id, what)
+    async with tried(services, tenant_id, KIND, ready.key) as calls:
+        return ready.chosen, await answer_question(services, ready.scope, what.question, turns(what.history), calls)
 
 
 async def play_in_pieces(
-    services: Services, tenant_id: UUID, scope: Scope, what: PlayIn
+    services: Services, tenant_id: UUID, ready: Prepared, what: PlayIn
 ) -> AsyncGenerator[Piece | Answer, None]:
-    """The same as it comes, in the scope that `prepare` gives."""
-    async with calls_kept(services, tenant_id) as calls:
-        pieces = answer_in_pieces(services, scope, what.question, turns(what.history), calls)
+    """The same as it comes."""
+    async with tried(services, tenant_id, KIND, ready.key) as calls:
+        pieces = answer_in_pieces(services, ready.scope, what.question, turns(what.history), calls)
         async with aclosing(pieces) as events:
             async for event in events:
                 yield event
 
 
-async def prepare(services: Services, tenant_id: UUID, assistant_id: UUID, what: PlayIn) -> tuple[Chosen, Scope]:
-    """Also for a paused assistant. Raises QuestionEmpty, QuestionTooLong, NotFound, NoDraft, InvalidInput."""
+async def prepare(services: Services, tenant_id: UUID, assistant_id: UUID, what: PlayIn) -> Prepared:
+    """Also for a paused assistant.
+
+    Raises QuestionEmpty, QuestionTooLong, NotFound, NoDraft, InvalidInput, ModelNotIncluded for a model that this call
+    brings, and AnswersUsedUp.
+    """
     check_question(what.question)
     async with services.database.tenant(tenant_id) as session:
         chosen = await choose(session, tenant_id, assistant_id, what.version)
-    snapshot = read_snapshot(chosen.snapshot)
-    if what.overrides:
-        settings = with_other(snapshot.settings, what.overrides, "overrides")
-        snapshot = read_snapshot({**chosen.snapshot, "settings": msgspec.to_builtins(settings)})
+        snapshot = read_snapshot(chosen.snapshot)
+        if what.overrides:
+            settings = with_other(snapshot.settings, what.overrides, "overrides")
+            other = {**chosen.snapshot, "settings": msgspec.to_builtins(settings)}
+            snapshot = read_snapshot(other)
+            if "models" in what.overrides:
+                await check_included(session, services.settings, tenant_id, other)
     scope = await scope_of(
         services, tenant_id, snapshot, channel=what.channel, variables=what.variables, made_by=chosen.made_by
     )
-    return chosen, msgspec.structs.replace(scope, filter=what.filter, audience=what.audience)
+    key = str(new_id())
+    if not await may_try(services, tenant_id, KIND, key):
+        raise AnswersUsedUp
+    return Prepared(chosen, msgspec.structs.replace(scope, filter=what.filter, audience=what.audience), key)
 
 
 def turns(history: Sequence[SaidIn]) -> list[Turn]:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
+from asissto.platform.openapi import MEDIA_TYPES
 from asissto.platform.permissions import need
 from asissto.platform.services import Services
 from asissto.retrieval.answers import Answer, Piece
@@ -62,7 +63,12 @@ class PlaygroundController(Controller):
     path = "/api/v1/assistants/{assistant_id:uuid}/playground"
     tags = ("assistants",)
 
-    @post(operation_id="assistants.playground", status_code=200, guards=[need("ask")])
+    @post(
+        operation_id="assistants.playground",
+        status_code=200,
+        guards=[need("ask")],
+        opt={MEDIA_TYPES: ("application/json", EVENT_STREAM)},
+    )
     async def play(
         self,
         assistant_id: FromPath[UUID],
@@ -77,9 +83,9 @@ class PlaygroundController(Controller):
         """
         with_messages = _may_see_messages(principal)
         if EVENT_STREAM in request.headers.get("accept", ""):
-            chosen, scope = await prepare(services, principal.tenant_id, assistant_id, data)
-            pieces = play_in_pieces(services, principal.tenant_id, scope, data)
-            return ServerSentEvent(_events(pieces, chosen, with_messages=with_messages))
+            ready = await prepare(services, principal.tenant_id, assistant_id, data)
+            pieces = play_in_pieces(services, principal.tenant_id, ready, data)
+            return ServerSentEvent(_events(pieces, ready.chosen, with_messages=with_messages))
         chosen, answer = await play(services, principal.tenant_id, assistant_id, data)
         return Response(show_played(chosen, answer, with_messages=with_messages))
 

@@ -36,7 +36,9 @@ class QuestionCase(TenantRow, Base):
     __tablename__ = "question_cases"
     __table_args__ = (
         within_tenant("set_id", "question_sets"),
+        within_tenant("conversation_id", "conversations"),
         Index("ix_question_cases_set", "tenant_id", "set_id", "id"),
+        Index("ix_question_cases_conversation", "tenant_id", "conversation_id"),
     )
 
     set_id: Mapped[UUID]
@@ -48,6 +50,7 @@ class QuestionCase(TenantRow, Base):
     must_cite: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'"))
     note: Mapped[str] = mapped_column(server_default="")
     tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    conversation_id: Mapped[UUID | None] = mapped_column(comment="whose words it has; it goes with them")
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 
@@ -89,12 +92,15 @@ class SetResult(Base):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
         within_tenant("run_id", "set_runs"),
+        within_tenant("conversation_id", "conversations"),
+        Index("ix_set_results_conversation", "tenant_id", "conversation_id"),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     run_id: Mapped[UUID] = mapped_column(primary_key=True)
     # No foreign key: the result outlives its case.
     case_id: Mapped[UUID] = mapped_column(primary_key=True)
+    conversation_id: Mapped[UUID | None] = mapped_column(comment="whose words it has; it goes with them")
     question: Mapped[str]
     expected: Mapped[str]
     passed: Mapped[bool] = mapped_column(Boolean)

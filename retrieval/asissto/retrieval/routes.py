@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, SkipValidation
 from litestar.types import ControllerRouterHandler
 from msgspec import UNSET
 from sqlalchemy import select
@@ -19,16 +19,20 @@ from asissto.platform.authentication import Principal
 from asissto.platform.errors import NotFound
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first, page
 from asissto.platform.permissions import need
+from asissto.platform.services import Services
 from asissto.retrieval import (
+    analytics_routes,
     case_file_routes,
     citation_routes,
     draft_routes,
+    feedback_routes,
     gate_routes,
     playground_routes,
     question_set_routes,
+    report_routes,
     run_routes,
 )
-from asissto.retrieval.assistants import AssistantIn, create_assistant, find_assistant
+from asissto.retrieval.assistants import AssistantIn, check_included, create_assistant, find_assistant, published
 from asissto.retrieval.conversations import find_conversation
 from asissto.retrieval.publishing import AssistantPatch, change_at_once
 from asissto.retrieval.shown_assistants import AssistantOut
@@ -38,6 +42,7 @@ from asissto.retrieval.topics import gap_routes, topic_routes
 
 Session = NamedDependency[AsyncSession]
 Caller = NamedDependency[Principal]
+Open = SkipValidation[NamedDependency[Services]]
 
 
 class ReceiptOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +75,11 @@ class AssistantController(Controller):
         return (await page(session, mine, Assistant.id, limit, after)).map(AssistantOut.of)
 
     @post(operation_id="assistants.create", guards=[need("assistants.write")])
-    async def create(self, data: JSONBody[AssistantIn], principal: Caller, session: Session) -> AssistantOut:
+    async def create(
+        self, data: JSONBody[AssistantIn], services: Open, principal: Caller, session: Session
+    ) -> AssistantOut:
         row = await create_assistant(session, principal.tenant_id, data, principal.user_id)
+        await check_included(session, services.settings, principal.tenant_id, published(row))
         await record(session, principal, "assistants.create", "assistant", row.id, name=row.name)
         return AssistantOut.of(row)
 
@@ -81,10 +89,16 @@ class AssistantController(Controller):
 
     @patch("/{assistant_id:uuid}", operation_id="assistants.update", guards=[need("assistants.write")])
     async def update(
-        self, assistant_id: FromPath[UUID], data: JSONBody[AssistantPatch], principal: Caller, session: Session
+        self,
+        assistant_id: FromPath[UUID],
+        data: JSONBody[AssistantPatch],
+        services: Open,
+        principal: Caller,
+        session: Session,
     ) -> AssistantOut:
         """What is changed here is published at once; it is refused where there is a draft or a gate."""
         row = await change_at_once(session, principal.tenant_id, assistant_id, data, principal.user_id)
+        await check_included(session, services.settings, principal.tenant_id, published(row))
         changes = {name: value for name, value in msgspec.to_builtins(data).items() if value is not UNSET}
         await record(session, principal, "assistants.update", "assistant", row.id, **changes)
         return AssistantOut.of(row)
@@ -151,4 +165,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *gate_routes.HANDLERS,
     *topic_routes.HANDLERS,
     *gap_routes.HANDLERS,
+    *analytics_routes.HANDLERS,
+    *feedback_routes.HANDLERS,
+    *report_routes.HANDLERS,
 ]

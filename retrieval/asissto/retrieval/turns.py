@@ -27,6 +27,7 @@ from asissto.retrieval.charging import charge, paid_answer, spare
 from asissto.retrieval.conversations import TOPIC, Asked, store_answer
 from asissto.retrieval.handing_over import HandOverPolicy, after_failure, hand_over_as_wanted, why_not
 from asissto.retrieval.kept_calls import calls_kept
+from asissto.retrieval.remembering import remember_turn
 from asissto.retrieval.retelling import stored_answer
 from asissto.retrieval.scopes import Speaker, find_speaker
 from asissto.retrieval.summaries import ask_for_summary
@@ -189,11 +190,13 @@ class _Turn:
             self._may_restart = False
             return None
         answer = _with_hand_over(answer, conversation.failures, policy)
-        details = {"turn": {"messages": len(burst.message_ids), "language": answer.language}, **answer.details}
+        about = {"messages": len(burst.message_ids), "language": answer.language}
+        details = {"turn": about, **answer.details, "assistant": self._speaker.made_by}
         answer = msgspec.structs.replace(answer, details=details)
         stored = turned(answer, self._speaker.made_by)
         told = Told(answer, conversation.id, await store_answer(session, conversation, burst.question, stored))
         await bursts.settle(session, burst.place, burst.message_ids, told.message_id)
+        await remember_turn(session, conversation, burst.message_ids, answer, told.message_id)
         space = self._speaker.workspace.space.model
         noted = asking.Asked(question=burst.question, answer=answer, message_id=told.message_id, space=space)
         await asking.note_question(session, conversation, noted)

@@ -151,6 +151,21 @@ def ask(question: str, *, as_json: bool) -> None:
     _with_services(answer, settings)
 
 
+@main.command("demo-tenant")
+@as_json
+def demo_tenant(*, as_json: bool) -> None:
+    """Make a workspace that pays: plan, usage, ledger, invoice."""
+    from asissto.platform.entrypoints.demo_tenant import make_demo, show_demo
+    from asissto.platform.entrypoints.screen import print_json
+
+    settings = read_settings()
+    demo = _with_services(make_demo, settings)
+    if as_json:
+        print_json(demo)
+    else:
+        show_demo(demo, settings.language)
+
+
 @main.command("eval")
 @click.argument("set_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @as_json
@@ -184,6 +199,29 @@ def calibrate(set_dir: Path, *, assistant: str | None, budget: float, save: bool
         await calibrate_here(services, await first_workspace(services), asked)
 
     _with_services(fit)
+
+
+@main.group()
+def keys() -> None:
+    """Give secrets a new key."""
+
+
+@keys.command("add")
+def add() -> None:
+    """Put a fresh key in front of the ring; processes that run take it up when they are started again."""
+    from asissto.platform.keys import add_key
+
+    ring = add_key(read_settings())
+    click.echo("The key is in the data folder." if ring is None else f"ASISSTO_KEYS={ring}")
+
+
+@keys.command("rotate")
+@as_json
+def rotate(*, as_json: bool) -> None:
+    """Seal every secret with the newest key."""
+    from asissto.platform.entrypoints.key_rotation import rotate_here
+
+    sys.exit(0 if _with_services(lambda services: rotate_here(services, as_json=as_json)) else 1)
 
 
 @main.command()

@@ -63,6 +63,7 @@ def make_server(services: Services) -> WebServer:
             access_log=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             server_header=False,
+            forwarded_allow_ips=settings.trusted_proxies,
         ),
         app.state.hub,
     )

@@ -11,6 +11,7 @@ from asissto.ingestion import routes as ingestion
 from asissto.ingestion.events import TOPICS as DOCUMENTS
 from asissto.platform import routes as platform
 from asissto.platform.billing import TOPICS as BILLING
+from asissto.platform.commissions import pay_partners
 from asissto.platform.entrypoints.workspace import TENANT_HOOKS
 from asissto.platform.services import Services
 from asissto.platform.web import compile_app, open_app
@@ -30,6 +31,7 @@ TOPICS = {**DOCUMENTS, **RUNS, **CONVERSATIONS, **CHANNELS, **BILLING}
 
 
 def build_app(services: Services) -> Litestar:
+    pay_partners()
     return open_app(_compiled(), services, TENANT_HOOKS, TOPICS)
 
 

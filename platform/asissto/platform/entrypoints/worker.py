@@ -10,6 +10,7 @@ from asissto.channels.jobs import HANDLERS as CHANNELS
 from asissto.channels.polling import Poller
 from asissto.ingestion.jobs import HANDLERS as INGESTION
 from asissto.ingestion.switching import begin_wanted_switches
+from asissto.platform.commissions import pay_partners
 from asissto.platform.counting import keep_forgetting
 from asissto.platform.log import configure_log
 from asissto.platform.mail import HANDLERS as MAIL
@@ -17,10 +18,12 @@ from asissto.platform.payment_events import keep_settling
 from asissto.platform.services import Services, open_services
 from asissto.platform.settings import Settings
 from asissto.platform.subscriptions import keep_renewing
+from asissto.platform.warning_mail import HANDLERS as WARNINGS
 from asissto.platform.worker import Worker
 from asissto.retrieval.jobs import HANDLERS as RETRIEVAL
+from asissto.retrieval.reports import keep_reporting
 
-HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS, **NAMES, **MAIL}
+HANDLERS = {**INGESTION, **RETRIEVAL, **CHANNELS, **NAMES, **MAIL, **WARNINGS}
 
 
 def make_worker(services: Services) -> Worker:
@@ -29,11 +32,13 @@ def make_worker(services: Services) -> Worker:
 
 async def run_everything(services: Services) -> None:
     """Jobs, the fetching of events and the sending of answers, until cancelled."""
+    pay_partners()
     async with asyncio.TaskGroup() as group:
         for part in (make_worker(services), Poller(services), Courier(services)):
             group.create_task(part.run())
         group.create_task(keep_forgetting(services.database))
         group.create_task(keep_settling(services))
+        group.create_task(keep_reporting(services.database))
         if services.settings.billing:
             group.create_task(keep_renewing(services.database))
 

@@ -38,6 +38,7 @@ const FIELDS = {
 };
 const OTHERS = { signIn: "register", register: "signIn", forgot: "signIn", invitation: "joining", joining: "invitation" };
 let needsCode = false;
+const referral = () => JSON.parse(localStorage.getItem("referral") ?? "null");
 
 function say(key, ...values) {
   return values.reduce((text, value, index) => text.replace(`{${index}}`, () => value), TEXTS[language][key] ?? key);
@@ -169,6 +170,7 @@ async function enter() {
   const form = Object.fromEntries(new FormData(id("enter-form")));
   const link = entering === "joining" || LINKS.includes(entering) ? { token: token() } : {};
   const extra = { ...link, ...(["register", "invitation"].includes(entering) && { language }), ...(!DONE[entering] && { cookies: true }) };
+  if (entering === "register") Object.assign(extra, referral());
   const response = await api("POST", PATHS[entering], { json: { ...form, ...extra } }).catch((error) => {
     needsCode ||= error.code === "second_factor_required";
     translate();
@@ -176,6 +178,7 @@ async function enter() {
   });
   const done = DONE[entering];
   if (!done) csrf = (await response.json()).csrf_token;
+  if (entering === "register") localStorage.removeItem("referral");
   if (entering !== "forgot") history.replaceState(null, "", "/");
   entering = "signIn";
   needsCode = false;
@@ -188,6 +191,20 @@ async function enter() {
 function notice(words) {
   id("notice").textContent = words;
   id("notice").hidden = false;
+}
+
+async function keepReferral() {
+  const address = new URL(location.href);
+  const code = address.searchParams.get("ref");
+  if (!code) return;
+  address.searchParams.delete("ref");
+  history.replaceState(null, "", address);
+  if (location.pathname === "/") turn("register");
+  const counted = await send("POST", "referrals/clicks", { json: { code } }).catch(() => null);
+  if (counted?.status !== 404 && code.length <= 100) {
+    const followed = { referral_code: code, referral_clicked_at: new Date().toISOString() };
+    localStorage.setItem("referral", JSON.stringify(followed));
+  }
 }
 
 async function showInvitation() {
@@ -315,4 +332,5 @@ id("language").onclick = attempt(async () => {
   follow();
 });
 translate();
+attempt(keepReferral)();
 attempt(open)().then(() => entering === "invitation" && attempt(showInvitation)());
