@@ -37,7 +37,7 @@ def _create_topics() -> None:
         *_keys("topics"),
         _column("pool"),
         _column("state", server_default="active", comment="active or retired"),
-        _column("title", comment="the question in the middle"),
+        _column("title", comment="its words, where the question in the middle is gone"),
         _column("chips", postgresql.ARRAY(sa.Text()), server_default=NOTHING),
         _column("examples", postgresql.ARRAY(sa.Uuid()), server_default=NOTHING),
         _column("size", sa.Integer()),

@@ -25,10 +25,11 @@ from asissto.retrieval.kept_calls import calls_kept
 from asissto.retrieval.question_sets import CaseIn, CitedDocument, find_set, make_case, touch
 from asissto.retrieval.scopes import Scope, scope_of
 from asissto.retrieval.tables import Assistant, Citation
+from asissto.retrieval.topics.drafting import Draft
 from asissto.retrieval.topics.gaps import find_gap, questions_of_gap
 from asissto.retrieval.topics.tables import AskedQuestion, QuestionGap, QuestionVector
 
-REPLAY = "replay_gap"
+REPLAY = "gaps.replay"
 MOST_REPLAYED = 200
 CONTROLS = 50
 """Questions that were answered, the nearest to the gap: none of them may lose its answer to the new pair."""
@@ -79,11 +80,12 @@ async def approve(
 
 
 async def dismiss(session: AsyncSession, tenant_id: UUID, gap_id: UUID) -> QuestionGap:
-    """It is not found again. Raises NotFound, and Conflict where it is not open any more."""
+    """It is not found again, and keeps no customer's words. Raises NotFound, and Conflict where it is not open."""
     gap = await find_gap(session, tenant_id, gap_id)
     if gap.state != "open":
         raise Conflict(detail=Phrase("conflict.gap_state"))
     gap.state, gap.updated_at = "dismissed", func.now()
+    gap.title, gap.draft = ", ".join(gap.chips), msgspec.to_builtins(Draft(question="", variants=[]))
     await session.flush()
     await session.refresh(gap)
     return gap

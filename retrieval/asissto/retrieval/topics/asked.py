@@ -18,7 +18,7 @@ from asissto.retrieval.at_once import MODE as CANNED
 from asissto.retrieval.tables import Conversation, Message, Receipt
 from asissto.retrieval.topics.tables import AskedQuestion, QuestionVector
 
-PLACE = "place_questions"
+PLACE = "topics.place"
 """The job that puts new questions into topics."""
 PAUSE = timedelta(seconds=10)
 """So long it waits for more: one look at the topics is enough for all questions that come meanwhile."""
@@ -104,8 +104,8 @@ async def note_past(session: AsyncSession, tenant_id: UUID) -> int:
     return len(rows)
 
 
-async def dislike(session: AsyncSession, tenant_id: UUID, message_id: UUID, *, disliked: bool = True) -> None:
-    """For whoever takes in a customer's feedback on the answer; nothing happens where it answered no question."""
+async def dislike(session: AsyncSession, tenant_id: UUID, message_id: UUID, *, disliked: bool) -> None:
+    """Whether the customer dislikes the answer; nothing happens where it answered no question."""
     found = await session.get(AskedQuestion, (tenant_id, message_id))
     if found is not None:
         found.is_disliked = disliked

@@ -25,7 +25,7 @@ from asissto.retrieval.topics.nearest import NONE, Vectors, centroids_of, normal
 from asissto.retrieval.topics.pools import Pool, pools_of
 from asissto.retrieval.topics.tables import AskedQuestion, QuestionGap
 
-FIND_GAPS = "find_gaps"
+FIND_GAPS = "gaps.find"
 MOST_FAILED = 3_000
 """The newest; a silhouette of 3,000 takes seconds."""
 

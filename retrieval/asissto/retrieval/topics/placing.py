@@ -18,7 +18,7 @@ from asissto.retrieval.topics.pools import Pool, pools_of
 from asissto.retrieval.topics.storing import Placed, place, read_questions, read_topics
 from asissto.retrieval.topics.tables import AskedQuestion, QuestionVector
 
-REFRESH = "refresh_topics"
+REFRESH = "topics.refresh"
 """The job that finds topics, or what became of them."""
 NIGHTLY, NOW = "nightly", "now"
 NIGHT = time(3, 0)

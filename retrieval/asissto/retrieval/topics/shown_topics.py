@@ -179,12 +179,14 @@ def _topic(  # noqa: PLR0913, PLR0917 - what a topic is shown with
     shape: Shape, topic_id: UUID, counts: Counts, change: Change, days: list[Day], examples: dict[UUID, str]
 ) -> TopicOut:
     row = shape.topics[topic_id]
+    said = [examples[each] for each in row.examples if each in examples]
+    middle = said[0] if said else row.title  # a question that was erased is gone from here at once
     return TopicOut(
         id=row.id,
-        title=row.own_title or row.title,
-        found_title=row.title,
+        title=row.own_title or middle,
+        found_title=middle,
         chips=row.chips,
-        examples=[examples[each] for each in row.examples if each in examples],
+        examples=said,
         pool=row.pool,
         state=row.state,
         pinned=row.is_pinned,

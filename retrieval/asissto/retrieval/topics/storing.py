@@ -169,7 +169,7 @@ async def _write_topics(session: AsyncSession, tenant_id: UUID, pool: Pool, ques
             "tenant_id": tenant_id,
             "id": topic_id,
             "pool": pool.name,
-            "title": name.title,
+            "title": ", ".join(name.chips[:3]),
             "chips": list(name.chips),
             "examples": [questions.ids[at] for at in name.examples],
             "size": int(found.clustering.sizes[at]),
@@ -185,7 +185,7 @@ async def _write_topics(session: AsyncSession, tenant_id: UUID, pool: Pool, ques
     row = insert(Topic)
     renewed = ("pool", "chips", "examples", "size", "centroid", "x", "y")
     fresh = {name: row.excluded[name] for name in renewed}
-    # A pinned topic that nobody asks about at present keeps the title it had.
+    # A pinned topic that nobody asks about at present keeps the words it had.
     title = func.coalesce(func.nullif(row.excluded.title, ""), Topic.title)
     changed = {**fresh, "title": title, "state": "active", "updated_at": func.now()}
     await session.execute(row.on_conflict_do_update(index_elements=["tenant_id", "id"], set_=changed), rows)

@@ -96,7 +96,7 @@ class Topic(TenantRow, Base):
 
     pool: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="active", comment="active or retired")
-    title: Mapped[str] = mapped_column(comment="the question in the middle")
+    title: Mapped[str] = mapped_column(comment="its words, where the question in the middle is gone")
     chips: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     examples: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default=text("'{}'"))
     size: Mapped[int] = mapped_column(Integer)

@@ -1,6 +1,6 @@
 """The routes of topics: what is asked, the map, the questions behind every count, edits and runs."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -32,6 +32,7 @@ Until = Annotated[datetime | None, QueryParameter(description="Before this momen
 Granularity = Annotated[
     int, QueryParameter(ge=1, le=100, description="Per cent of the topics there are: 100 shows all, 1 the widest.")
 ]
+MOST_DAYS = 366
 Outcome = Literal["answered", "abstained", "handed_over", "weak", "disliked"]
 Hidden = Annotated[bool, QueryParameter(description="With those that an analyst has hidden.")]
 
@@ -59,8 +60,8 @@ def provide_asked(
     first, last = last_days()
     end = last if until is None else in_utc(until, "until")
     begin = (first if until is None else end - (last - first)) if since is None else in_utc(since, "since")
-    if begin >= end:
-        raise InvalidInput(field="until", detail=Phrase("invalid.period"))
+    if not timedelta(0) < end - begin <= timedelta(days=MOST_DAYS):
+        raise InvalidInput(field="until", detail=Phrase("invalid.period", MOST_DAYS))
     return Asked(since=begin, until=end, assistant_id=assistant_id, channel_id=channel_id, language=asked_in)
 
 
