@@ -121,6 +121,9 @@ async def test_questions_are_noted_with_their_answers(
         (UUID(english["message_id"]), "en", "answered", services.embedder.model),
         (UUID(russian["message_id"]), "ru", "answered", None),
     ]
+    opinion = f"/api/v1/conversations/{english['conversation_id']}/messages/{english['message_id']}/feedback"
+    (await alice.client.put(opinion, json={"thumb": "down"})).raise_for_status()
+    assert await superuser.fetchval("SELECT count(*) FROM asked_questions WHERE is_disliked") == 1
     await run_jobs(services, PLACE)
     assert [row["space"] for row in await superuser.fetch(query)] == [services.embedder.model, "words-1"]
     jobs = await superuser.fetch("SELECT key, run_at FROM jobs WHERE kind = $1 AND state = 'todo'", REFRESH)
@@ -222,6 +225,19 @@ async def test_new_questions_join_the_topics_that_are_known(
     assert len(set(joined) & set(phrased("password", 8))) >= 6
     run = (await alice.client.get(f"{TOPICS}/runs")).json()["items"][0]
     assert (run["kind"], sorted(run["lineage"]["appeared"])) == ("refresh", sorted(item["id"] for item in appeared))
+
+
+async def test_an_erased_question_is_shown_no_more(
+    wordy: Services, alice: Person, superuser: asyncpg.Connection
+) -> None:
+    """Not even as the name of its topic, which then goes by the words that several customers have used."""
+    await store(wordy, alice.tenant_id, phrased("refund", 12))
+    await refresh(wordy, alice)
+    (named,) = (await topics(alice, granularity=1))["items"]
+    assert named["title"] in phrased("refund", 12)
+    await superuser.execute("DELETE FROM conversations")
+    (left,) = (await topics(alice, granularity=1))["items"]
+    assert (left["title"], left["examples"], left["counts"]["asked"]) == (", ".join(named["chips"][:3]), [], 0)
 
 
 async def test_a_change_between_periods_is_told_with_its_significance(

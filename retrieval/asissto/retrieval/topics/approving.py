@@ -180,8 +180,10 @@ async def _join_set(session: AsyncSession, gap: QuestionGap, document_id: UUID) 
     """Each question once, expected to be answered from the pair. Raises NotFound."""
     assert gap.set_id is not None
     row = await find_set(session, gap.tenant_id, gap.set_id)
-    distinct = {folded(each.question): each.question for each in await questions_of_gap(session, gap.tenant_id, gap.id)}
-    for question in list(distinct.values())[:MOST_REPLAYED]:
-        case = CaseIn(question=question, must_cite=[CitedDocument(document_id=document_id)], tags=["gap"])
-        session.add(make_case(row, case))
+    distinct = {folded(each.question): each for each in await questions_of_gap(session, gap.tenant_id, gap.id)}
+    for asked in list(distinct.values())[:MOST_REPLAYED]:
+        what = CaseIn(question=asked.question, must_cite=[CitedDocument(document_id=document_id)], tags=["gap"])
+        case = make_case(row, what)
+        case.conversation_id = asked.conversation_id
+        session.add(case)
     await touch(session, row)
