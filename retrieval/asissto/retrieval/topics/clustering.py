@@ -26,6 +26,7 @@ LEAST = 3
 MOST_TOPICS = 1_000
 FLOOR_SHARE = 10.0
 """Per cent of a topic's own questions that lie farther from it than what still belongs to it on arrival."""
+MOST_ROUNDS, STILL = 8, 0.002
 SLACK = 0.75
 """Wide topics are parted once there are fewer than this share of those that so many questions would give anew."""
 
@@ -76,7 +77,7 @@ def cluster(vectors: Vectors) -> Clustering:
     points, groups = fine_groups(vectors, finest(len(vectors)))
     labels, _ = nearest(vectors, centroids_of(points, groups, groups.max() + 1))
     draft = _Draft(vectors, centroids_of(vectors, labels, groups.max() + 1), 0.0)
-    draft.settle()
+    draft.come_to_rest()
     draft.floor = draft.measured_floor()
     draft.drop_small()
     return draft.told()
@@ -111,6 +112,15 @@ class _Draft:
         self.labels, self.likeness = nearest(self.vectors, self.centroids)
         if strays is not None:
             self.labels[strays & (self.likeness < self.floor)] = NONE
+
+    def come_to_rest(self) -> None:
+        """Until hardly a question changes its topic, so that a refresh has nothing left to move."""
+        for _ in range(MOST_ROUNDS):
+            before = self.labels
+            self.move()
+            self.settle()
+            if np.mean(before != self.labels) < STILL:
+                return
 
     def move(self) -> None:
         moved = centroids_of(self.vectors, self.labels, len(self.centroids))
