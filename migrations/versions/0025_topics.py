@@ -95,7 +95,10 @@ def _create_gaps() -> None:
         _column("cohesion", sa.Double(), comment="mean cosine of its questions with their middle"),
         _column("centroid", HALFVEC()),
         _column(
-            "draft", postgresql.JSONB(), server_default=NOTHING, comment="as asissto.retrieval.topics.drafting.Draft"
+            "draft",
+            postgresql.JSONB(),
+            server_default=NOTHING,
+            comment="as asissto.retrieval.topics.drafting.PairDraft",
         ),
         _column("pair_id", sa.Uuid(), nullable=True),
         _column("set_id", sa.Uuid(), nullable=True),

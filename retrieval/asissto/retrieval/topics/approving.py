@@ -25,7 +25,7 @@ from asissto.retrieval.kept_calls import calls_kept
 from asissto.retrieval.question_sets import CaseIn, CitedDocument, find_set, make_case, touch
 from asissto.retrieval.scopes import Scope, scope_of
 from asissto.retrieval.tables import Assistant, Citation
-from asissto.retrieval.topics.drafting import Draft
+from asissto.retrieval.topics.drafting import PairDraft
 from asissto.retrieval.topics.gaps import find_gap, questions_of_gap
 from asissto.retrieval.topics.tables import AskedQuestion, QuestionGap, QuestionVector
 
@@ -85,7 +85,7 @@ async def dismiss(session: AsyncSession, tenant_id: UUID, gap_id: UUID) -> Quest
     if gap.state != "open":
         raise Conflict(detail=Phrase("conflict.gap_state"))
     gap.state, gap.updated_at = "dismissed", func.now()
-    gap.title, gap.draft = ", ".join(gap.chips), msgspec.to_builtins(Draft(question="", variants=[]))
+    gap.title, gap.draft = ", ".join(gap.chips), msgspec.to_builtins(PairDraft(question="", variants=[]))
     await session.flush()
     await session.refresh(gap)
     return gap

@@ -1,4 +1,4 @@
-"""Counts of topics over a period: what was asked, what came of it, and whether it has changed."""
+"""TopicCounts of topics over a period: what was asked, what came of it, and whether it has changed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -36,7 +36,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return self.since - (self.until - self.since)
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
+class TopicCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Of one period, and `before` of the one before it; `asked` is the sum of the three outcomes."""
 
     asked: int = 0
@@ -47,12 +47,12 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     disliked: int = 0
     before: int = 0
 
-    def __add__(self, other: "Counts") -> "Counts":
+    def __add__(self, other: "TopicCounts") -> "TopicCounts":
         names = self.__struct_fields__
-        return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return TopicCounts(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class TopicChange(msgspec.Struct, frozen=True, kw_only=True):
     """Against the period before: `ratio` of the shares of all questions, None where there was nothing to compare with.
 
     `p_value` is that of a change by chance, two-sided; `is_significant` holds when at most 5 % of all changes that are
@@ -65,13 +65,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     is_significant: bool
 
 
-class Day(msgspec.Struct, frozen=True):
+class TopicDay(msgspec.Struct, frozen=True):
     day: date
     asked: int
     answered: int
 
 
-async def count_by_topic(session: AsyncSession, tenant_id: UUID, asked: Asked) -> dict[UUID | None, Counts]:
+async def count_by_topic(session: AsyncSession, tenant_id: UUID, asked: Asked) -> dict[UUID | None, TopicCounts]:
     """None: without a topic."""
     its = AskedQuestion
     is_now = its.asked_at >= asked.since
@@ -85,12 +85,12 @@ async def count_by_topic(session: AsyncSession, tenant_id: UUID, asked: Asked) -
     counted = [func.count().filter(condition).label(name) for name, condition in columns.items()]
     those = asked.those(tenant_id, since=asked.before)
     rows = await session.execute(select(its.topic_id, *counted).where(those).group_by(its.topic_id))
-    return {row[0]: Counts(**dict(zip(columns, row[1:], strict=True))) for row in rows}
+    return {row[0]: TopicCounts(**dict(zip(columns, row[1:], strict=True))) for row in rows}
 
 
 async def count_days(
     session: AsyncSession, tenant_id: UUID, asked: Asked, topics: Sequence[UUID] | None = None
-) -> dict[UUID | None, list[Day]]:
+) -> dict[UUID | None, list[TopicDay]]:
     """By topic, the days (UTC) on which anything was asked, in their order; of these topics or all."""
     its = AskedQuestion
     day = func.date(func.timezone("UTC", its.asked_at)).label("day")
@@ -98,22 +98,22 @@ async def count_days(
     mine = select(its.topic_id, day, *counted).where(asked.those(tenant_id)).group_by(its.topic_id, day).order_by(day)
     if topics is not None:
         mine = mine.where(its.topic_id.in_(topics))
-    found: dict[UUID | None, list[Day]] = {}
+    found: dict[UUID | None, list[TopicDay]] = {}
     for topic_id, when, count, answered in await session.execute(mine):
-        found.setdefault(topic_id, []).append(Day(when, count, answered))
+        found.setdefault(topic_id, []).append(TopicDay(when, count, answered))
     return found
 
 
-def join_days(series: Iterable[Sequence[Day]]) -> list[Day]:
+def join_days(series: Iterable[Sequence[TopicDay]]) -> list[TopicDay]:
     """Of several topics."""
-    joined: dict[date, Day] = {}
+    joined: dict[date, TopicDay] = {}
     for each in (day for days in series for day in days):
-        had = joined.get(each.day, Day(each.day, 0, 0))
-        joined[each.day] = Day(each.day, had.asked + each.asked, had.answered + each.answered)
+        had = joined.get(each.day, TopicDay(each.day, 0, 0))
+        joined[each.day] = TopicDay(each.day, had.asked + each.asked, had.answered + each.answered)
     return [joined[day] for day in sorted(joined)]
 
 
-def changes(counts: Mapping[UUID, Counts], overall: Counts) -> dict[UUID, Change]:
+def changes(counts: Mapping[UUID, TopicCounts], overall: TopicCounts) -> dict[UUID, TopicChange]:
     """Of every topic, judged together; what was asked too seldom to tell takes no part in that."""
     both = overall.asked + overall.before
     share = overall.asked / both if both else 0.0
@@ -121,7 +121,7 @@ def changes(counts: Mapping[UUID, Counts], overall: Counts) -> dict[UUID, Change
     tested = [topic for topic, each in counts.items() if each.asked + each.before >= LEAST_ASKED and 0 < share < 1]
     believed = dict(zip(tested, discoveries([p_values[topic] for topic in tested]), strict=True))
     return {
-        topic: Change(
+        topic: TopicChange(
             before=each.before,
             ratio=_ratio(each, overall),
             p_value=round(p_values[topic], 6),
@@ -150,7 +150,7 @@ def last_days(now: datetime | None = None) -> tuple[datetime, datetime]:
     return until - USUAL_PERIOD, until
 
 
-def _ratio(counts: Counts, overall: Counts) -> float | None:
+def _ratio(counts: TopicCounts, overall: TopicCounts) -> float | None:
     if not counts.before or not overall.asked:
         return None
     return round((counts.asked / overall.asked) / (counts.before / overall.before), 3)

@@ -21,7 +21,7 @@ _SHORTEST_REPLY = 15
 """Characters; what is shorter greets or thanks."""
 
 
-class Draft(msgspec.Struct, frozen=True, kw_only=True):
+class PairDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A pair that could be: `answer` is empty where no operator has replied; `reply_id` is the message it stands in."""
 
     question: str
@@ -31,13 +31,15 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     replies: int = 0
 
 
-async def draft_pair(session: AsyncSession, tenant_id: UUID, title: str, questions: Sequence[AskedQuestion]) -> Draft:
+async def draft_pair(
+    session: AsyncSession, tenant_id: UUID, title: str, questions: Sequence[AskedQuestion]
+) -> PairDraft:
     """The answer is the reply that is most like the other replies of operators to these questions."""
     replies = await _replies(session, tenant_id, questions)
     distinct = {folded(each): each for each in (title, *(row.question for row in questions)) if len(each) <= LONGEST}
     question, *variants = distinct.values() if distinct else (title[:LONGEST],)
     chosen = _middle(replies)
-    return Draft(
+    return PairDraft(
         question=question,
         variants=variants[:MOST_VARIANTS],
         answer=chosen.content if chosen else "",

@@ -26,7 +26,7 @@ class TopicPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     hidden: bool | UnsetType = UNSET
 
 
-class MergeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TopicMergeIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     into: UUID
 
 

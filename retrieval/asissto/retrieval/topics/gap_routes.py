@@ -16,7 +16,7 @@ from asissto.platform.jobs import enqueue
 from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_first
 from asissto.platform.permissions import need
 from asissto.retrieval.topics.approving import ApproveIn, approve, dismiss
-from asissto.retrieval.topics.drafting import Draft
+from asissto.retrieval.topics.drafting import PairDraft
 from asissto.retrieval.topics.gaps import FIND_GAPS, find_gap
 from asissto.retrieval.topics.placing import NOW
 from asissto.retrieval.topics.shown_topics import QuestionOut
@@ -36,7 +36,7 @@ class GapOut(msgspec.Struct, frozen=True, kw_only=True):
     chips: list[str]
     size: int
     cohesion: float
-    draft: Draft
+    draft: PairDraft
     pair_id: UUID | None
     set_id: UUID | None
     replay: dict[str, Any] | None
@@ -46,7 +46,7 @@ class GapOut(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, row: QuestionGap) -> Self:
         same = (name for name in cls.__struct_fields__ if name != "draft")
-        return cls(**{name: getattr(row, name) for name in same}, draft=msgspec.convert(row.draft, Draft))
+        return cls(**{name: getattr(row, name) for name in same}, draft=msgspec.convert(row.draft, PairDraft))
 
 
 class GapList(msgspec.Struct, frozen=True):

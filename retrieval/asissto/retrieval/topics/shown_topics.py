@@ -10,7 +10,16 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from asissto.platform.texts import Language, text
-from asissto.retrieval.topics.counting import Asked, Change, Counts, Day, changes, count_by_topic, count_days, join_days
+from asissto.retrieval.topics.counting import (
+    Asked,
+    TopicChange,
+    TopicCounts,
+    TopicDay,
+    changes,
+    count_by_topic,
+    count_days,
+    join_days,
+)
 from asissto.retrieval.topics.grouping import Shape
 from asissto.retrieval.topics.tables import AskedQuestion, Topic, TopicEdit, TopicRun
 
@@ -54,10 +63,10 @@ class TopicOut(msgspec.Struct, frozen=True, kw_only=True):
     members: list[UUID]
     x: float
     y: float
-    counts: Counts
+    counts: TopicCounts
     answered_percent: float | None
-    change: Change
-    days: list[Day]
+    change: TopicChange
+    days: list[TopicDay]
 
 
 class PoolOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,14 +87,14 @@ class TopicsOut(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     until: datetime
     granularity: int
-    total: Counts
-    without: Counts
-    hidden: Counts
+    total: TopicCounts
+    without: TopicCounts
+    hidden: TopicCounts
     pools: list[PoolOut]
     items: list[TopicOut]
 
 
-class RunOut(msgspec.Struct, frozen=True, kw_only=True):
+class TopicRunOut(msgspec.Struct, frozen=True, kw_only=True):
     """`lineage`: how many topics were kept, and which appeared, were parted, merged or retired."""
 
     id: UUID
@@ -107,7 +116,7 @@ class RunOut(msgspec.Struct, frozen=True, kw_only=True):
         return cls(**{name: getattr(row, name) for name in same}, topics=len(row.tree["topics"]))
 
 
-class EditOut(msgspec.Struct, frozen=True, kw_only=True):
+class TopicEditOut(msgspec.Struct, frozen=True, kw_only=True):
     """The fields before and after; they can be taken back as long as nothing was changed on top of them."""
 
     id: UUID
@@ -135,7 +144,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 async def show_topics(session: AsyncSession, tenant_id: UUID, shape: Shape, wanted: Wanted) -> TopicsOut:
     counts = await count_by_topic(session, tenant_id, wanted.asked)
     days = await count_days(session, tenant_id, wanted.asked)
-    total = sum(counts.values(), Counts())
+    total = sum(counts.values(), TopicCounts())
     grouped = _grouped(shape, counts)
     change = changes(grouped, total)
     asked = sorted(grouped, key=lambda each: (-grouped[each].asked, -grouped[each].before, each))
@@ -147,8 +156,8 @@ async def show_topics(session: AsyncSession, tenant_id: UUID, shape: Shape, want
         until=wanted.asked.until,
         granularity=wanted.granularity,
         total=total,
-        without=counts.get(None, Counts()),
-        hidden=Counts() if wanted.with_hidden else sum((grouped[each] for each in hidden), Counts()),
+        without=counts.get(None, TopicCounts()),
+        hidden=TopicCounts() if wanted.with_hidden else sum((grouped[each] for each in hidden), TopicCounts()),
         pools=[_pool(run, wanted.language) for run in shape.runs],
         items=[
             _topic(shape, each, grouped[each], change[each], join_days(days.get(one, []) for one in members), examples)
@@ -158,13 +167,13 @@ async def show_topics(session: AsyncSession, tenant_id: UUID, shape: Shape, want
     )
 
 
-def _grouped(shape: Shape, counts: dict[UUID | None, Counts]) -> dict[UUID, Counts]:
+def _grouped(shape: Shape, counts: dict[UUID | None, TopicCounts]) -> dict[UUID, TopicCounts]:
     """By the topics that stand for others; active ones also where nobody asked."""
-    grouped = {lead: Counts() for lead in shape.lead.values() if shape.topics[lead].state == "active"}
+    grouped = {lead: TopicCounts() for lead in shape.lead.values() if shape.topics[lead].state == "active"}
     for topic_id, count in counts.items():
         if topic_id is not None:
             lead = shape.lead[topic_id]
-            grouped[lead] = grouped.get(lead, Counts()) + count
+            grouped[lead] = grouped.get(lead, TopicCounts()) + count
     return grouped
 
 
@@ -176,7 +185,12 @@ async def _examples(session: AsyncSession, tenant_id: UUID, topics: Sequence[Top
 
 
 def _topic(  # noqa: PLR0913, PLR0917 - what a topic is shown with
-    shape: Shape, topic_id: UUID, counts: Counts, change: Change, days: list[Day], examples: dict[UUID, str]
+    shape: Shape,
+    topic_id: UUID,
+    counts: TopicCounts,
+    change: TopicChange,
+    days: list[TopicDay],
+    examples: dict[UUID, str],
 ) -> TopicOut:
     row = shape.topics[topic_id]
     said = [examples[each] for each in row.examples if each in examples]

@@ -165,7 +165,7 @@ class QuestionGap(TenantRow, Base):
     cohesion: Mapped[float] = mapped_column(Float, comment="mean cosine of its questions with their middle")
     centroid: Mapped[Any] = mapped_column(PlainHalfvec)
     draft: Mapped[Json] = mapped_column(
-        server_default=text("'{}'"), comment="as asissto.retrieval.topics.drafting.Draft"
+        server_default=text("'{}'"), comment="as asissto.retrieval.topics.drafting.PairDraft"
     )
     pair_id: Mapped[UUID | None]
     set_id: Mapped[UUID | None]

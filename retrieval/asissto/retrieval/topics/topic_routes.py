@@ -20,11 +20,19 @@ from asissto.platform.paging import DEFAULT_LIMIT, After, Limit, Page, newest_fi
 from asissto.platform.permissions import need
 from asissto.platform.texts import Phrase
 from asissto.retrieval.topics.counting import Asked, last_days, questions_of
-from asissto.retrieval.topics.editing import MergeIn, TopicPatch, change_topic, merge_topic, undo_edit
+from asissto.retrieval.topics.editing import TopicMergeIn, TopicPatch, change_topic, merge_topic, undo_edit
 from asissto.retrieval.topics.grouping import USUAL, read_shape
 from asissto.retrieval.topics.map_bytes import MEDIA_TYPE, map_bytes
 from asissto.retrieval.topics.placing import NOW, REFRESH
-from asissto.retrieval.topics.shown_topics import EditOut, QuestionOut, RunOut, TopicOut, TopicsOut, Wanted, show_topics
+from asissto.retrieval.topics.shown_topics import (
+    QuestionOut,
+    TopicEditOut,
+    TopicOut,
+    TopicRunOut,
+    TopicsOut,
+    Wanted,
+    show_topics,
+)
 from asissto.retrieval.topics.tables import AskedQuestion, TopicEdit, TopicRun
 
 Since = Annotated[datetime | None, QueryParameter(description="From this moment on; usually the last 30 days.")]
@@ -37,7 +45,7 @@ Outcome = Literal["answered", "abstained", "handed_over", "weak", "disliked"]
 Hidden = Annotated[bool, QueryParameter(description="With those that an analyst has hidden.")]
 
 
-class RunIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TopicRunIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`anew`: without regard to the topics that are known; their ids then follow their questions."""
 
     anew: bool = False
@@ -112,13 +120,13 @@ class TopicController(Controller):
     @get("/runs", operation_id="topics.runs", guards=[need("analytics.read")])
     async def runs(
         self, principal: Caller, session: Session, limit: Limit = DEFAULT_LIMIT, after: After = None
-    ) -> Page[RunOut]:
+    ) -> Page[TopicRunOut]:
         """Newest first, with what became of the topics before."""
         mine = select(TopicRun).where(TopicRun.tenant_id == principal.tenant_id)
-        return (await newest_first(session, mine, TopicRun.id, limit, after)).map(RunOut.of)
+        return (await newest_first(session, mine, TopicRun.id, limit, after)).map(TopicRunOut.of)
 
     @post("/runs", operation_id="topics.run", status_code=202, guards=[need("topics.write")])
-    async def run(self, data: JSONBody[RunIn], principal: Caller, session: Session) -> Wish:
+    async def run(self, data: JSONBody[TopicRunIn], principal: Caller, session: Session) -> Wish:
         """Finds topics now instead of at night."""
         key = "anew" if data.anew else NOW
         await enqueue(session, principal.tenant_id, REFRESH, key, {"anew": data.anew})
@@ -134,20 +142,20 @@ class TopicController(Controller):
         limit: Limit = DEFAULT_LIMIT,
         after: After = None,
         topic_id: FromQuery[UUID | None] = None,
-    ) -> Page[EditOut]:
+    ) -> Page[TopicEditOut]:
         """Newest first."""
         mine = select(TopicEdit).where(TopicEdit.tenant_id == principal.tenant_id)
         if topic_id is not None:
             mine = mine.where(TopicEdit.topic_id == topic_id)
-        return (await newest_first(session, mine, TopicEdit.id, limit, after)).map(EditOut.of)
+        return (await newest_first(session, mine, TopicEdit.id, limit, after)).map(TopicEditOut.of)
 
     @post(
         "/edits/{topic_edit_id:uuid}/undo", operation_id="topics.undo", status_code=200, guards=[need("topics.write")]
     )
-    async def undo(self, topic_edit_id: FromPath[UUID], principal: Caller, session: Session) -> EditOut:
+    async def undo(self, topic_edit_id: FromPath[UUID], principal: Caller, session: Session) -> TopicEditOut:
         edit = await undo_edit(session, principal.tenant_id, topic_edit_id)
         await record(session, principal, "topics.undo", "topic", edit.topic_id, edit=edit.id)
-        return EditOut.of(edit)
+        return TopicEditOut.of(edit)
 
     @get("/{topic_id:uuid}", operation_id="topics.read", guards=[need("analytics.read")], dependencies=_ASKED)
     async def read(
@@ -194,20 +202,20 @@ class TopicController(Controller):
     @patch("/{topic_id:uuid}", operation_id="topics.update", guards=[need("topics.write")])
     async def update(
         self, topic_id: FromPath[UUID], data: JSONBody[TopicPatch], principal: Caller, session: Session
-    ) -> EditOut:
+    ) -> TopicEditOut:
         """Renames, pins or hides it; later runs leave that as it is."""
         edit = await change_topic(session, principal.tenant_id, topic_id, data, principal.user_id)
         await record(session, principal, "topics.update", "topic", topic_id, fields=sorted(edit.after))
-        return EditOut.of(edit)
+        return TopicEditOut.of(edit)
 
     @post("/{topic_id:uuid}/merge", operation_id="topics.merge", status_code=200, guards=[need("topics.write")])
     async def merge(
-        self, topic_id: FromPath[UUID], data: JSONBody[MergeIn], principal: Caller, session: Session
-    ) -> EditOut:
+        self, topic_id: FromPath[UUID], data: JSONBody[TopicMergeIn], principal: Caller, session: Session
+    ) -> TopicEditOut:
         """Shows it as a part of another, also what is asked from now on."""
         edit = await merge_topic(session, principal.tenant_id, topic_id, data.into, principal.user_id)
         await record(session, principal, "topics.merge", "topic", topic_id, into=data.into)
-        return EditOut.of(edit)
+        return TopicEditOut.of(edit)
 
 
 HANDLERS: list[ControllerRouterHandler] = [TopicController]
