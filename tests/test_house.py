@@ -35,6 +35,8 @@ HEAVY = (
     "obstore",
     "onnxruntime",
     "openai",
+    "scipy",
+    "sklearn",
     "spacy",
     "stripe",
     "twilio",

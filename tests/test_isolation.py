@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
+from pgvector import HalfVector
 from sqlalchemy import select
 
 from asissto.channels.channels import api_channel
@@ -48,6 +49,7 @@ from asissto.retrieval.question_sets import CaseIn, SetIn, add_case, create_set
 from asissto.retrieval.reports import ReportIn, create_report
 from asissto.retrieval.set_runs import start_run
 from asissto.retrieval.tables import Citation, Conversation, Message
+from asissto.retrieval.topics.tables import AskedQuestion, QuestionGap, Topic, TopicEdit
 from copies import copied, open_at, signed_in
 from people import PASSWORD, People, Person, bearer, make_client
 
@@ -102,6 +104,10 @@ class World:
     set_name: str
     case_id: UUID
     run_id: UUID
+    topic_id: UUID
+    other_topic_id: UUID
+    topic_edit_id: UUID
+    gap_id: UUID
     provider_id: UUID
     provider_name: str
     price_id: UUID
@@ -346,6 +352,23 @@ CASES = {
     "question_cases.import": Case(HIDDEN, content=b'{"question": "Stolen?"}'),
     "question_cases.export": Case(HIDDEN),
     "question_cases.from_messages": Case(HIDDEN, {"message_ids": ["{message_id}"]}),
+    "topics.list": Case(OWN, query={"assistant_id": "{assistant_id}"}),
+    "topics.map": Case(OWN, query={"assistant_id": "{assistant_id}"}),
+    "topics.without": Case(OWN, query={"channel_id": "{channel_id}"}),
+    "topics.read": Case(HIDDEN),
+    "topics.questions": Case(HIDDEN),
+    "topics.update": Case(HIDDEN, {"title": "stolen"}),
+    "topics.merge": Case(HIDDEN, {"into": "{other_topic_id}"}),
+    "topics.edits": Case(OWN, query={"topic_id": "{topic_id}"}),
+    "topics.undo": Case(HIDDEN),
+    "topics.runs": Case(OWN),
+    "topics.run": Case(202, {}),
+    "gaps.list": Case(OWN),
+    "gaps.search": Case(202),
+    "gaps.read": Case(HIDDEN),
+    "gaps.questions": Case(HIDDEN),
+    "gaps.approve": Case(HIDDEN, {"collection_id": "{collection_id}", "question": "Why?", "answer": "So."}),
+    "gaps.dismiss": Case(HIDDEN),
     "set_runs.list": Case(HIDDEN),
     "set_runs.start": Case(HIDDEN, {"assistant_id": "{assistant_id}"}),
     "set_runs.read": Case(HIDDEN),
@@ -531,6 +554,7 @@ async def build_world(services: Services, alice: Person) -> World:
         )
         session.add_all([finding, citation])
     question_set, case_id, run_id = await question_and_run(services, alice, assistant.id)
+    topics = await something_asked(services, alice.tenant_id, conversation, message_id)
     provider = {
         "name": "Alice's model shop",
         "base_url": "https://alices-models.example/v1",
@@ -578,6 +602,10 @@ async def build_world(services: Services, alice: Person) -> World:
         set_name=question_set.name,
         case_id=case_id,
         run_id=run_id,
+        topic_id=topics["topic_id"],
+        other_topic_id=topics["other_topic_id"],
+        topic_edit_id=topics["topic_edit_id"],
+        gap_id=topics["gap_id"],
         provider_id=UUID(shop["id"]),
         provider_name=shop["name"],
         price_id=UUID(price.raise_for_status().json()["id"]),
@@ -649,6 +677,37 @@ async def something_paid(services: Services, alice: Person) -> tuple[UUID, UUID]
         invoice_id = await session.scalar(select(Invoice.id).where(Invoice.payment_id == payment_id))
     assert invoice_id is not None
     return payment_id, invoice_id
+
+
+async def something_asked(
+    services: Services, tenant_id: UUID, conversation: Conversation, message_id: UUID
+) -> dict[str, UUID]:
+    """A question with its topic, an edit of that, and a gap, with alice's words in each."""
+    ids = {name: new_id() for name in ("topic_id", "other_topic_id", "topic_edit_id", "gap_id")}
+    middle = HalfVector([1.0, 0.0])
+    async with services.database.tenant(tenant_id) as session:
+        named = {"tenant_id": tenant_id, "pool": "en", "title": "Where does alice hide her gold?", "size": 1}
+        for name in ("topic_id", "other_topic_id"):
+            session.add(Topic(id=ids[name], centroid=middle, x=0.5, y=0.5, **named))
+        draft = {"question": "Where is alice's gold?", "variants": []}
+        session.add(QuestionGap(id=ids["gap_id"], cohesion=1.0, centroid=middle, draft=draft, **named))
+        await session.flush()
+        edit = {"topic_id": ids["topic_id"], "before": {"own_title": None}, "after": {"own_title": "Alice's gold"}}
+        session.add(TopicEdit(tenant_id=tenant_id, id=ids["topic_edit_id"], **edit))
+        asked = AskedQuestion(
+            tenant_id=tenant_id,
+            message_id=message_id,
+            conversation_id=conversation.id,
+            assistant_id=conversation.assistant_id,
+            channel_id=conversation.channel_id,
+            question="Where does alice hide her gold?",
+            language="en",
+            outcome="abstained",
+            topic_id=ids["topic_id"],
+            gap_id=ids["gap_id"],
+        )
+        session.add(asked)
+    return ids
 
 
 async def question_and_run(services: Services, alice: Person, assistant_id: UUID) -> tuple[QuestionSet, UUID, UUID]:

@@ -274,6 +274,7 @@ async def test_the_law_does_not_rest_where_a_workspace_does(desk: Desk) -> None:
     assert await column(desk, "SELECT kind FROM jobs WHERE state = 'todo' AND run_at <= now() ORDER BY kind") == [
         "files.sweep",
         "knowledge.review",
+        "topics.place",
     ]
     await desk.superuser.execute("UPDATE tenants SET status = 'active'")
     assert (await desk.read(asked.json()["id"]))["state"] == "done"

@@ -11,11 +11,18 @@ from asissto.channels.tables import Contact, InboundEvent, Outgoing, StoredAttac
 from asissto.platform.tables import Base
 from asissto.retrieval.analytics_tables import Feedback
 from asissto.retrieval.tables import Citation, Conversation, Message, Receipt
+from asissto.retrieval.topics.tables import AskedQuestion
 
 Row = dict[str, Any]
 
 OF_CONVERSATION = {"threads": Thread.id, "events": InboundEvent.conversation_id, "deliveries": Outgoing.conversation_id}
-OF_MESSAGES = {"citations": Citation, "receipts": Receipt, "attachments": StoredAttachment, "feedback": Feedback}
+OF_MESSAGES = {
+    "citations": Citation,
+    "receipts": Receipt,
+    "attachments": StoredAttachment,
+    "feedback": Feedback,
+    "questions": AskedQuestion,
+}
 
 
 def same_person(tenant_id: UUID, contact: Contact) -> list[ColumnElement[bool]]:

@@ -639,6 +639,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "код неверен или уже использован; дождитесь следующего",
     ),
     "invalid.past": ("it lies in the past", "этот момент уже прошёл"),
+    "invalid.same_topic": (
+        "a topic cannot become a part of itself",
+        "тема не может стать частью самой себя",
+    ),
     "invalid.cursor": ("no list has given it out", "ни один список его не выдавал"),
     "invalid.empty_passage": (
         "a passage cannot be empty; switch it off instead",
@@ -700,6 +704,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "provider.unknown_model": ("it does not know this model", "он не знает такой модели"),
     "provider.unreachable": ("its address cannot be reached", "его адрес недоступен"),
     # What clashes, within error.conflict.
+    "conflict.edited_since": (
+        "it was taken back already, or changed again since",
+        "это уже отменено или с тех пор изменено снова",
+    ),
+    "conflict.gap_state": (
+        "the gap was approved or dismissed already",
+        "этот пробел уже закрыт или отклонён",
+    ),
     "conflict.api_channel": (
         "the API channel belongs to every workspace; it can only be renamed",
         "канал API есть у каждого рабочего пространства, его можно только переименовать",
@@ -729,6 +741,15 @@ TEXTS: dict[str, tuple[str, str]] = {
     "conflict.member": ("this person is a member already", "этот человек уже участник"),
     # What was not found, within error.not_found.
     "grant.done": ("{email} has the role {role} on the platform now.", "У {email} теперь роль {role} на платформе."),
+    "kind.topic": ("topic", "тема"),
+    "kind.topic_edit": ("change of a topic", "изменение темы"),
+    "kind.question_gap": ("gap of knowledge", "пробел в знаниях"),
+    "topics.by_words": (
+        "The embedding model does not know this language: topics were found by common words alone and are coarser. "
+        "A multilingual model makes them exact.",
+        "Модель эмбеддингов не знает этого языка: темы найдены только по общим словам и поэтому грубее. "
+        "С многоязычной моделью они станут точными.",
+    ),
     "kind.address": ("address", "адрес"),
     "kind.assistant": ("assistant", "ассистент"),
     "kind.attachment": ("attachment", "вложение"),

@@ -182,6 +182,7 @@ async def _find(task: _Task, question: str, language: Language, watch: Stopwatch
         found=ranked,
         best_sentences=tuple(quote.text for quote in quotes),
         timings=watch.timings,
+        vector=vector,
         notes=(*sought.notes, *dense.notes, *notes),
         details={
             "confidence": judged.told(),

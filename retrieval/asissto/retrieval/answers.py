@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from asissto.ingestion.store import Vector
 from asissto.platform.chat import ChatMessage, Usage
 from asissto.platform.model_calls import ModelCall
 from asissto.platform.texts import Language, text
@@ -45,6 +46,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     usage: tuple[Usage, ...] = ()
     calls: tuple[ModelCall, ...] = ()
     messages: tuple[ChatMessage, ...] = ()
+    vector: Vector | None = None
+    """Of the question, as it was searched with; kept with the question and not in the receipt."""
     notes: tuple[str, ...] = ()
     hand_over_wanted: str | None = None
     """Why the model, or a rule of the assistant, wants a person to answer."""

@@ -14,6 +14,7 @@ from asissto.platform.tables import new_id
 from asissto.platform.texts import Phrase
 from asissto.retrieval.analytics_tables import Feedback, Inquiry, Turn
 from asissto.retrieval.tables import Conversation, Message
+from asissto.retrieval.topics.asked import dislike
 
 RATING = "csat.question"
 """The notice in the metadata of a message that asks for a rating."""
@@ -61,6 +62,7 @@ async def take_opinion(session: AsyncSession, tenant_id: UUID, message_id: UUID,
         index_elements=["tenant_id", "message_id"], set_={**opinion, "updated_at": func.now()}
     )
     comment = (await session.execute(newer.returning(Feedback.comment))).scalar_one()
+    await dislike(session, tenant_id, message_id, disliked=what.thumb == "down")
     return OpinionOut(message_id=message_id, thumb=what.thumb, rating=what.rating, comment=comment)
 
 

@@ -38,6 +38,7 @@ from asissto.retrieval.publishing import AssistantPatch, change_at_once
 from asissto.retrieval.shown_assistants import AssistantOut
 from asissto.retrieval.shown_conversations import ConversationOut
 from asissto.retrieval.tables import Assistant, Conversation, Message, Receipt
+from asissto.retrieval.topics import gap_routes, topic_routes
 
 Session = NamedDependency[AsyncSession]
 Caller = NamedDependency[Principal]
@@ -162,6 +163,8 @@ HANDLERS: list[ControllerRouterHandler] = [
     *case_file_routes.HANDLERS,
     *run_routes.HANDLERS,
     *gate_routes.HANDLERS,
+    *topic_routes.HANDLERS,
+    *gap_routes.HANDLERS,
     *analytics_routes.HANDLERS,
     *feedback_routes.HANDLERS,
     *report_routes.HANDLERS,

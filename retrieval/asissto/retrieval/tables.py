@@ -11,9 +11,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from asissto.platform.tables import Base, CreatedAt, Json, TenantRow, within_tenant
 from asissto.retrieval import analytics_tables as _analytics
 from asissto.retrieval import quality_tables as _quality
+from asissto.retrieval.topics import tables as _topics
 
 assert _analytics
 assert _quality
+assert _topics
 
 
 class Assistant(TenantRow, Base):

@@ -32,6 +32,7 @@ from asissto.retrieval.retelling import stored_answer
 from asissto.retrieval.scopes import Speaker, find_speaker
 from asissto.retrieval.summaries import ask_for_summary
 from asissto.retrieval.tables import Conversation, Message
+from asissto.retrieval.topics import asked as asking
 
 SILENT = "silent"
 
@@ -196,6 +197,9 @@ class _Turn:
         told = Told(answer, conversation.id, await store_answer(session, conversation, burst.question, stored))
         await bursts.settle(session, burst.place, burst.message_ids, told.message_id)
         await remember_turn(session, conversation, burst.message_ids, answer, told.message_id)
+        space = self._speaker.workspace.space.model
+        noted = asking.Asked(question=burst.question, answer=answer, message_id=told.message_id, space=space)
+        await asking.note_question(session, conversation, noted)
         await charge(session, self._services, burst, answer, told.message_id)
         await _follow_up(session, conversation, answer)
         if burst.history.is_long:

@@ -1796,6 +1796,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["gaps.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/gaps/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["gaps.search"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/gaps/{gap_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["gaps.read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/gaps/{gap_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["gaps.approve"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/gaps/{gap_id}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["gaps.dismiss"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/gaps/{gap_id}/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["gaps.questions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hooks/{tenant_id}/{channel_id}": {
         parameters: {
             query?: never;
@@ -3444,6 +3540,150 @@ export interface paths {
         patch: operations["tenants.update"];
         trace?: never;
     };
+    "/api/v1/topics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["topics.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/edits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["topics.edits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/edits/{topic_edit_id}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["topics.undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/map": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["topics.map"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["topics.without"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["topics.runs"];
+        put?: never;
+        post: operations["topics.run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/{topic_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["topics.read"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["topics.update"];
+        trace?: never;
+    };
+    "/api/v1/topics/{topic_id}/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["topics.merge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/topics/{topic_id}/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["topics.questions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -3626,6 +3866,14 @@ export interface components {
             amount: number;
             key: string;
             reason: string;
+        };
+        ApproveIn: {
+            answer: string;
+            /** Format: uuid */
+            collection_id: string;
+            question: string;
+            set_id?: string | null;
+            variants?: string[];
         };
         AskIn: {
             audience?: string[];
@@ -4493,6 +4741,29 @@ export interface components {
         FromMessagesIn: {
             message_ids: string[];
         };
+        GapList: {
+            items: components["schemas"]["GapOut"][];
+        };
+        GapOut: {
+            chips: string[];
+            cohesion: number;
+            /** Format: date-time */
+            created_at: string;
+            draft: components["schemas"]["PairDraft"];
+            /** Format: uuid */
+            id: string;
+            pair_id: string | null;
+            pool: string;
+            replay: {
+                [key: string]: unknown;
+            } | null;
+            set_id: string | null;
+            size: number;
+            state: string;
+            title: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
         GateIn: {
             allow_drop?: number;
             /** Format: uuid */
@@ -4739,7 +5010,7 @@ export interface components {
         KeyIn: {
             expires_at?: string | null;
             name: string;
-            scopes: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "analytics.read" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.operations.read" | "platform.operations.write" | "platform.audit.read" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
+            scopes: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "analytics.read" | "topics.write" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.operations.read" | "platform.operations.write" | "platform.audit.read" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
         };
         KeyMade: {
             /** Format: date-time */
@@ -4807,7 +5078,7 @@ export interface components {
             csrf_token: string;
             email_confirmed: boolean;
             impersonated_by: components["schemas"]["ImpersonatedBy"] | null;
-            permissions: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "analytics.read" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.operations.read" | "platform.operations.write" | "platform.audit.read" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
+            permissions: ("me.read" | "me.write" | "me.sign_out" | "tenant.read" | "tenant.write" | "users.read" | "members.read" | "members.write" | "invitations.write" | "keys.read" | "keys.write" | "assistants.read" | "assistants.write" | "documents.read" | "documents.write" | "channels.read" | "channels.write" | "contacts.read" | "contacts.write" | "models.read" | "models.write" | "conversations.read" | "conversations.write" | "quality.read" | "quality.write" | "analytics.read" | "topics.write" | "ask" | "audit.read" | "billing.read" | "billing.write" | "privacy.write" | "platform.tenants.read" | "platform.tenants.write" | "platform.users.read" | "platform.users.write" | "platform.billing.write" | "platform.payments.read" | "platform.payments.write" | "platform.impersonate" | "platform.operations.read" | "platform.operations.write" | "platform.audit.read" | "platform.referrals.own" | "platform.referrals.read" | "platform.referrals.write")[];
             /** @enum {string} */
             platform_role: "user" | "admin" | "referral" | "manager";
             /** @enum {string} */
@@ -4998,6 +5269,13 @@ export interface components {
         PageOutPage: {
             items: components["schemas"]["PageOut"][];
             next: string | null;
+        };
+        PairDraft: {
+            answer?: string;
+            question: string;
+            replies?: number;
+            reply_id?: string | null;
+            variants: string[];
         };
         PairIn: {
             answer: string;
@@ -5418,6 +5696,16 @@ export interface components {
             at: string;
             value: number | null;
         };
+        PoolOut: {
+            name: string;
+            notice: string | null;
+            questions: number;
+            /** Format: date-time */
+            run_at: string;
+            space: string;
+            topics: number;
+            without: number;
+        };
         PriceIn: {
             cached_micros: number;
             currency: string;
@@ -5537,6 +5825,29 @@ export interface components {
             assistant: components["schemas"]["AssistantOut"];
             published: boolean;
             runs?: components["schemas"]["RunOut"][];
+        };
+        QuestionOut: {
+            /** Format: date-time */
+            asked_at: string;
+            /** Format: uuid */
+            assistant_id: string;
+            /** Format: uuid */
+            channel_id: string;
+            /** Format: uuid */
+            conversation_id: string;
+            is_disliked: boolean;
+            is_weak: boolean;
+            language: string;
+            likeness: number | null;
+            /** Format: uuid */
+            message_id: string;
+            outcome: string;
+            question: string;
+            topic_id: string | null;
+        };
+        QuestionOutPage: {
+            items: components["schemas"]["QuestionOut"][];
+            next: string | null;
         };
         QueueOut: {
             jobs: number;
@@ -5796,6 +6107,10 @@ export interface components {
             /** @enum {null|string} */
             language?: "ru" | "en" | null;
             text: string;
+        };
+        Searching: {
+            /** @constant */
+            state?: "queued";
         };
         SecondFactorOut: {
             enabled: boolean;
@@ -6138,6 +6453,112 @@ export interface components {
             payer?: string | null;
             provider: string;
         };
+        TopicChange: {
+            before: number;
+            is_significant: boolean;
+            p_value: number;
+            ratio: number | null;
+        };
+        TopicCounts: {
+            abstained?: number;
+            answered?: number;
+            asked?: number;
+            before?: number;
+            disliked?: number;
+            handed_over?: number;
+            weak?: number;
+        };
+        TopicDay: {
+            answered: number;
+            asked: number;
+            /** Format: date */
+            day: string;
+        };
+        TopicEditOut: {
+            after: {
+                [key: string]: unknown;
+            };
+            before: {
+                [key: string]: unknown;
+            };
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            id: string;
+            made_by: string | null;
+            /** Format: uuid */
+            topic_id: string;
+            undone_at: string | null;
+        };
+        TopicEditOutPage: {
+            items: components["schemas"]["TopicEditOut"][];
+            next: string | null;
+        };
+        TopicMergeIn: {
+            /** Format: uuid */
+            into: string;
+        };
+        TopicOut: {
+            answered_percent: number | null;
+            change: components["schemas"]["TopicChange"];
+            chips: string[];
+            counts: components["schemas"]["TopicCounts"];
+            days: components["schemas"]["TopicDay"][];
+            examples: string[];
+            found_title: string;
+            hidden: boolean;
+            /** Format: uuid */
+            id: string;
+            members: string[];
+            pinned: boolean;
+            pool: string;
+            state: string;
+            title: string;
+            x: number;
+            y: number;
+        };
+        TopicPatch: {
+            hidden?: boolean;
+            pinned?: boolean;
+            title?: string | null;
+        };
+        TopicRunIn: {
+            anew?: boolean;
+        };
+        TopicRunOut: {
+            by_words: boolean;
+            /** Format: date-time */
+            created_at: string;
+            floor: number;
+            /** Format: uuid */
+            id: string;
+            kind: string;
+            lineage: {
+                [key: string]: unknown;
+            };
+            pool: string;
+            questions: number;
+            seconds: number;
+            space: string;
+            topics: number;
+            without: number;
+        };
+        TopicRunOutPage: {
+            items: components["schemas"]["TopicRunOut"][];
+            next: string | null;
+        };
+        TopicsOut: {
+            granularity: number;
+            hidden: components["schemas"]["TopicCounts"];
+            items: components["schemas"]["TopicOut"][];
+            pools: components["schemas"]["PoolOut"][];
+            /** Format: date-time */
+            since: string;
+            total: components["schemas"]["TopicCounts"];
+            /** Format: date-time */
+            until: string;
+            without: components["schemas"]["TopicCounts"];
+        };
         TotalsOut: {
             items: components["schemas"]["Spending"][];
         };
@@ -6267,6 +6688,9 @@ export interface components {
             sender: "visitor" | "assistant" | "person";
             text: string;
         };
+        Wish: {
+            anew: boolean;
+        };
         WorkerOut: {
             jobs: number;
             /** Format: date-time */
@@ -6344,6 +6768,7 @@ export interface components {
 }
 export type ActingOut = components['schemas']['ActingOut'];
 export type AdjustmentIn = components['schemas']['AdjustmentIn'];
+export type ApproveIn = components['schemas']['ApproveIn'];
 export type AskIn = components['schemas']['AskIn'];
 export type AssignIn = components['schemas']['AssignIn'];
 export type AssistantFile = components['schemas']['AssistantFile'];
@@ -6439,6 +6864,8 @@ export type FindingPatch = components['schemas']['FindingPatch'];
 export type Followed = components['schemas']['Followed'];
 export type Forecast = components['schemas']['Forecast'];
 export type FromMessagesIn = components['schemas']['FromMessagesIn'];
+export type GapList = components['schemas']['GapList'];
+export type GapOut = components['schemas']['GapOut'];
 export type GateIn = components['schemas']['GateIn'];
 export type GateOut = components['schemas']['GateOut'];
 export type HandOverAction = components['schemas']['HandOverAction'];
@@ -6506,6 +6933,7 @@ export type OverviewOut = components['schemas']['OverviewOut'];
 export type Owed = components['schemas']['Owed'];
 export type PageOut = components['schemas']['PageOut'];
 export type PageOutPage = components['schemas']['PageOutPage'];
+export type PairDraft = components['schemas']['PairDraft'];
 export type PairIn = components['schemas']['PairIn'];
 export type PairOut = components['schemas']['PairOut'];
 export type PairOutPage = components['schemas']['PairOutPage'];
@@ -6549,6 +6977,7 @@ export type PlayIn = components['schemas']['PlayIn'];
 export type Played = components['schemas']['Played'];
 export type PlayedCitation = components['schemas']['PlayedCitation'];
 export type PointOut = components['schemas']['PointOut'];
+export type PoolOut = components['schemas']['PoolOut'];
 export type PriceIn = components['schemas']['PriceIn'];
 export type PriceOut = components['schemas']['PriceOut'];
 export type PriceOutPage = components['schemas']['PriceOutPage'];
@@ -6563,6 +6992,8 @@ export type ProviderOutPage = components['schemas']['ProviderOutPage'];
 export type ProviderPatch = components['schemas']['ProviderPatch'];
 export type PublishIn = components['schemas']['PublishIn'];
 export type PublishOut = components['schemas']['PublishOut'];
+export type QuestionOut = components['schemas']['QuestionOut'];
+export type QuestionOutPage = components['schemas']['QuestionOutPage'];
 export type QueueOut = components['schemas']['QueueOut'];
 export type Rate = components['schemas']['Rate'];
 export type ReceiptOut = components['schemas']['ReceiptOut'];
@@ -6594,6 +7025,7 @@ export type RunOut = components['schemas']['RunOut'];
 export type RunOutPage = components['schemas']['RunOutPage'];
 export type SaidIn = components['schemas']['SaidIn'];
 export type SayAlways = components['schemas']['SayAlways'];
+export type Searching = components['schemas']['Searching'];
 export type SecondFactorOut = components['schemas']['SecondFactorOut'];
 export type SegmentRow = components['schemas']['SegmentRow'];
 export type SegmentRowPage = components['schemas']['SegmentRowPage'];
@@ -6633,6 +7065,18 @@ export type Terms = components['schemas']['Terms'];
 export type TextOut = components['schemas']['TextOut'];
 export type Told = components['schemas']['Told'];
 export type TopUpIn = components['schemas']['TopUpIn'];
+export type TopicChange = components['schemas']['TopicChange'];
+export type TopicCounts = components['schemas']['TopicCounts'];
+export type TopicDay = components['schemas']['TopicDay'];
+export type TopicEditOut = components['schemas']['TopicEditOut'];
+export type TopicEditOutPage = components['schemas']['TopicEditOutPage'];
+export type TopicMergeIn = components['schemas']['TopicMergeIn'];
+export type TopicOut = components['schemas']['TopicOut'];
+export type TopicPatch = components['schemas']['TopicPatch'];
+export type TopicRunIn = components['schemas']['TopicRunIn'];
+export type TopicRunOut = components['schemas']['TopicRunOut'];
+export type TopicRunOutPage = components['schemas']['TopicRunOutPage'];
+export type TopicsOut = components['schemas']['TopicsOut'];
 export type TotalsOut = components['schemas']['TotalsOut'];
 export type TrialIn = components['schemas']['TrialIn'];
 export type TurnRow = components['schemas']['TurnRow'];
@@ -6648,6 +7092,7 @@ export type VisitorCitationOut = components['schemas']['VisitorCitationOut'];
 export type WarningOut = components['schemas']['WarningOut'];
 export type WaysOut = components['schemas']['WaysOut'];
 export type WidgetMessage = components['schemas']['WidgetMessage'];
+export type Wish = components['schemas']['Wish'];
 export type WorkerOut = components['schemas']['WorkerOut'];
 export type ChannelsChannelRoutesTrialOut = components['schemas']['channels_channel_routes_TrialOut'];
 export type ChannelsWidgetRoutesSessionOut = components['schemas']['channels_widget_routes_SessionOut'];
@@ -10940,6 +11385,185 @@ export interface operations {
             };
         };
     };
+    "gaps.list": {
+        parameters: {
+            query?: {
+                status?: "open" | "approved" | "dismissed";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GapList"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "gaps.search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Searching"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "gaps.read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                gap_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GapOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "gaps.approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                gap_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ApproveIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GapOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "gaps.dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                gap_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GapOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "gaps.questions": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                gap_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "channels.hook": {
         parameters: {
             query?: never;
@@ -15073,6 +15697,373 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TenantOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.list": {
+        parameters: {
+            query?: {
+                asked_in?: "ru" | "en" | null;
+                assistant_id?: string | null;
+                channel_id?: string | null;
+                granularity?: number;
+                since?: string | null;
+                until?: string | null;
+                with_hidden?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopicsOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.edits": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+                topic_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopicEditOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                topic_edit_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopicEditOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.map": {
+        parameters: {
+            query?: {
+                asked_in?: "ru" | "en" | null;
+                assistant_id?: string | null;
+                channel_id?: string | null;
+                granularity?: number;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.asissto.topic-map": string;
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.without": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                asked_in?: "ru" | "en" | null;
+                assistant_id?: string | null;
+                channel_id?: string | null;
+                limit?: number;
+                outcome?: "answered" | "abstained" | "handed_over" | "weak" | "disliked" | null;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.runs": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopicRunOutPage"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TopicRunIn"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Wish"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.read": {
+        parameters: {
+            query?: {
+                asked_in?: "ru" | "en" | null;
+                assistant_id?: string | null;
+                channel_id?: string | null;
+                granularity?: number;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                topic_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopicOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                topic_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TopicPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopicEditOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                topic_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TopicMergeIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TopicEditOut"];
+                };
+            };
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "topics.questions": {
+        parameters: {
+            query?: {
+                after?: string | null;
+                asked_in?: "ru" | "en" | null;
+                assistant_id?: string | null;
+                channel_id?: string | null;
+                granularity?: number;
+                limit?: number;
+                outcome?: "answered" | "abstained" | "handed_over" | "weak" | "disliked" | null;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                topic_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuestionOutPage"];
                 };
             };
             default: {
