@@ -1,0 +1,309 @@
+"""The widget's script in a real browser, on pages of another origin than the server's."""
+
+import asyncio
+import gzip
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Locator, Page, Route, expect
+
+from asissto.platform import console as console_module
+from asissto.retrieval.evaluation import SetPassage, load_passages
+from browsing import PHONE, WIDE, Console, browser, built, console, violations
+from channels_at_work import Json, until
+from people import Person
+from test_answers import LIBRARY, ignore
+from test_widget import make_widget, signed
+
+assert browser
+assert built
+assert console
+BUDGET = 15_000
+"""Bytes that a site's page has to load for the widget, packed by gzip."""
+SHOTS = os.environ.get("SHOTS")
+HOSTILE = """
+* { letter-spacing: 4px !important; box-sizing: content-box !important; font-family: fantasy !important;
+    text-transform: uppercase !important; opacity: .5 !important }
+html { font-size: 40px } body { transform: rotate(1deg); overflow: hidden }
+button, textarea, p, div, section, asissto-widget {
+     display: none !important; color: lime !important; z-index: 1 !important }
+.cover { display: block !important; position: fixed; inset: 0; z-index: 2147483647 !important; background: pink }
+"""
+
+
+@dataclass
+class Shop:
+    """Alice's widget, and a server of pages beside that of the product."""
+
+    console: Console
+    alice: Person
+    origin: str
+    pages: dict[str, tuple[str, str]] = field(default_factory=dict)
+    channel: Json = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return f"{self.alice.tenant_id}/{self.channel['id']}"
+
+    def put(
+        self, path: str, *, lang: str = "en", style: str = "", policy: str = "", body: str = "", **data: str
+    ) -> str:
+        """A page with the snippet of the guide; its address."""
+        given = "".join(f' data-{name}="{escape(value)}"' for name, value in {"id": self.id, **data}.items())
+        snippet = f'<script async src="{self.console.address}/widget.js"{given}></script>'
+        styles = f"<style>{style}</style>" if style else ""
+        head = f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>Breeze</title>{styles}'
+        viewport = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        self.pages[path] = (policy, f"{head}{viewport}<main><h1>Breeze</h1>{body}</main>{snippet}")
+        return self.origin + path
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
+        policy, page = self.pages.get(path, ("", ""))
+        head = ["HTTP/1.1 200 OK", "Content-Type: text/html", "Connection: close"]
+        head += [f"Content-Security-Policy: {policy}"] if policy else []
+        writer.write("\r\n".join([*head, "", page]).encode())
+        await writer.drain()
+        writer.close()
+
+    @asynccontextmanager
+    async def opened(self, address: str, **tab: Any) -> AsyncIterator[Page]:
+        async with self.console.page(**tab) as page:
+            await page.goto(address)
+            yield page
+
+
+@pytest.fixture
+async def shop(console: Console, alice: Person, unused_tcp_port_factory: Callable[[], int]) -> AsyncIterator[Shop]:
+    passages = [SetPassage(id=name, doc=name, title=name, text=body) for name, body in LIBRARY.items()]
+    await load_passages(console.services, alice.tenant_id, passages, ignore)
+    port = unused_tcp_port_factory()
+    shop = Shop(console, alice, f"http://127.0.0.1:{port}")
+    shop.channel = await make_widget(alice, allowed_origins=[shop.origin, console.address])
+    async with await asyncio.start_server(shop.answer, "127.0.0.1", port):
+        yield shop
+
+
+async def open_chat(page: Page, name: str = "Open the chat") -> Locator:
+    await page.get_by_role("button", name=name).click()
+    await expect(page.get_by_role("textbox")).to_be_focused()
+    return page.get_by_role("log")
+
+
+async def ask(page: Page, question: str) -> None:
+    await page.get_by_role("textbox").fill(question)
+    await page.keyboard.press("Enter")
+
+
+async def shoot(page: Page, name: str) -> None:
+    if SHOTS:
+        await page.screenshot(path=Path(SHOTS) / f"widget-{name}.png")
+
+
+async def nothing_is_wrong(page: Page, name: str) -> None:
+    for theme in ("light", "dark"):
+        await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        await shoot(page, f"{name}-{theme}")
+        assert await violations(page) == [], f"{name} {theme}"
+
+
+async def test_a_visitor_asks_opens_the_source_and_finds_it_all_after_a_reload(shop: Shop) -> None:
+    """By keyboard; the popover says what stands around the quote, and Esc leads back step by step."""
+    address = shop.put("/", suggestions="What is the deposit?|How long does a refund take?")
+    async with shop.opened(address) as page:
+        log = await open_chat(page)
+        await expect(log).to_contain_text("Ask us!")
+        await nothing_is_wrong(page, "begin")
+        await page.get_by_role("button", name="How long does a refund take?").click()
+        chip = log.get_by_role("button", name="1: Source, Refunds")
+        await expect(chip).to_be_visible()
+        await expect(page.get_by_role("button", name="What is the deposit?")).to_have_count(0)
+        await chip.press("Enter")
+        source = page.get_by_role("dialog", name="Source 1: Refunds")
+        await expect(source).to_contain_text(LIBRARY["Refunds"])
+        await nothing_is_wrong(page, "source")
+        await page.keyboard.press("Escape")
+        await expect(source).to_have_count(0)
+        await expect(chip).to_be_focused()
+        await page.reload()
+        await expect(page.get_by_role("log").get_by_text("How long does a refund take?")).to_have_count(1)
+        await expect(chip).to_have_count(1)
+        await page.get_by_role("textbox").press("Escape")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        await expect(page.get_by_role("button", name="Open the chat")).to_be_focused()
+        assert await page.context.cookies() == []
+        assert await page.evaluate("document.activeElement.tagName") == "ASISSTO-WIDGET"
+
+
+async def test_a_person_is_called_and_answers_live_also_beside_a_closed_chat(shop: Shop) -> None:
+    """In Russian, as the page is; the words of the person are text, whatever they look like."""
+    words = "Здравствуйте! <img src=x onerror=alert(1)> **Чем** помочь?"
+    async with shop.opened(shop.put("/ru", lang="ru-RU")) as page:
+        log = await open_chat(page, "Открыть чат")
+        await ask(page, "Какая гарантия на электросамокат?")
+        await expect(log.get_by_role("button", name=re.compile("^1: Источник"))).to_be_visible()
+        await page.get_by_role("button", name="Позвать человека").click()
+        status = page.get_by_text("Мы позвали сотрудника, он ответит здесь")
+        await expect(status).to_be_visible()
+        await expect(page.get_by_role("button", name="Позвать человека")).to_have_count(0)
+        await page.keyboard.press("Escape")
+        await until(lambda: is_waiting(shop.alice))
+        (waiting,) = (await shop.alice.client.get("/api/v1/inbox")).json()["items"]
+        reply = await shop.alice.client.post(f"/api/v1/conversations/{waiting['id']}/messages", json={"text": words})
+        reply.raise_for_status()
+        log = await open_chat(page, "Открыть чат: есть новое сообщение")
+        await expect(log.get_by_text(words)).to_be_visible()
+        await expect(page.get_by_text("Отвечает сотрудник")).to_be_visible()
+        await nothing_is_wrong(page, "person")
+
+
+async def is_waiting(person: Person) -> bool:
+    items = (await person.client.get("/api/v1/inbox")).json()["items"]
+    return [each["status"] for each in items] == ["pending"]
+
+
+async def test_a_page_of_a_foreign_origin_shows_nothing(shop: Shop) -> None:
+    """The same page by another name of the same machine; what the browser writes down about it is its own."""
+    async with shop.opened(shop.put("/").replace("127.0.0.1", "localhost")) as page:
+        async with page.expect_console_message(lambda message: "is not shown" in message.text):
+            await page.reload()
+        assert await page.locator("asissto-widget").count() == 0
+    assert all("has been blocked by CORS policy" in each for each in shop.console.errors)
+    shop.console.errors.clear()
+
+
+async def test_who_a_visitor_is_must_be_signed(shop: Shop) -> None:
+    """A wrong signature is told in words; a right one finds the visitor's conversation in any browser."""
+    wrong = json.dumps({**signed("42"), "user_id": "43"})
+    async with shop.opened(shop.put("/wrong", user=wrong)) as page:
+        await page.get_by_role("button", name="Open the chat").click()
+        await expect(page.get_by_role("alert")).to_contain_text("We could not make sure who you are.")
+        await shoot(page, "refused")
+        await ask(page, "Hello?")
+        assert (await shop.alice.client.get("/api/v1/inbox")).json()["items"] == []
+    address = shop.put("/right", user=json.dumps(signed("42")))
+    async with shop.opened(address) as page:
+        await open_chat(page)
+        await ask(page, "What is the deposit?")
+        await expect(page.get_by_role("log").get_by_role("button", name="1: Source, Rental")).to_be_visible()
+    async with shop.opened(shop.put("/later")) as page:
+        await open_chat(page)
+        await expect(page.get_by_text("What is the deposit?")).to_have_count(0)
+        assert await page.evaluate("user => Asissto.identify(user)", signed("42")) is True
+        await expect(page.get_by_text("What is the deposit?")).to_be_visible()
+        assert await page.evaluate("Asissto.identify(null)") is True
+        await expect(page.get_by_text("What is the deposit?")).to_have_count(0)
+
+
+async def test_a_hostile_page_changes_nothing_and_notices_nothing(shop: Shop) -> None:
+    """Its rules stay outside, its layers below, its policy is kept, and its keys are not those of the chat."""
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src {shop.console.address}; "
+    policy += f"connect-src {shop.console.address}; require-trusted-types-for 'script'"
+    address = shop.put("/hostile", style=HOSTILE, policy=policy, body='<div class="cover"></div>')
+    async with shop.opened(address) as page:
+        await page.evaluate("() => { window.heard = 0; addEventListener('keydown', () => heard++) }")
+        await open_chat(page)
+        await page.keyboard.type("Where?")
+        assert await page.evaluate("heard") == 0
+        shown = (
+            "element => { const it = getComputedStyle(element); return [it.letterSpacing, it.boxSizing, it.opacity, "
+        )
+        shown += "it.textTransform, it.fontSize] }"
+        box = page.get_by_role("textbox")
+        assert await box.evaluate(shown) == ["normal", "border-box", "1", "none", "16px"]
+        await shoot(page, "hostile")
+        panel = await page.get_by_role("dialog").bounding_box()
+        assert panel is not None
+        assert (panel["width"], panel["x"] + panel["width"]) == (380, WIDE["width"] - 20)
+
+
+async def test_on_a_telephone_it_is_the_whole_screen(shop: Shop) -> None:
+    """Nothing stands behind it, for the keyboard neither, and nothing is wider than the screen."""
+    async with shop.opened(shop.put("/", color="#ffb000"), size=PHONE) as page:
+        await open_chat(page)
+        await ask(page, "How long does a refund take?")
+        await expect(page.get_by_role("button", name=re.compile("^1: Source"))).to_be_visible()
+        assert await page.get_by_role("dialog").bounding_box() == {"x": 0, "y": 0, **PHONE}
+        assert await page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+        await nothing_is_wrong(page, "phone")
+        for _ in range(8):
+            await page.keyboard.press("Tab")
+            assert await page.evaluate("document.activeElement.tagName") == "ASISSTO-WIDGET"
+        await page.get_by_role("button", name="Close the chat").click()
+        await expect(page.get_by_role("button", name="Open the chat")).to_be_focused()
+
+
+async def test_without_a_connection_the_message_waits_and_goes_out_once(shop: Shop) -> None:
+    """The visitor is told in words, tries again, and the stream comes back by itself."""
+    async with shop.opened(shop.put("/")) as page:
+        log = await open_chat(page)
+        await expect(log).to_contain_text("Ask us!")
+
+        async def cut(route: Route) -> None:
+            await route.abort()
+
+        await page.route("**/messages", cut)
+        await ask(page, "How long does a refund take?")
+        await expect(page.get_by_text("The message did not arrive")).to_be_visible()
+        await shoot(page, "failed")
+        await page.unroute("**/messages")
+        await page.get_by_role("button", name="Try again").click()
+        await expect(log.get_by_role("button", name="1: Source, Refunds")).to_be_visible()
+        await expect(log.get_by_text("How long does a refund take?")).to_have_count(1)
+
+
+async def test_the_page_for_a_frame_is_for_the_sites_of_the_widget(shop: Shop) -> None:
+    """Its policy names them; the chat fills it, and a question is answered in it."""
+    frame = f'<iframe title="Chat" width="400" height="600" src="{shop.console.address}/w/{shop.id}?lang=ru"></iframe>'
+    shop.pages["/frame"] = ("", f"<!doctype html><html lang=en><title>Breeze</title>{frame}")
+    async with shop.opened(f"{shop.origin}/frame") as page:
+        chat = page.frame_locator("iframe")
+        await chat.get_by_role("textbox").fill("Какая гарантия на электросамокат?")
+        await chat.get_by_role("button", name="Отправить").click()
+        await expect(chat.get_by_role("button", name=re.compile("^1: Источник"))).to_be_visible()
+        await expect(chat.get_by_role("button", name="Закрыть чат")).to_have_count(0)
+        await shoot(page, "frame")
+    async with httpx.AsyncClient(base_url=shop.console.address) as client:
+        answer = await client.get(f"/w/{shop.id}")
+        policy = answer.headers["content-security-policy"]
+        assert policy.endswith(f"frame-ancestors 'self' {shop.origin} {shop.console.address}")
+        assert "x-frame-options" not in answer.headers
+        nowhere = await client.get(f"/w/{shop.channel['id']}/{shop.channel['id']}")
+        assert (nowhere.status_code, nowhere.headers["x-frame-options"]) == (404, "DENY")
+
+
+def test_the_script_stays_within_its_budget(built: Path) -> None:
+    """A site's page has better things to load."""
+    assert len(gzip.compress((built / "widget.js").read_bytes())) <= BUDGET
+
+
+async def test_the_script_is_for_all_sites_and_asked_for_again(
+    built: Path, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its name stays the same: kept for minutes, and then only compared."""
+    answer = await client.get("/widget.js")
+    shown = {name: answer.headers[name] for name in ("content-type", "cache-control", "x-content-type-options")}
+    assert (answer.status_code, shown) == (
+        200,
+        {
+            "content-type": "text/javascript; charset=utf-8",
+            "cache-control": "public, max-age=300, stale-while-revalidate=86400",
+            "x-content-type-options": "nosniff",
+        },
+    )
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert answer.content == (built / "widget.js").read_bytes()
+    again = await client.get("/widget.js", headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", answer.headers["etag"])
+    monkeypatch.setattr(console_module, "CONSOLE", tmp_path)
+    assert (await client.get("/widget.js")).status_code == 404
