@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Locator, Page, Route, expect
+from playwright.async_api import Locator, Page, expect
 
 from asissto.platform import console as console_module
 from asissto.retrieval.evaluation import SetPassage, load_passages
@@ -41,12 +41,57 @@ button, textarea, p, div, section, asissto-widget {
 
 
 @dataclass
+class Wire:
+    """Between the browser and the server; all that goes through it ends when it is cut."""
+
+    port: int
+    server_port: int
+    is_cut: bool = False
+    ends: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @asynccontextmanager
+    async def laid(self) -> AsyncIterator[None]:
+        async with await asyncio.start_server(self._join, "127.0.0.1", self.port):
+            yield
+            self.cut()
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for end in self.ends:
+            end.close()
+
+    def mend(self) -> None:
+        self.is_cut = False
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.is_cut:
+            writer.close()
+            return
+        behind, before = await asyncio.open_connection("127.0.0.1", self.server_port)
+        self.ends += [writer, before]
+        await asyncio.gather(pour(reader, before), pour(behind, writer))
+
+
+async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while piece := await reader.read(65_536):
+            writer.write(piece)
+            await writer.drain()
+    writer.close()
+
+
+@dataclass
 class Shop:
     """Alice's widget, and a server of pages beside that of the product."""
 
     console: Console
     alice: Person
     origin: str
+    wire: Wire
     pages: dict[str, tuple[str, str]] = field(default_factory=dict)
     channel: Json = field(default_factory=dict)
 
@@ -55,11 +100,19 @@ class Shop:
         return f"{self.alice.tenant_id}/{self.channel['id']}"
 
     def put(
-        self, path: str, *, lang: str = "en", style: str = "", policy: str = "", body: str = "", **data: str
+        self,
+        path: str,
+        *,
+        lang: str = "en",
+        style: str = "",
+        policy: str = "",
+        body: str = "",
+        src: str = "",
+        **data: str,
     ) -> str:
         """A page with the snippet of the guide; its address."""
         given = "".join(f' data-{name}="{escape(value)}"' for name, value in {"id": self.id, **data}.items())
-        snippet = f'<script async src="{self.console.address}/widget.js"{given}></script>'
+        snippet = f'<script async src="{src or self.console.address}/widget.js"{given}></script>'
         styles = f"<style>{style}</style>" if style else ""
         head = f'<!doctype html><html lang="{lang}"><meta charset="utf-8"><title>Breeze</title>{styles}'
         viewport = '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -87,7 +140,8 @@ async def shop(console: Console, alice: Person, unused_tcp_port_factory: Callabl
     passages = [SetPassage(id=name, doc=name, title=name, text=body) for name, body in LIBRARY.items()]
     await load_passages(console.services, alice.tenant_id, passages, ignore)
     port = unused_tcp_port_factory()
-    shop = Shop(console, alice, f"http://127.0.0.1:{port}")
+    wire = Wire(unused_tcp_port_factory(), console.services.settings.port)
+    shop = Shop(console, alice, f"http://127.0.0.1:{port}", wire)
     shop.channel = await make_widget(alice, allowed_origins=[shop.origin, console.address])
     async with await asyncio.start_server(shop.answer, "127.0.0.1", port):
         yield shop
@@ -111,7 +165,7 @@ async def shoot(page: Page, name: str) -> None:
 
 async def nothing_is_wrong(page: Page, name: str) -> None:
     for theme in ("light", "dark"):
-        await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        await page.emulate_media(color_scheme=theme)
         await shoot(page, f"{name}-{theme}")
         assert await violations(page) == [], f"{name} {theme}"
 
@@ -158,12 +212,16 @@ async def test_a_person_is_called_and_answers_live_also_beside_a_closed_chat(sho
         await page.keyboard.press("Escape")
         await until(lambda: is_waiting(shop.alice))
         (waiting,) = (await shop.alice.client.get("/api/v1/inbox")).json()["items"]
-        reply = await shop.alice.client.post(f"/api/v1/conversations/{waiting['id']}/messages", json={"text": words})
-        reply.raise_for_status()
+        await say_as_a_member(shop.alice, waiting, words)
         log = await open_chat(page, "Открыть чат: есть новое сообщение")
         await expect(log.get_by_text(words)).to_be_visible()
         await expect(page.get_by_text("Отвечает сотрудник")).to_be_visible()
         await nothing_is_wrong(page, "person")
+
+
+async def say_as_a_member(person: Person, conversation: Json, words: str) -> None:
+    address = f"/api/v1/conversations/{conversation['id']}/messages"
+    (await person.client.post(address, json={"text": words})).raise_for_status()
 
 
 async def is_waiting(person: Person) -> bool:
@@ -188,8 +246,9 @@ async def test_who_a_visitor_is_must_be_signed(shop: Shop) -> None:
         await page.get_by_role("button", name="Open the chat").click()
         await expect(page.get_by_role("alert")).to_contain_text("We could not make sure who you are.")
         await shoot(page, "refused")
-        await ask(page, "Hello?")
-        assert (await shop.alice.client.get("/api/v1/inbox")).json()["items"] == []
+        await expect(page.get_by_role("textbox")).not_to_be_editable()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("button", name="Open the chat")).to_be_focused()
     address = shop.put("/right", user=json.dumps(signed("42")))
     async with shop.opened(address) as page:
         await open_chat(page)
@@ -242,23 +301,27 @@ async def test_on_a_telephone_it_is_the_whole_screen(shop: Shop) -> None:
         await expect(page.get_by_role("button", name="Open the chat")).to_be_focused()
 
 
-async def test_without_a_connection_the_message_waits_and_goes_out_once(shop: Shop) -> None:
-    """The visitor is told in words, tries again, and the stream comes back by itself."""
-    async with shop.opened(shop.put("/")) as page:
+async def test_after_a_lost_connection_nothing_is_missing_and_nothing_comes_twice(shop: Shop) -> None:
+    """The visitor is told in words, and tries again; what a person wrote meanwhile comes by itself."""
+    async with shop.wire.laid(), shop.opened(shop.put("/", src=shop.wire.address)) as page:
         log = await open_chat(page)
-        await expect(log).to_contain_text("Ask us!")
-
-        async def cut(route: Route) -> None:
-            await route.abort()
-
-        await page.route("**/messages", cut)
+        await ask(page, "What is the deposit?")
+        await expect(log.get_by_role("button", name="1: Source, Rental")).to_be_visible()
+        shop.wire.cut()
+        await expect(page.get_by_text("No connection. Trying again…")).to_be_visible()
         await ask(page, "How long does a refund take?")
         await expect(page.get_by_text("The message did not arrive")).to_be_visible()
         await shoot(page, "failed")
-        await page.unroute("**/messages")
+        (conversation,) = (await shop.alice.client.get("/api/v1/inbox")).json()["items"]
+        await say_as_a_member(shop.alice, conversation, "It is one hundred.")
+        shop.wire.mend()
+        await expect(log.get_by_text("It is one hundred.", exact=True)).to_have_count(1)
+        await expect(page.get_by_text("No connection. Trying again…")).to_have_count(0)
         await page.get_by_role("button", name="Try again").click()
-        await expect(log.get_by_role("button", name="1: Source, Refunds")).to_be_visible()
-        await expect(log.get_by_text("How long does a refund take?")).to_have_count(1)
+        await expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+        await page.reload()
+        for words in ("How long does a refund take?", "It is one hundred.", "What is the deposit?"):
+            await expect(page.get_by_role("log").get_by_text(words, exact=True)).to_have_count(1)
 
 
 async def test_the_page_for_a_frame_is_for_the_sites_of_the_widget(shop: Shop) -> None:

@@ -15,6 +15,11 @@ export function onAccent(accent: string): string {
   return contrast("#ffffff", accent) >= 4.5 ? "#ffffff" : DARK;
 }
 
+/** The colour where it can be seen beside the page, at a contrast of 3; else that of the words. */
+export function ringOn(page: string, accent: string, ink: string): string {
+  return contrast(accent, page) >= 3 ? accent : ink;
+}
+
 export function contrast(one: string, other: string): number {
   const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b) as [number, number];
   return (high + 0.05) / (low + 0.05);

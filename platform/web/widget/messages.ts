@@ -48,13 +48,16 @@ export function pendingElement(pending: Pending, say: Say, retry: () => void): H
   );
 }
 
+/** A mark never stands alone at the beginning of a line. */
+const JOINED = "\u2060";
+
 type Chip = (number: number) => HTMLElement | null;
 
 /** Items that follow each other stand in one list. */
 function bodyOf(blocks: readonly Block[], chip: Chip): HTMLElement[] {
   const made: HTMLElement[] = [];
   for (const block of blocks) {
-    const spans = block.spans.map((span) => spanNode(span, chip)).filter((node) => node !== null);
+    const spans = block.spans.flatMap((span) => nodesOf(span, chip));
     if (block.kind === "item") {
       const before = made.at(-1);
       const list = before?.tagName === "UL" ? before : h("ul", { role: "list" });
@@ -69,14 +72,17 @@ function bodyOf(blocks: readonly Block[], chip: Chip): HTMLElement[] {
   return made;
 }
 
-function spanNode(span: Span, chip: Chip): Node | null {
-  if (typeof span.number === "number") return chip(span.number);
+function nodesOf(span: Span, chip: Chip): (Node | string)[] {
+  if (typeof span.number === "number") {
+    const made = chip(span.number);
+    return made === null ? [] : [JOINED, made];
+  }
   let node: Node = document.createTextNode(span.text ?? "");
   if (span.code) node = h("code", {}, node);
   if (span.italic) node = h("em", {}, node);
   if (span.bold) node = h("strong", {}, node);
   if (span.url && SAFE_LINK.test(span.url)) node = outwards(span.url, node);
-  return node;
+  return [node];
 }
 
 export function outwards(url: string, ...children: (Node | string)[]): HTMLElement {

@@ -21,6 +21,7 @@ export class Panel {
   private readonly log: HTMLElement;
   private readonly textarea: HTMLTextAreaElement;
   private readonly send: HTMLButtonElement;
+  private readonly note: HTMLElement;
   private readonly person: HTMLButtonElement;
   private readonly shown = new Map<string, { of: Message | Pending; element: HTMLElement }>();
 
@@ -36,6 +37,7 @@ export class Panel {
       "aria-label": say("question"), placeholder: say("placeholder"), maxlength: `${MOST_CHARACTERS}`, rows: "1", enterkeyhint: "send", oninput: () => this.grow(),
     });
     this.send = h("button", { type: "submit", class: "send", "aria-label": say("send"), disabled: true }, icon("send"));
+    this.note = h("span", {}, say("note"));
     this.person = h("button", { type: "button", class: "link", onclick: () => this.speak(say("askPerson")) }, say("callPerson"));
     this.element = h(
       "section",
@@ -64,6 +66,9 @@ export class Panel {
     this.element.setAttribute("aria-label", session?.assistant ?? this.say("chat"));
     const words = state.typing ? `${this.say("assistant")} ${this.say("typing")}` : this.say(state.status);
     if (this.status.textContent !== words) this.status.textContent = words;
+    this.note.hidden = state.status === "person";
+    this.textarea.readOnly = this.chat.problem !== null;
+    this.allow();
     this.lost.textContent = isLost ? this.say("lost") : "";
     this.lost.hidden = !isLost;
     this.person.hidden = state.status === "waiting" || state.status === "person" || thread.told.length === 0;
@@ -146,12 +151,12 @@ export class Panel {
       "footer",
       { class: "foot" },
       h("form", { onsubmit: submit }, this.textarea, this.send),
-      h("div", { class: "note" }, h("span", {}, this.say("note")), this.person),
+      h("div", { class: "note" }, this.note, this.person),
     );
   }
 
   private speak(words: string): void {
-    if (words.trim() === "") return;
+    if (words.trim() === "" || this.chat.problem !== null) return;
     if (words === this.textarea.value) this.textarea.value = "";
     this.grow();
     this.focus();
@@ -159,9 +164,13 @@ export class Panel {
   }
 
   private grow(): void {
-    this.send.disabled = this.textarea.value.trim() === "";
+    this.allow();
     this.textarea.style.height = "44px";
     this.textarea.style.height = `${Math.min(132, Math.max(44, this.textarea.scrollHeight + 2))}px`;
+  }
+
+  private allow(): void {
+    this.send.disabled = this.textarea.value.trim() === "" || this.chat.problem !== null;
   }
 
   /** The page's own keys are not for what is typed here. */

@@ -35,7 +35,7 @@ export class SourcePopover {
     around.then(
       (opened) => {
         if (this.element !== element) return;
-        quote.replaceChildren(opened.before, h("mark", {}, opened.quote), opened.after);
+        quote.replaceChildren(opened.before.trimStart(), h("mark", {}, opened.quote), opened.after.trimEnd());
         this.place();
         element.scrollTop = 0;
       },

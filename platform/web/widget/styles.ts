@@ -1,13 +1,13 @@
 /** The look, in pixels: the page's own sizes, colours and rules stay outside. */
 
 import type { Config } from "./config";
-import { accentOf, onAccent } from "./colours";
+import { accentOf, onAccent, ringOn } from "./colours";
 
 /** A sheet that is made by a script, which no policy of the page forbids, unlike a style element. */
 export function sheetOf(config: Config): CSSStyleSheet {
   const accent = accentOf(config.color);
   const sheet = new CSSStyleSheet();
-  sheet.replaceSync(`${CSS}.root{--accent:${accent};--on-accent:${onAccent(accent)}}`);
+  sheet.replaceSync(`${CSS}.root{--accent:${accent};--on-accent:${onAccent(accent)};--ring:${ringOn("#ffffff", accent, "#15171c")}}.root.dark{--ring:${ringOn("#17181d", accent, "#f3f4f6")}}`);
   return sheet;
 }
 
@@ -81,12 +81,11 @@ pre{overflow-x:auto;white-space:pre;padding:8px 10px;border-radius:8px;backgroun
 .foot{flex:none;border-top:1px solid var(--line);padding:12px 14px calc(10px + env(safe-area-inset-bottom,0px))}
 form{display:flex;gap:8px;align-items:flex-end}
 textarea{flex:1;min-width:0;height:44px;max-height:132px;resize:none;padding:10px 13px;border:1px solid var(--edge);border-radius:12px;background:var(--page);color:var(--ink);font:inherit;font-size:16px;line-height:22px;outline-offset:0}
-textarea:focus-visible{outline:2px solid var(--accent);border-color:var(--accent)}
-.dark textarea:focus-visible{outline-color:var(--on-tint);border-color:var(--on-tint)}
+textarea:focus-visible{outline:1px solid var(--ring);border-color:var(--ring)}
 textarea::placeholder{color:var(--soft);opacity:1}
 .send{flex:none;width:44px;height:44px;border-radius:12px;display:grid;place-items:center;background:var(--accent);color:var(--on-accent)}
 .send:disabled{background:var(--said);color:var(--soft)}
-.note{margin-top:8px;font-size:12px;line-height:1.4;color:var(--soft);display:flex;flex-wrap:wrap;justify-content:space-between;gap:2px 12px;align-items:center}
+.note{margin-top:6px;min-height:24px;font-size:12px;line-height:1.4;color:var(--soft);display:flex;flex-wrap:wrap;justify-content:space-between;gap:2px 12px;align-items:center}
 .note .link{color:var(--ink)}
 .source{position:absolute;left:14px;right:14px;z-index:1;max-height:min(320px,70%);overflow-y:auto;background:var(--page);border:1px solid var(--line);border-radius:12px;box-shadow:var(--float);padding:12px 14px 14px;display:flex;flex-direction:column;gap:8px}
 .source header{display:flex;gap:8px;align-items:flex-start}
@@ -94,8 +93,7 @@ textarea::placeholder{color:var(--soft);opacity:1}
 .source header button{flex:none;padding:5px;margin:-2px -6px 0 0;border-radius:8px;color:var(--soft)}
 .source header .icon{width:18px;height:18px}
 .place{font-size:13px;color:var(--soft)}
-.source blockquote{font-size:14px;border-left-color:var(--accent);white-space:pre-line;overflow-wrap:anywhere;color:var(--soft)}
-.dark .source blockquote{border-left-color:var(--on-tint)}
+.source blockquote{font-size:14px;border-left-color:var(--ring);white-space:pre-line;overflow-wrap:anywhere;color:var(--soft)}
 .source mark{background:none;color:var(--ink)}
 .source a{color:var(--ink);font-size:14px;font-weight:600;text-underline-offset:2px;align-self:flex-start}
 .frame .panel{inset:0;width:auto;max-width:none;height:auto;border-radius:0;box-shadow:none;animation:none}

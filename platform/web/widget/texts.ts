@@ -26,7 +26,7 @@ const en = {
   newTab: "in a new tab",
   callPerson: "Talk to a person",
   askPerson: "I want to talk to a person",
-  note: "AI answers may contain mistakes. Check the sources.",
+  note: "AI can make mistakes.",
   earlier: "Earlier messages",
   retry: "Try again",
   loading: "Opening the conversation…",
@@ -67,7 +67,7 @@ const ru: Record<Key, string> = {
   newTab: "в новой вкладке",
   callPerson: "Позвать человека",
   askPerson: "Позовите человека",
-  note: "Ответы ИИ могут содержать ошибки. Проверяйте источники.",
+  note: "ИИ может ошибаться.",
   earlier: "Более ранние сообщения",
   retry: "Повторить",
   loading: "Открываем разговор…",
@@ -92,5 +92,5 @@ export function speak(language: Language): Say {
 
 /** The sentence of a server's code; one for all that a visitor cannot mend. */
 export function sentence(say: Say, code: string): string {
-  return say(code in en ? (code as Key) : "failed");
+  return say(Object.hasOwn(en, code) ? (code as Key) : "failed");
 }
