@@ -19,6 +19,8 @@ export class Chat {
   isLost = false;
   /** Why the conversation cannot be opened. */
   problem: string | null = null;
+  /** Grows with each visitor: what was asked for another one is of no use any more. */
+  private visitor = 0;
   private lastEvent = "";
   private following: AbortController | null = null;
   private loading: Promise<void> | null = null;
@@ -31,9 +33,10 @@ export class Chat {
 
   /** Raises Refused. */
   async begin(): Promise<Session> {
-    this.session = await this.server.begin();
-    this.state = this.session.state;
-    return this.session;
+    const visitor = this.visitor;
+    const session = await this.server.begin();
+    if (visitor === this.visitor) [this.session, this.state] = [session, session.state];
+    return session;
   }
 
   /** Somebody else is in front of the page, or nobody that the site knows. Raises Refused. */
@@ -41,28 +44,32 @@ export class Chat {
     this.leave();
     this.server.becomes(identity);
     this.changed();
+    const visitor = this.visitor;
     await this.begin();
-    this.problem = null;
+    if (visitor === this.visitor) this.problem = null;
     this.changed();
   }
 
   /** Loads the conversation and follows it, once. */
   async open(): Promise<void> {
     if (this.isLoaded) return;
-    this.loading ??= this.load().finally(() => (this.loading = null));
-    await this.loading;
+    const loading = (this.loading ??= this.load());
+    await loading;
+    if (this.loading === loading) this.loading = null;
   }
 
   async earlier(): Promise<void> {
     if (this.next === null) return;
-    const page = await this.server.history(this.next).catch(() => null);
-    if (page === null) return;
+    const [visitor, next] = [this.visitor, this.next];
+    const page = await this.server.history(next).catch(() => null);
+    if (page === null || visitor !== this.visitor || next !== this.next) return;
     this.next = page.next;
     this.thread = withEarlier(this.thread, page.items);
     this.changed();
   }
 
   async say(text: string, key = newKey()): Promise<void> {
+    const visitor = this.visitor;
     this.thread = withPending(this.thread, { key, text, error: null });
     this.changed();
     try {
@@ -70,6 +77,7 @@ export class Chat {
       if (this.problem !== null) throw new Refused(this.problem);
       await this.server.say(key, text);
     } catch (failed) {
+      if (visitor !== this.visitor) return;
       this.thread = withPending(this.thread, { key, text, error: codeOf(failed) });
       this.changed();
     }
@@ -80,6 +88,7 @@ export class Chat {
   }
 
   private leave(): void {
+    this.visitor += 1;
     this.following?.abort();
     this.following = null;
     Object.assign(this, { thread: EMPTY, next: null, isLoaded: false, isLost: false, lastEvent: "", loading: null });
@@ -87,21 +96,26 @@ export class Chat {
   }
 
   private async load(): Promise<void> {
+    const visitor = this.visitor;
     this.problem = null;
     this.changed();
     try {
       if (this.session === null) await this.begin();
       await this.read();
+      if (visitor !== this.visitor) return;
       this.isLoaded = true;
       void this.follow();
     } catch (failed) {
+      if (visitor !== this.visitor) return;
       this.problem = codeOf(failed);
     }
     this.changed();
   }
 
   private async read(): Promise<void> {
+    const visitor = this.visitor;
     const history = await this.server.history();
+    if (visitor !== this.visitor) return;
     this.thread = withEarlier({ ...EMPTY, pending: this.thread.pending }, history.items);
     this.next = history.next;
     this.state = history.state;
@@ -109,6 +123,7 @@ export class Chat {
   }
 
   private async follow(): Promise<void> {
+    this.following?.abort();
     const { signal } = (this.following = new AbortController());
     let pause = FIRST_PAUSE_MS;
     while (!signal.aborted) {
@@ -130,11 +145,12 @@ export class Chat {
   }
 
   private async beginAgain(): Promise<void> {
+    const visitor = this.visitor;
     try {
       await this.begin();
       await this.read();
     } catch {
-      this.isLost = true;
+      if (visitor === this.visitor) this.isLost = true;
     }
     this.changed();
   }

@@ -48,16 +48,13 @@ export function pendingElement(pending: Pending, say: Say, retry: () => void): H
   );
 }
 
-/** A mark never stands alone at the beginning of a line. */
-const JOINED = "\u2060";
-
 type Chip = (number: number) => HTMLElement | null;
 
 /** Items that follow each other stand in one list. */
 function bodyOf(blocks: readonly Block[], chip: Chip): HTMLElement[] {
   const made: HTMLElement[] = [];
   for (const block of blocks) {
-    const spans = block.spans.flatMap((span) => nodesOf(span, chip));
+    const spans = bound(block.spans.map((span) => nodeOf(span, chip)).filter((node) => node !== null));
     if (block.kind === "item") {
       const before = made.at(-1);
       const list = before?.tagName === "UL" ? before : h("ul", { role: "list" });
@@ -72,17 +69,35 @@ function bodyOf(blocks: readonly Block[], chip: Chip): HTMLElement[] {
   return made;
 }
 
-function nodesOf(span: Span, chip: Chip): (Node | string)[] {
-  if (typeof span.number === "number") {
-    const made = chip(span.number);
-    return made === null ? [] : [JOINED, made];
+const LONGEST_BOUND = 24;
+
+/** A mark never stands alone at the beginning of a line: the word before it comes along. */
+function bound(nodes: Node[]): Node[] {
+  const made: Node[] = [];
+  for (const node of nodes) {
+    const before = made.at(-1);
+    const isChip = node instanceof HTMLElement && node.className === "chip";
+    if (isChip && before instanceof HTMLElement && before.className === "bound") before.append(node);
+    else if (isChip && before instanceof Text) {
+      const word = /\S+$/.exec(before.data)?.[0] ?? "";
+      if (word === "" || word.length > LONGEST_BOUND) made.push(node);
+      else {
+        before.data = before.data.slice(0, -word.length);
+        made.push(h("span", { class: "bound" }, word, node));
+      }
+    } else made.push(node);
   }
+  return made;
+}
+
+function nodeOf(span: Span, chip: Chip): Node | null {
+  if (typeof span.number === "number") return chip(span.number);
   let node: Node = document.createTextNode(span.text ?? "");
   if (span.code) node = h("code", {}, node);
   if (span.italic) node = h("em", {}, node);
   if (span.bold) node = h("strong", {}, node);
   if (span.url && SAFE_LINK.test(span.url)) node = outwards(span.url, node);
-  return [node];
+  return node;
 }
 
 export function outwards(url: string, ...children: (Node | string)[]): HTMLElement {

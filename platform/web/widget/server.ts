@@ -38,6 +38,7 @@ const SILENCE_MS = 40_000;
 
 export class Server {
   private token = "";
+  private visitor = 0;
   private beginning: Promise<Session> | null = null;
 
   constructor(
@@ -48,14 +49,19 @@ export class Server {
   /** From now on the visitor is somebody else; null: nobody that the site knows. */
   becomes(identity: Identity | null): void {
     this.identity = identity;
+    this.visitor += 1;
     this.token = "";
     this.beginning = null;
   }
 
   /** Goes on with the session before. Raises Refused. */
   async begin(): Promise<Session> {
-    this.beginning ??= this.session(this.tokenBefore()).finally(() => (this.beginning = null));
-    return this.beginning;
+    const beginning = (this.beginning ??= this.session(this.tokenBefore(), this.visitor));
+    try {
+      return await beginning;
+    } finally {
+      if (this.beginning === beginning) this.beginning = null;
+    }
   }
 
   async say(key: string, text: string): Promise<void> {
@@ -107,7 +113,7 @@ export class Server {
     return kept.user === undefined || kept.user === this.identity?.user_id ? kept.token : null;
   }
 
-  private async session(before: string | null): Promise<Session> {
+  private async session(before: string | null, visitor: number): Promise<Session> {
     const identity = this.identity;
     const body: Record<string, unknown> = { language: this.config.language };
     if (before !== null) body["token"] = before;
@@ -115,7 +121,7 @@ export class Server {
     try {
       const answer = await this.send("session", { method: "POST", body: JSON.stringify(body) });
       const session = (await answer.json()) as Session;
-      if (identity === this.identity) {
+      if (visitor === this.visitor) {
         this.token = session.token;
         const user = session.is_known ? identity?.user_id : undefined;
         keepSession(this.config.id, { token: session.token, ...(user === undefined ? {} : { user }) });
@@ -123,8 +129,8 @@ export class Server {
       return session;
     } catch (failed) {
       if (before === null || !isExpired(failed)) throw failed;
-      keepSession(this.config.id, null);
-      return this.session(null);
+      if (visitor === this.visitor) keepSession(this.config.id, null);
+      return this.session(null, visitor);
     }
   }
 

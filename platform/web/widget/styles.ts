@@ -81,7 +81,8 @@ pre{overflow-x:auto;white-space:pre;padding:8px 10px;border-radius:8px;backgroun
 .foot{flex:none;border-top:1px solid var(--line);padding:12px 14px calc(10px + env(safe-area-inset-bottom,0px))}
 form{display:flex;gap:8px;align-items:flex-end}
 textarea{flex:1;min-width:0;height:44px;max-height:132px;resize:none;padding:10px 13px;border:1px solid var(--edge);border-radius:12px;background:var(--page);color:var(--ink);font:inherit;font-size:16px;line-height:22px;outline-offset:0}
-textarea:focus-visible{outline:1px solid var(--ring);border-color:var(--ring)}
+.bound{white-space:nowrap}
+textarea:focus-visible{outline:1px solid var(--ring);outline-offset:0;border-color:var(--ring)}
 textarea::placeholder{color:var(--soft);opacity:1}
 .send{flex:none;width:44px;height:44px;border-radius:12px;display:grid;place-items:center;background:var(--accent);color:var(--on-accent)}
 .send:disabled{background:var(--said);color:var(--soft)}
