@@ -15,9 +15,17 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import Locator, Page, expect
+from sqlalchemy import select
 
+from asissto.channels import outbox
+from asissto.channels.contract import Cited, Said
+from asissto.channels.structured import structured_part
+from asissto.channels.tables import Thread
 from asissto.platform import console as console_module
+from asissto.platform.tables import new_id
+from asissto.platform.texts import text
 from asissto.retrieval.evaluation import SetPassage, load_passages
+from asissto.retrieval.tables import Message
 from browsing import PHONE, WIDE, Console, browser, built, console, violations
 from channels_at_work import Json, until
 from people import Person
@@ -38,6 +46,30 @@ button, textarea, p, div, section, asissto-widget {
      display: none !important; color: lime !important; z-index: 1 !important }
 .cover { display: block !important; position: fixed; inset: 0; z-index: 2147483647 !important; background: pink }
 """
+
+LONG = """## How to return a bicycle
+
+1. **Bring it** [2]
+2. Take the receipt
+   - paper
+
+> Within *14 days*, `unused`.
+
+Fill in [the form](https://shop.example.com/form) or [this](javascript:alert(1)); <b onclick="alert(1)">then</b> wait.
+
+```
+status = "returned"  # a line that is much longer than the panel is wide, so that it has to be scrolled
+```
+
+| Zone | Price |
+|---|---|
+| A | 350 |
+
+""" + "\n\n".join(f"Paragraph {number} of what else is to be said about it." for number in range(8))
+CITED = (
+    Cited(number=1, title="Terms", locator="Terms", quote="The terms."),
+    Cited(number=2, title="Returns", locator="page 3", quote="Bring it.", url="https://shop.example.com/returns"),
+)
 
 
 @dataclass
@@ -227,6 +259,46 @@ async def say_as_a_member(person: Person, conversation: Json, words: str) -> Non
 async def is_waiting(person: Person) -> bool:
     items = (await person.client.get("/api/v1/inbox")).json()["items"]
     return [each["status"] for each in items] == ["pending"]
+
+
+async def test_a_long_answer_has_its_shape_and_only_safe_links(shop: Shop) -> None:
+    """Lists, quotes, code and tables of a model; it is read from its beginning, and its sources can all be opened."""
+    async with shop.opened(shop.put("/", user=json.dumps(signed("42")))) as page:
+        log = await open_chat(page)
+        await ask(page, "Hello!")
+        await expect(log.get_by_text(text("answer.greeting", "en"))).to_be_visible()
+        await tell(
+            shop, "user:42", Said(text=LONG, language="en", is_markdown=True, citations=CITED, notice="Or call us.")
+        )
+        await expect(log.get_by_text("Or call us.")).to_have_count(1)
+        await expect(log.get_by_text("How to return a bicycle")).to_be_in_viewport()
+        links = await log.get_by_role("link").evaluate_all(
+            "all => all.map(each => [each.textContent, each.href, each.rel])"
+        )
+        assert links == [["the form", "https://shop.example.com/form", "noopener noreferrer"]]
+        assert await log.get_by_role("listitem").all_inner_texts() == [
+            "1.\nBring it2",
+            "2.\nTake the receipt",
+            "•\npaper",
+        ]
+        await expect(log.get_by_role("button", name="1: Source, Terms")).to_have_count(1)
+        await nothing_is_wrong(page, "long")
+        await log.get_by_role("button", name="2: Source, Returns").click()
+        source = page.get_by_role("dialog", name="Source 2: Returns")
+        await expect(source).to_contain_text("page 3")
+        await expect(source.get_by_role("link")).to_have_attribute("href", "https://shop.example.com/returns")
+        await nothing_is_wrong(page, "link")
+
+
+async def tell(shop: Shop, visitor: str, said: Said) -> None:
+    """What the assistant says to the visitor, as the courier brings it."""
+    async with shop.console.services.database.tenant(shop.alice.tenant_id) as session:
+        thread = (await session.scalars(select(Thread).where(Thread.external_key == visitor))).one()
+        row = Message(tenant_id=thread.tenant_id, id=new_id(), conversation_id=thread.id, content=said.text)
+        row.sender_kind = "assistant"
+        session.add(row)
+        await session.flush()
+        await outbox.put(session, thread, row.id, [structured_part(said)])
 
 
 async def test_a_page_of_a_foreign_origin_shows_nothing(shop: Shop) -> None:

@@ -67,6 +67,7 @@ export class Panel {
     const words = state.typing ? `${this.say("assistant")} ${this.say("typing")}` : this.say(state.status);
     if (this.status.textContent !== words) this.status.textContent = words;
     this.note.hidden = state.status === "person";
+    this.note.parentElement!.hidden = this.note.hidden;
     this.textarea.readOnly = this.chat.problem !== null;
     this.allow();
     this.lost.textContent = isLost ? this.say("lost") : "";
