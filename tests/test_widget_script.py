@@ -342,15 +342,17 @@ async def test_a_hostile_page_changes_nothing_and_notices_nothing(shop: Shop) ->
     address = shop.put("/hostile", style=HOSTILE, policy=policy, body='<div class="cover"></div>')
     async with shop.opened(address) as page:
         await page.evaluate("() => { window.heard = 0; addEventListener('keydown', () => heard++) }")
-        await open_chat(page)
+        await page.get_by_role("button", name="Open the chat").wait_for()
+        await page.evaluate("document.documentElement.append(document.querySelector('.cover'))")  # after the widget
+        log = await open_chat(page)
         await page.keyboard.type("Where?")
         assert await page.evaluate("heard") == 0
         shown = (
             "element => { const it = getComputedStyle(element); return [it.letterSpacing, it.boxSizing, it.opacity, "
         )
         shown += "it.textTransform, it.fontSize] }"
-        box = page.get_by_role("textbox")
-        assert await box.evaluate(shown) == ["normal", "border-box", "1", "none", "16px"]
+        assert await log.get_by_text("Ask us!").evaluate(shown) == ["normal", "border-box", "1", "none", "15px"]
+        assert await page.locator("asissto-widget").evaluate("element => getComputedStyle(element).opacity") == "1"
         await shoot(page, "hostile")
         panel = await page.get_by_role("dialog").bounding_box()
         assert panel is not None
