@@ -35,8 +35,8 @@ bench: setup ## Measure ingestion, search and answers beside LlamaIndex
 	.venv/bin/python benchmarks/answer.py
 	.venv/bin/python benchmarks/pipeline.py
 
-shots: setup ## Leave a picture of every page of the console in SHOTS, which is ./shots
-	SHOTS=$(or $(SHOTS),$(CURDIR)/shots) .venv/bin/python -m pytest tests/test_console_pages.py -q
+shots: setup ## Leave a picture of every page of the console and of the widget in SHOTS, which is ./shots
+	SHOTS=$(or $(SHOTS),$(CURDIR)/shots) .venv/bin/python -m pytest tests/test_console_pages.py tests/test_widget_script.py -q
 
 setup: .venv/.installed ## Install everything into .venv, and build the console if its sources changed
 	@.venv/bin/python platform/web/build.py --if-possible

@@ -1,4 +1,4 @@
-"""Builds the console where its sources changed since the last time: `python platform/web/build.py`.
+"""Builds the console and the widget where their sources changed since the last time: `python platform/web/build.py`.
 
 With `--check` it type-checks and runs the unit tests instead, with `--types` it writes the types of the API, with
 `--tools` it only fetches what these and the tests in a browser need.
@@ -25,7 +25,16 @@ except ImportError:  # Windows
 WEB = Path(__file__).resolve().parent
 DIST = WEB / "dist"
 NEWEST_OLD_NODE = (22, 13)
-SOURCES = ("package.json", "package-lock.json", ".npmrc", "vite.config.ts", "tsconfig.json", "index.html")
+SOURCES = (
+    "package.json",
+    "package-lock.json",
+    ".npmrc",
+    "vite.config.ts",
+    "vite.widget.config.ts",
+    "tsconfig.json",
+    "index.html",
+)
+FOLDERS = ("src", "widget")
 
 HOW = "The console is not built. With the network: `make setup`. Everything else works without it."
 
@@ -74,6 +83,7 @@ def build() -> None:
     say("console: its sources changed, building")
     install(with_tools=False)
     run(vite("build", "--logLevel", "warn", "--emptyOutDir"), "vite")
+    run(vite("build", "--logLevel", "warn", "--config", "vite.widget.config.ts"), "vite, for the widget")
     stamp.write_text(wanted)
     say(f"console: built in {time.monotonic() - started:.0f} s")
 
@@ -104,8 +114,9 @@ def write_types(out: Path = WEB / "src/api/schema.d.ts") -> None:
 
 
 def digest() -> str:
-    """Of everything that the console is built of."""
-    files = [WEB / name for name in SOURCES] + sorted(path for path in (WEB / "src").rglob("*") if path.is_file())
+    """Of everything that the console and the widget are built of."""
+    inside = (path for folder in FOLDERS for path in sorted((WEB / folder).rglob("*")) if path.is_file())
+    files = [*(WEB / name for name in SOURCES), *inside]
     seen = hashlib.sha256()
     for path in files:
         if ".test." not in path.name:

@@ -23,6 +23,7 @@ from asissto.channels import (
     hook_routes,
     inbox_routes,
     privacy_routes,
+    widget_page_routes,
     widget_routes,
 )
 from asissto.channels.channels import api_channel
@@ -180,6 +181,7 @@ HANDLERS: list[ControllerRouterHandler] = [
     *delivery_routes.HANDLERS,
     *attachment_routes.HANDLERS,
     *contact_routes.HANDLERS,
+    *widget_page_routes.HANDLERS,
     *widget_routes.HANDLERS,
     *privacy_routes.HANDLERS,
 ]

@@ -1,5 +1,6 @@
-"""The console of the browser, served from where it was built: by the wheel, or in a checkout by `make setup`."""
+"""The console of the browser and the script of the widget: built by the wheel, or in a checkout by `make setup`."""
 
+import hashlib
 import secrets
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,13 @@ CONSOLE = _PACKED if _PACKED.is_dir() else _BUILT
 NONCE_MARK = "__STYLE_NONCE__"
 _LINKED = ["/", "/setup", "/reset", "/confirm", "/invitation"]
 """Mailed and printed; every other page is for those who ask for HTML."""
-_NO_PAGES = ("api/", "assets/", "health/", "page/")
+_NO_PAGES = ("api/", "assets/", "health/", "page/", "w/")
+_FOR_ALL_SITES = {
+    "cache-control": "public, max-age=300, stale-while-revalidate=86400",
+    "access-control-allow-origin": "*",
+    "cross-origin-resource-policy": "cross-origin",
+}
+"""The last two for pages that demand them of all that they load, or name a hash of the script."""
 _YEAR = 31_536_000
 
 
@@ -37,6 +44,24 @@ async def show_page(request: Request[Any, Any, Any], language: Reader, path: Fro
     if path.lstrip("/").startswith(_NO_PAGES) or "text/html" not in request.headers.get("accept", ""):
         raise NotFound(kind="address")
     return _index(request, language)
+
+
+@get("/widget.js", include_in_schema=False, guards=[open_to_all])
+async def show_widget_script(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """For pages of all sites: its name stays the same, so that browsers ask again after a few minutes."""
+    script = CONSOLE / "widget.js"
+    if not script.is_file():
+        raise NotFound(kind="address")
+    content = script.read_bytes()
+    mark = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {**_FOR_ALL_SITES, "etag": mark}
+    is_known = mark in request.headers.get("if-none-match", "")
+    return Response(
+        b"" if is_known else content,
+        media_type="text/javascript",
+        status_code=304 if is_known else 200,
+        headers=headers,
+    )
 
 
 def _index(request: Request[Any, Any, Any], language: Reader) -> Response[str]:
@@ -54,6 +79,7 @@ def _index(request: Request[Any, Any, Any], language: Reader) -> Response[str]:
 HANDLERS: list[ControllerRouterHandler] = [
     show_linked_page,
     show_page,
+    show_widget_script,
     create_static_files_router(
         "/assets",
         directories=[CONSOLE / "assets"],

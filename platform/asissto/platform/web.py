@@ -43,14 +43,16 @@ PAGE_ORIGIN = "page_origin"
 STYLE_NONCE = "style_nonce"
 """In the `state` of a request for a page whose scripts make style elements: the mark by which they are known."""
 
+FRAMED_BY = "framed_by"
+"""In the `state` of a request for a page that pages of other sites may show in a frame: their origins."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _POLICY = (
-    b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    b"form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors {frames}"
 )
 _SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
-    b"x-frame-options": b"DENY",
     b"referrer-policy": b"no-referrer",
     b"cross-origin-opener-policy": b"same-origin",
 }
@@ -179,9 +181,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
-    nonce = scope["state"].get(STYLE_NONCE)
-    styles = f"; style-src 'self' 'nonce-{nonce}'".encode() if nonce else b""
-    headers = [(b"x-request-id", request_id.encode()), (b"content-security-policy", _POLICY + styles)]
+    headers = [(b"x-request-id", request_id.encode()), *_policy(scope["state"])]
     if scope["path"].startswith("/api/"):
         headers.append((b"cache-control", b"no-store"))
     if origin := scope["state"].get(PAGE_ORIGIN):
@@ -190,3 +190,12 @@ def _headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
         if scope.get("method") == "OPTIONS":
             headers += _PREFLIGHT
     return headers
+
+
+def _policy(state: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    """The older header knows no origins, so that it stands only where there is to be no frame at all."""
+    nonce, frames = state.get(STYLE_NONCE), state.get(FRAMED_BY)
+    policy = _POLICY.format(frames=" ".join(frames) if frames else "'none'")
+    policy += f"; style-src 'self' 'nonce-{nonce}'" if nonce else ""
+    headers = [(b"content-security-policy", policy.encode())]
+    return headers if frames else [*headers, (b"x-frame-options", b"DENY")]
