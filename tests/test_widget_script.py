@@ -389,6 +389,7 @@ async def test_after_a_lost_connection_nothing_is_missing_and_nothing_comes_twic
         (conversation,) = (await shop.alice.client.get("/api/v1/inbox")).json()["items"]
         await say_as_a_member(shop.alice, conversation, "It is one hundred.")
         shop.wire.mend()
+        await page.evaluate("dispatchEvent(new Event('online'))")
         await expect(log.get_by_text("It is one hundred.", exact=True)).to_have_count(1)
         await expect(page.get_by_text("No connection. Trying again…")).to_have_count(0)
         await page.get_by_role("button", name="Try again").click()

@@ -76,6 +76,7 @@ export class Chat {
       await this.open();
       if (this.problem !== null) throw new Refused(this.problem);
       await this.server.say(key, text);
+      if (this.isLost) void this.follow(); // the network is back: the pause need not be waited for
     } catch (failed) {
       if (visitor !== this.visitor) return;
       this.thread = withPending(this.thread, { key, text, error: codeOf(failed) });
