@@ -151,9 +151,10 @@ class Room:
             body = {"collection_id": collection["id"], "question": question, "answer": answer}
             (await self.client.post("/api/v1/pairs", json=body)).raise_for_status()
         waiting = "SELECT state, count(*) FROM jobs WHERE kind = 'documents.ingest' AND state <> 'done' GROUP BY state"
-        async with asyncio.timeout(120):
-            while await self.counted(waiting):  # noqa: ASYNC110 - what happens in the database sets no event here
-                await asyncio.sleep(0.1)
+        deadline = time.monotonic() + PATIENCE
+        while await self.counted(waiting):
+            assert time.monotonic() < deadline, await self.story()
+            await asyncio.sleep(0.1)
 
     async def make_channel(self, kind: str, settings: dict[str, Any], secrets: dict[str, Any]) -> dict[str, Any]:
         body = {"name": kind, "type": kind, "settings": settings, "secrets": secrets}
